@@ -1,0 +1,11 @@
+//! The estimator: where open positions would be force-closed.
+//!
+//! Pure: no clock, no I/O, no randomness. The same events give the same columns, bit for bit.
+
+pub mod bins;
+pub mod grid;
+pub mod tiers;
+
+pub use bins::BinTable;
+pub use grid::{Bar, Column, Packed};
+pub use tiers::{Tier, TierSet};

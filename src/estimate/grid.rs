@@ -1,0 +1,238 @@
+//! Columns: what the levels were when a bucket of time closed. Closed columns are immutable and shared.
+
+use crate::market::{Interval, Side};
+
+use super::tiers::{Tier, TierSet};
+
+/// Values over neighbouring bins, quantised to 8 significant bits and run-length packed.
+///
+/// Neighbouring bins of a smear differ by less than a quantum, and most bins of a spike are empty, so a few hundred runs
+/// hold a few thousand bins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packed {
+    first_bin: i32,
+    runs: Box<[Run]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    code: u16,
+    len: u16,
+}
+
+/// The upper half of the nearest `f32`: 8 exponent bits and 7 of mantissa, rounded to even.
+fn encode(value: f64) -> u16 {
+    let bits = (value as f32).to_bits();
+    (bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
+
+fn decode(code: u16) -> f64 {
+    f64::from(f32::from_bits(u32::from(code) << 16))
+}
+
+impl Packed {
+    /// Packs non-negative values for the bins from `first_bin` on; values below `floor` become nothing.
+    pub fn new(first_bin: i32, values: &[f64], floor: f64) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut start = first_bin;
+        for &value in values {
+            let code = if value >= floor && value.is_finite() { encode(value) } else { 0 };
+            match runs.last_mut() {
+                Some(run) if run.code == code && run.len < u16::MAX => run.len += 1,
+                None if code == 0 => start += 1,
+                _ => runs.push(Run { code, len: 1 }),
+            }
+        }
+        while runs.last().is_some_and(|r| r.code == 0) {
+            runs.pop();
+        }
+        Self { first_bin: start, runs: runs.into() }
+    }
+
+    /// Adds the values of the bins `first..first + out.len()` onto `out`.
+    pub fn add_to(&self, first: i32, out: &mut [f64]) {
+        let end = first + out.len() as i32;
+        for (bin, len, value) in self.spans() {
+            let from = bin.max(first);
+            let to = (bin + len).min(end);
+            if from < to && value > 0.0 {
+                for slot in &mut out[(from - first) as usize..(to - first) as usize] {
+                    *slot += value;
+                }
+            }
+        }
+    }
+
+    /// Runs of equal values: first bin, number of bins, value.
+    pub fn spans(&self) -> impl Iterator<Item = (i32, i32, f64)> {
+        let mut bin = self.first_bin;
+        self.runs.iter().map(move |run| {
+            let at = bin;
+            bin += i32::from(run.len);
+            (at, i32::from(run.len), decode(run.code))
+        })
+    }
+
+    /// Sum over all bins.
+    pub fn sum(&self) -> f64 {
+        self.spans().map(|(_, len, value)| f64::from(len) * value).sum()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.runs.len() * size_of::<Run>()
+    }
+}
+
+/// Prices and volume of a bar, for drawing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bar {
+    /// First price, USD per coin.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price.
+    pub close: f64,
+    /// Volume, base coin.
+    pub volume: f64,
+}
+
+impl Bar {
+    /// Takes in the bar that follows.
+    pub fn append(&mut self, next: &Self) {
+        self.high = self.high.max(next.high);
+        self.low = self.low.min(next.low);
+        self.close = next.close;
+        self.volume += next.volume;
+    }
+}
+
+/// One venue's levels at the end of a bucket of time, and what happened in the bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Start of the bucket, UTC ms.
+    pub start: i64,
+    /// Length of the bucket.
+    pub interval: Interval,
+    /// Mark price at the end, USD per coin. Bins below hold longs, bins above hold shorts.
+    pub mark: f64,
+    /// The bin that holds the mark.
+    pub mark_bin: i32,
+    /// Open interest at the end, base coin.
+    pub oi: f64,
+    /// Share of the open interest the resting mass explains, 0 to 1, mean of both sides.
+    pub coverage: f64,
+    /// Estimated USD force-closed if price sweeps the bin (T2), by tier.
+    pub levels: [Packed; 6],
+    /// Position mass over level (T1 / T2) in the bin, by tier.
+    pub factors: [Packed; 6],
+    /// Estimated USD the mark's path consumed during the bucket, longs then shorts, by bin.
+    pub swept: [Packed; 2],
+    /// USD of liquidations **observed** during the bucket, longs then shorts, by bin of their price.
+    pub printed: [Packed; 2],
+    /// Trading during the bucket; `None` if nothing traded.
+    pub bar: Option<Bar>,
+    /// Whether the bucket's picture rests on a guess (open interest held constant because no history exists).
+    pub reconstructed: bool,
+    /// Whether data was missing: drawn hatched.
+    pub gap: bool,
+}
+
+impl Column {
+    /// End of the bucket, UTC ms.
+    pub fn end(&self) -> i64 {
+        self.start + self.interval.ms()
+    }
+
+    /// Adds the USD levels of the bins `first..first + out.len()` onto `out`, for the given tiers.
+    pub fn add_levels(&self, tiers: TierSet, first: i32, out: &mut [f64]) {
+        for tier in tiers.iter() {
+            self.levels[tier.index()].add_to(first, out);
+        }
+    }
+
+    /// USD of levels on one side, by tier, over all bins.
+    pub fn totals(&self, side: Side) -> [f64; 6] {
+        Tier::ALL.map(|tier| {
+            self.levels[tier.index()]
+                .spans()
+                .map(|(bin, len, value)| {
+                    // The bin of the mark may hold either side's remainder; by convention it counts as long.
+                    let below = (self.mark_bin + 1 - bin).clamp(0, len);
+                    let count = if side == Side::Long { below } else { len - below };
+                    f64::from(count) * value
+                })
+                .sum()
+        })
+    }
+
+    /// The column that stands for two neighbours: the later levels, both sweeps and prints.
+    pub fn merged(&self, next: &Self, start: i64, interval: Interval) -> Self {
+        let sum = |a: &Packed, b: &Packed| {
+            if a.runs.is_empty() {
+                return b.clone();
+            }
+            if b.runs.is_empty() {
+                return a.clone();
+            }
+            let end = |p: &Packed| p.first_bin + p.runs.iter().map(|r| i32::from(r.len)).sum::<i32>();
+            let first = a.first_bin.min(b.first_bin);
+            let mut values = vec![0.0; (end(a).max(end(b)) - first) as usize];
+            a.add_to(first, &mut values);
+            b.add_to(first, &mut values);
+            Packed::new(first, &values, f64::MIN_POSITIVE)
+        };
+        let bar = match (self.bar, next.bar) {
+            (Some(mut a), Some(b)) => {
+                a.append(&b);
+                Some(a)
+            }
+            (a, b) => a.or(b),
+        };
+        Self {
+            start,
+            interval,
+            swept: [sum(&self.swept[0], &next.swept[0]), sum(&self.swept[1], &next.swept[1])],
+            printed: [sum(&self.printed[0], &next.printed[0]), sum(&self.printed[1], &next.printed[1])],
+            bar,
+            reconstructed: self.reconstructed || next.reconstructed,
+            gap: self.gap || next.gap,
+            ..next.clone()
+        }
+    }
+
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        let packed = self.levels.iter().chain(&self.factors).chain(&self.swept).chain(&self.printed);
+        size_of::<Self>() + packed.map(Packed::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_keeps_values_to_half_a_quantum() {
+        let values = [0.0, 0.0, 1.5, 1.5, 1.5, 0.2, 0.0, 1_234_567.0, 0.0];
+        let packed = Packed::new(100, &values, 0.5);
+        let mut out = vec![0.0; 9];
+        packed.add_to(100, &mut out);
+        assert_eq!(&out[..7], &[0.0, 0.0, 1.5, 1.5, 1.5, 0.0, 0.0]);
+        assert!((out[7] / 1_234_567.0 - 1.0).abs() < 1.0 / 256.0);
+        assert_eq!(packed.spans().count(), 3, "the empty ends are not held");
+    }
+
+    #[test]
+    fn a_window_that_cuts_a_run_gets_its_part_only() {
+        let packed = Packed::new(10, &[2.0; 10], 0.5);
+        let mut out = vec![1.0; 4];
+        packed.add_to(18, &mut out);
+        assert_eq!(out, [3.0, 3.0, 1.0, 1.0]);
+        let mut before = vec![0.0; 4];
+        packed.add_to(0, &mut before);
+        assert_eq!(before, [0.0; 4]);
+    }
+}

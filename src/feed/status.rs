@@ -1,0 +1,111 @@
+//! The truth about a feed, in words a trader understands.
+
+use std::time::Instant;
+
+use crate::market::Venue;
+
+/// What a venue's feed is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LinkState {
+    /// Opening sockets.
+    Connecting,
+    /// Fetching history.
+    Backfilling,
+    /// Every stream delivers.
+    Live,
+    /// Connected, but a stream that should deliver does not.
+    Silent {
+        /// The stream.
+        stream: String,
+    },
+    /// Lost; will try again.
+    Reconnecting {
+        /// When.
+        at: Instant,
+    },
+    /// The venue refuses this place or this address; tried again rarely.
+    Blocked,
+    /// Events come from a recording.
+    Recorded,
+    /// Ended: the recording is at its end, or the feed was switched off.
+    Ended,
+}
+
+/// One stream of a venue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamStatus {
+    /// Name as the venue calls it, such as `aggTrade`.
+    pub name: &'static str,
+    /// When its last frame arrived (monotonic).
+    pub last: Option<Instant>,
+    /// Whether the stream is expected to speak all the time (a liquidation feed is not).
+    pub steady: bool,
+}
+
+/// What was counted; nothing is lost in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Frames received.
+    pub frames: u64,
+    /// Events made of them.
+    pub events: u64,
+    /// Frames of a kind we do not use, by choice.
+    pub ignored: u64,
+    /// Frames of a kind we do not know.
+    pub unknown: u64,
+    /// Frames that could not be read.
+    pub malformed: u64,
+    /// Rows that repeat what was seen (overlapping connections).
+    pub duplicates: u64,
+    /// Rows missing by the venue's own numbering.
+    pub missed: u64,
+    /// Connections lost.
+    pub reconnects: u64,
+    /// Times the venue told us to slow down.
+    pub rate_limited: u64,
+}
+
+/// The state of one venue's feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VenueStatus {
+    /// Which venue.
+    pub venue: Venue,
+    /// What it is doing.
+    pub state: LinkState,
+    /// Why, in plain words; empty when all is well. Free of control characters.
+    pub note: String,
+    /// Its streams.
+    pub streams: Vec<StreamStatus>,
+    /// Receive time less event time, ms, less its minimum over five minutes (clocks differ).
+    pub lag_ms: Option<i64>,
+    /// What was counted since the start.
+    pub counters: Counters,
+}
+
+impl VenueStatus {
+    /// A feed that has not begun.
+    pub fn new(venue: Venue) -> Self {
+        Self {
+            venue,
+            state: LinkState::Connecting,
+            note: String::new(),
+            streams: Vec::new(),
+            lag_ms: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// When anything last arrived (monotonic).
+    pub fn last_frame(&self) -> Option<Instant> {
+        self.streams.iter().filter_map(|s| s.last).max()
+    }
+}
+
+/// Text from outside with control characters taken out and cut to a length fit for a status line.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !c.is_control())
+        .take(max_chars)
+        .collect()
+}

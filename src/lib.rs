@@ -1,0 +1,6 @@
+//! meltline: the crypto liquidation heatmap in a terminal.
+
+pub mod engine;
+pub mod estimate;
+pub mod feed;
+pub mod market;

@@ -1,0 +1,212 @@
+//! What happens on a market, in one form for every venue.
+
+use serde::{Deserialize, Serialize};
+
+use super::candle::{Candle, Interval};
+use super::instrument::{Asset, Instrument, Side, TakerSide, Venue};
+use super::num::{Price, Qty, Rate};
+
+/// One thing that happened on one venue, for one asset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MarketEvent {
+    /// Where.
+    pub venue: Venue,
+    /// On what.
+    pub asset: Asset,
+    /// Exchange time, UTC ms; the start of the bar for candles and liquidation bars.
+    pub ts: i64,
+    /// When we received it, UTC ns; `None` in files that do not say.
+    pub recv: Option<i64>,
+    /// What.
+    pub kind: EventKind,
+}
+
+impl MarketEvent {
+    /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time.
+    pub fn known_at(&self) -> i64 {
+        match &self.kind {
+            EventKind::Candle(c) => self.ts.saturating_add(c.interval.ms() - 1),
+            EventKind::LiquidationBar(b) => self.ts.saturating_add(b.interval.ms() - 1),
+            _ => self.ts,
+        }
+    }
+
+    /// The order in which events of a recording are taken: by the time they are known, then by kind.
+    pub fn order(&self) -> (i64, u8) {
+        (self.known_at(), self.kind.rank())
+    }
+}
+
+/// Puts recorded events into the one order every run uses; events that compare equal keep their file order.
+pub fn sort_events(events: &mut [MarketEvent]) {
+    if !events.is_sorted_by_key(MarketEvent::order) {
+        events.sort_by_key(MarketEvent::order);
+    }
+}
+
+/// The kinds of event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EventKind {
+    /// The contract's terms.
+    Instrument(Box<Instrument>),
+    /// A print.
+    Trade(Trade),
+    /// A finished candle.
+    Candle(Candle),
+    /// Mark price, and with it index and funding.
+    Mark(Mark),
+    /// A forced close that was observed.
+    Liquidation(Liquidation),
+    /// How much was liquidated in a bar, where only totals are known.
+    LiquidationBar(LiquidationBar),
+    /// Open interest in base coin, one side.
+    OpenInterest(Qty),
+    /// A position that is public.
+    Position(Box<Position>),
+    /// Resting orders.
+    Book(Box<Book>),
+    /// A stretch in which a stream delivered nothing we can use.
+    Gap(Gap),
+}
+
+impl EventKind {
+    /// Place in the order of events known at the same time.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Instrument(_) => 0,
+            Self::Trade(_) => 1,
+            Self::Candle(_) => 2,
+            Self::Mark(_) => 3,
+            Self::Liquidation(_) => 4,
+            Self::LiquidationBar(_) => 5,
+            Self::OpenInterest(_) => 6,
+            Self::Position(_) => 7,
+            Self::Book(_) => 8,
+            Self::Gap(_) => 9,
+        }
+    }
+}
+
+/// A print.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trade {
+    /// USD per coin.
+    pub price: Price,
+    /// Base coin.
+    pub qty: Qty,
+    /// Who took liquidity.
+    pub taker: TakerSide,
+    /// The venue's own number for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Box<str>>,
+}
+
+/// Mark price as published, with what came along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Mark price, USD per coin.
+    pub price: Price,
+    /// Index price, USD per coin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<Price>,
+    /// Funding rate of the running period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funding: Option<Rate>,
+    /// Length of the funding period, hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funding_hours: Option<u32>,
+    /// Next funding, UTC ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_funding: Option<i64>,
+}
+
+/// What a liquidation's price is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PriceKind {
+    /// Average price of the closing fills.
+    Fill,
+    /// Limit price of the closing order.
+    Order,
+    /// The price at which the position's margin is gone.
+    Bankruptcy,
+}
+
+/// How complete a liquidation feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampled {
+    /// Every liquidation is printed.
+    #[default]
+    No,
+    /// At most one a second, the last.
+    Latest,
+    /// At most one a second, the largest.
+    Largest,
+}
+
+/// A forced close that was **observed** on a feed. Never an estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liquidation {
+    /// The position side that died.
+    pub position: Side,
+    /// USD per coin; see `price_kind`.
+    pub price: Price,
+    /// Base coin.
+    pub qty: Qty,
+    /// What the price is.
+    pub price_kind: PriceKind,
+    /// How complete the feed is.
+    #[serde(default)]
+    pub sampled: Sampled,
+}
+
+/// Totals of a bar, where no single liquidation is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiquidationBar {
+    /// Length of the bar.
+    pub interval: Interval,
+    /// Longs liquidated, base coin.
+    pub long_qty: Qty,
+    /// Shorts liquidated, base coin.
+    pub short_qty: Qty,
+}
+
+/// A position that is public.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The account, as the venue names it.
+    pub account: Box<str>,
+    /// Its side.
+    pub side: Side,
+    /// Base coin.
+    pub qty: Qty,
+    /// Average entry, USD per coin.
+    pub entry: Price,
+    /// Nominal leverage; not the distance to liquidation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leverage: Option<Qty>,
+    /// Liquidation price; `None` where the position has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liq_price: Option<Price>,
+}
+
+/// Resting orders, best first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    /// Bids: price (USD per coin) and quantity (base coin).
+    pub bids: Vec<(Price, Qty)>,
+    /// Asks likewise.
+    pub asks: Vec<(Price, Qty)>,
+}
+
+/// A stretch in which a stream delivered nothing we can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The stream, by the name of the event type it carries: `trade`, `mark`, `liquidation`.
+    pub stream: Box<str>,
+    /// Start, UTC ms.
+    pub from: i64,
+    /// End, UTC ms; also the event's own time.
+    pub to: i64,
+}

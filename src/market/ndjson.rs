@@ -1,0 +1,390 @@
+//! Market events as newline-delimited JSON: the format `tap` writes and `--input` reads.
+//!
+//! One event a line, `{"v":1,"type":"trade","venue":"binance","asset":"BTC","ts":…}`. Unknown fields are ignored, unknown
+//! types are counted, a broken line is reported with its file and number and the run goes on.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::candle::{Candle, Interval, Ohlc};
+use super::event::{Book, EventKind, Gap, Liquidation, LiquidationBar, Mark, MarketEvent, Position, Trade};
+use super::instrument::{Asset, Instrument, Venue};
+use super::num::{Price, Qty};
+
+/// The version every line carries.
+pub const VERSION: u32 = 1;
+
+/// A longer line is not an event of ours; it is skipped, not held in memory.
+pub const MAX_LINE: usize = 4 << 20;
+
+/// The part of a line that tells what the rest is.
+#[derive(Deserialize)]
+struct Head<'a> {
+    v: u32,
+    #[serde(rename = "type", borrow)]
+    kind: std::borrow::Cow<'a, str>,
+}
+
+/// What every event has around its own fields.
+#[derive(Serialize, Deserialize)]
+struct Envelope<T> {
+    venue: Venue,
+    asset: Asset,
+    ts: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recv: Option<i64>,
+    #[serde(flatten)]
+    body: T,
+}
+
+/// A candle's fields as they stand in a line.
+#[derive(Serialize, Deserialize)]
+struct CandleLine {
+    interval: Interval,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    high: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    low: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    close: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<Qty>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taker_buy: Option<Qty>,
+}
+
+/// Why a line is not an event.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// A type this version does not know; not an error of the file.
+    #[error("unknown event type {0:?}")]
+    UnknownType(String),
+    /// A version this program does not know.
+    #[error("version {0}, but this program reads version 1")]
+    Version(u32),
+    /// Not JSON, or a field is missing or wrong.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// Fields that contradict each other.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+/// Reads one line.
+pub fn parse_line(line: &str) -> Result<MarketEvent, LineError> {
+    fn body<'a, T: Deserialize<'a>>(
+        line: &'a str,
+        kind: impl FnOnce(T) -> Result<EventKind, LineError>,
+    ) -> Result<MarketEvent, LineError> {
+        let e: Flat<T> = Flat::parse(line)?;
+        Ok(MarketEvent { venue: e.venue, asset: e.asset, ts: e.ts, recv: e.recv, kind: kind(e.body)? })
+    }
+    let head: Head<'_> = serde_json::from_str(line)?;
+    if head.v != VERSION {
+        return Err(LineError::Version(head.v));
+    }
+    match head.kind.as_ref() {
+        "trade" => body(line, |b: Trade| Ok(EventKind::Trade(b))),
+        "mark" => body(line, |b: Mark| Ok(EventKind::Mark(b))),
+        "open_interest" => body(line, |b: OpenInterestLine| Ok(EventKind::OpenInterest(b.qty))),
+        "candle" => body(line, |b: CandleLine| Ok(EventKind::Candle(b.candle()?))),
+        "liquidation" => body(line, |b: Liquidation| Ok(EventKind::Liquidation(b))),
+        "liquidation_bar" => body(line, |b: LiquidationBar| Ok(EventKind::LiquidationBar(b))),
+        "instrument" => body(line, |b: Instrument| Ok(EventKind::Instrument(Box::new(b)))),
+        "position" => body(line, |b: Position| Ok(EventKind::Position(Box::new(b)))),
+        "book" => body(line, |b: Book| Ok(EventKind::Book(Box::new(b)))),
+        "gap" => {
+            let e: Untimed = serde_json::from_str(line)?;
+            let gap: Gap = serde_json::from_str(line)?;
+            if gap.to < gap.from {
+                return Err(LineError::Invalid("gap ends before it starts"));
+            }
+            Ok(MarketEvent {
+                venue: e.venue,
+                asset: e.asset,
+                ts: gap.to,
+                recv: e.recv,
+                kind: EventKind::Gap(gap),
+            })
+        }
+        other => Err(LineError::UnknownType(other.chars().take(40).filter(|c| !c.is_control()).collect())),
+    }
+}
+
+/// `qty` alone.
+#[derive(Serialize, Deserialize)]
+struct OpenInterestLine {
+    qty: Qty,
+}
+
+/// The envelope of an event without a time of its own. An instrument may come without `ts` too: it is then
+/// known from the start.
+#[derive(Deserialize)]
+struct Untimed {
+    venue: Venue,
+    asset: Asset,
+    #[serde(default)]
+    ts: Option<i64>,
+    #[serde(default)]
+    recv: Option<i64>,
+}
+
+/// The envelope beside the body. Two passes over a short line cost less than serde's buffering of flattened fields.
+struct Flat<T> {
+    venue: Venue,
+    asset: Asset,
+    ts: i64,
+    recv: Option<i64>,
+    body: T,
+}
+
+impl<'a, T: Deserialize<'a>> Flat<T> {
+    fn parse(line: &'a str) -> Result<Self, LineError> {
+        let e: Untimed = serde_json::from_str(line)?;
+        let body: T = serde_json::from_str(line)?;
+        Ok(Self { venue: e.venue, asset: e.asset, ts: e.ts.unwrap_or(0), recv: e.recv, body })
+    }
+}
+
+impl CandleLine {
+    fn candle(self) -> Result<Candle, LineError> {
+        let ohlc = match (self.open, self.high, self.low, self.close) {
+            (Some(open), Some(high), Some(low), Some(close)) => {
+                if low > high || open < low || open > high || close < low || close > high {
+                    return Err(LineError::Invalid(
+                        "candle prices contradict each other (low ≤ open, close ≤ high)",
+                    ));
+                }
+                Some(Ohlc { open, high, low, close })
+            }
+            (None, None, None, None) => None,
+            _ => return Err(LineError::Invalid("candle has some of open, high, low, close but not all")),
+        };
+        Ok(Candle { interval: self.interval, ohlc, volume: self.volume, taker_buy: self.taker_buy })
+    }
+}
+
+/// Writes one event and the newline.
+pub fn write_event(out: &mut impl Write, event: &MarketEvent) -> io::Result<()> {
+    fn line<T: Serialize>(
+        out: &mut impl Write,
+        e: &MarketEvent,
+        kind: &'static str,
+        body: T,
+    ) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<T> {
+            v: u32,
+            #[serde(rename = "type")]
+            kind: &'static str,
+            #[serde(flatten)]
+            envelope: Envelope<T>,
+        }
+        let envelope = Envelope { venue: e.venue, asset: e.asset, ts: e.ts, recv: e.recv, body };
+        serde_json::to_writer(&mut *out, &Line { v: VERSION, kind, envelope })?;
+        out.write_all(b"\n")
+    }
+    match &event.kind {
+        EventKind::Instrument(b) => line(out, event, "instrument", b),
+        EventKind::Trade(b) => line(out, event, "trade", b),
+        EventKind::Candle(c) => line(
+            out,
+            event,
+            "candle",
+            CandleLine {
+                interval: c.interval,
+                open: c.ohlc.map(|o| o.open),
+                high: c.ohlc.map(|o| o.high),
+                low: c.ohlc.map(|o| o.low),
+                close: c.ohlc.map(|o| o.close),
+                volume: c.volume,
+                taker_buy: c.taker_buy,
+            },
+        ),
+        EventKind::Mark(b) => line(out, event, "mark", b),
+        EventKind::Liquidation(b) => line(out, event, "liquidation", b),
+        EventKind::LiquidationBar(b) => line(out, event, "liquidation_bar", b),
+        EventKind::OpenInterest(qty) => line(out, event, "open_interest", OpenInterestLine { qty: *qty }),
+        EventKind::Position(b) => line(out, event, "position", b),
+        EventKind::Book(b) => line(out, event, "book", b),
+        EventKind::Gap(b) => line(out, event, "gap", b),
+    }
+}
+
+/// Opens a file for reading by its ending: `.gz`, `.zst`, anything else as it is; `-` is standard input.
+pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let raw: Box<dyn Read + Send> = match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+        Some("zst") => Box::new(zstd::Decoder::new(file)?),
+        _ => Box::new(file),
+    };
+    Ok(Box::new(BufReader::with_capacity(1 << 16, raw)))
+}
+
+/// What a read through a file found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines that gave something usable.
+    pub usable: u64,
+    /// Lines of an event type this version does not know.
+    pub unknown: u64,
+    /// Broken lines.
+    pub broken: u64,
+    /// The first few broken lines, as `file:line: why`.
+    pub complaints: Vec<String>,
+}
+
+impl Tally {
+    /// How many complaints are kept word for word; the rest are counted.
+    const KEPT: usize = 20;
+
+    /// Notes a broken line.
+    pub fn complain(&mut self, file: &str, line: u64, why: &dyn fmt::Display) {
+        self.broken += 1;
+        if self.complaints.len() < Self::KEPT {
+            self.complaints.push(format!("{file}:{line}: {why}"));
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} usable lines, {} of unknown type, {} broken", self.usable, self.unknown, self.broken)
+    }
+}
+
+/// Lines of a file, one at a time, with their numbers; over-long lines are skipped and told as errors.
+pub struct Lines {
+    source: Box<dyn BufRead + Send>,
+    buffer: Vec<u8>,
+    number: u64,
+}
+
+impl Lines {
+    /// Over an opened source.
+    pub fn new(source: Box<dyn BufRead + Send>) -> Self {
+        Self { source, buffer: Vec::new(), number: 0 }
+    }
+
+    /// The next line that is not blank: its number and its text, or why it cannot be read as text. `None` at the end.
+    /// The outer error is the source failing (a disk, a broken archive); nothing more can be read then.
+    #[allow(
+        clippy::type_complexity,
+        reason = "a line, or why not, or the source's end: three levels by nature"
+    )]
+    pub fn next_line(&mut self) -> io::Result<Option<(u64, Result<&str, &'static str>)>> {
+        loop {
+            self.buffer.clear();
+            let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
+            if limited.read_until(b'\n', &mut self.buffer)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if self.buffer.len() > MAX_LINE && self.buffer.last() != Some(&b'\n') {
+                self.skip_rest_of_line()?;
+                return Ok(Some((self.number, Err("line longer than 4 MiB"))));
+            }
+            if !self.buffer.iter().all(u8::is_ascii_whitespace) {
+                break;
+            }
+        }
+        let text = std::str::from_utf8(&self.buffer).map(str::trim).map_err(|_| "not UTF-8 text");
+        Ok(Some((self.number, text)))
+    }
+
+    fn skip_rest_of_line(&mut self) -> io::Result<()> {
+        loop {
+            let chunk = self.source.fill_buf()?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            let (used, done) = match chunk.iter().position(|&b| b == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (chunk.len(), false),
+            };
+            self.source.consume(used);
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of `design.md` §6, as published in docs/FORMATS.md.
+    const SAMPLES: [&str; 9] = [
+        r#"{"v":1,"type":"instrument","venue":"okx","asset":"BTC","ts":0,"symbol":"BTC-USDT-SWAP","tick":"0.1","lot":"0.01","contract":"0.01","multiplier":"1","linear":true,"tiers":[["300000","0.004","0","100"]]}"#,
+        r#"{"v":1,"type":"trade","venue":"binance","asset":"BTC","ts":1718755200123,"recv":1718755200125000000,"price":"65000.1","qty":"0.5","taker":"buy","id":"26129"}"#,
+        r#"{"v":1,"type":"open_interest","venue":"bybit","asset":"BTC","ts":1718755200000,"qty":"52664.642"}"#,
+        r#"{"v":1,"type":"mark","venue":"binance","asset":"BTC","ts":1718755200000,"price":"65001.2","index":"65000.9","funding":"0.0001","funding_hours":8,"next_funding":1718784000000}"#,
+        r#"{"v":1,"type":"liquidation","venue":"bybit","asset":"BTC","ts":1718755201000,"position":"long","price":"64800","qty":"1.2","price_kind":"bankruptcy","sampled":"no"}"#,
+        r#"{"v":1,"type":"candle","venue":"binance","asset":"BTC","ts":1718755200000,"interval":"1m","open":"65000","high":"65010","low":"64990","close":"65001","volume":"12.3","taker_buy":"6.1"}"#,
+        r#"{"v":1,"type":"liquidation_bar","venue":"binance","asset":"BTC","ts":1718755200000,"interval":"1h","long_qty":"12.5","short_qty":"3.1"}"#,
+        r#"{"v":1,"type":"book","venue":"binance","asset":"BTC","ts":1718755200000,"bids":[["65000","1.5"]],"asks":[["65000.1","2"]]}"#,
+        r#"{"v":1,"type":"position","venue":"hyperliquid","asset":"BTC","ts":1718755200000,"account":"0xabc","side":"long","qty":"3.1","entry":"64000","leverage":"20","liq_price":"61000"}"#,
+    ];
+
+    #[test]
+    fn every_documented_line_is_read_and_written_back_unchanged() {
+        for line in SAMPLES {
+            let event = parse_line(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+            let mut out = Vec::new();
+            write_event(&mut out, &event).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap().trim_end(), line);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_known_at_its_end() {
+        let line = r#"{"v":1,"type":"gap","venue":"bybit","asset":"BTC","stream":"trade","from":1718755200000,"to":1718755260000}"#;
+        assert_eq!(parse_line(line).unwrap().ts, 1_718_755_260_000);
+    }
+
+    #[test]
+    fn a_bar_is_known_one_ms_before_its_end() {
+        assert_eq!(parse_line(SAMPLES[5]).unwrap().known_at(), 1_718_755_259_999);
+        assert_eq!(parse_line(SAMPLES[6]).unwrap().known_at(), 1_718_758_799_999);
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_unknown_types_told_apart_from_broken_lines() {
+        let extra = SAMPLES[1].replace("\"id\"", "\"colour\":\"red\",\"id\"");
+        assert_eq!(parse_line(&extra).unwrap(), parse_line(SAMPLES[1]).unwrap());
+        let unknown = r#"{"v":1,"type":"weather","venue":"x","asset":"BTC","ts":1}"#;
+        assert!(matches!(parse_line(unknown), Err(LineError::UnknownType(t)) if t == "weather"));
+        assert!(matches!(parse_line(r#"{"v":2,"type":"trade"}"#), Err(LineError::Version(2))));
+        let missing = parse_line(r#"{"v":1,"type":"trade","venue":"x","asset":"BTC","ts":1,"price":"1"}"#);
+        assert!(missing.unwrap_err().to_string().contains("qty"), "the message names the field");
+    }
+
+    #[test]
+    fn a_candle_whose_prices_contradict_is_refused() {
+        let bad = SAMPLES[5].replace("64990", "65005");
+        assert!(matches!(parse_line(&bad), Err(LineError::Invalid(_))));
+    }
+
+    #[test]
+    fn an_over_long_line_is_skipped_and_the_next_one_read() {
+        let mut text = "x".repeat(MAX_LINE + 10);
+        text.push('\n');
+        text.push_str("next\n");
+        let mut lines = Lines::new(Box::new(io::Cursor::new(text.into_bytes())));
+        assert!(matches!(lines.next_line().unwrap(), Some((1, Err(_)))));
+        assert!(matches!(lines.next_line().unwrap(), Some((2, Ok("next")))));
+        assert!(lines.next_line().unwrap().is_none());
+    }
+}
