@@ -1,1 +1,7 @@
 //! All integration tests: one binary, one link. A file is a behaviour.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod book_keeping;
+mod determinism;
+mod hand_worked_levels;
+mod support;
