@@ -1,5 +1,6 @@
 //! meltline: the crypto liquidation heatmap in a terminal.
 
+pub mod config;
 pub mod engine;
 pub mod estimate;
 pub mod feed;
