@@ -143,6 +143,7 @@ impl History {
     pub fn end(&mut self, tick: &Tick) {
         self.now.end_ms = tick.end_ms;
         self.now.mark = tick.mark;
+        self.now.mark_mean = tick.mark_mean;
         self.now.index = tick.index;
         self.now.funding = tick.funding;
         self.now.bid = tick.bid;

@@ -61,6 +61,8 @@ pub struct World {
     /// Logarithms of the last price and of mark.
     last: f64,
     mark: f64,
+    /// Mark price averaged over a minute, USD.
+    mark_mean: f64,
     /// Displacement of the last price from the index by recent flow, and its average, which is in mark.
     push: f64,
     push_mean: f64,
@@ -83,7 +85,13 @@ pub struct World {
 
 impl World {
     /// A market `lead` seconds before its live time begins; `live_second` counts from the epoch.
-    pub fn new(contract: &'static Contract, scenario: Scenario, seed: u64, live_second: i64, lead: i64) -> Self {
+    pub fn new(
+        contract: &'static Contract,
+        scenario: Scenario,
+        seed: u64,
+        live_second: i64,
+        lead: i64,
+    ) -> Self {
         let anchor = libm::log(contract.price);
         let params = Params::of(scenario);
         let mut world = Self {
@@ -100,6 +108,7 @@ impl World {
             anchor,
             last: anchor,
             mark: anchor,
+            mark_mean: contract.price,
             push: 0.0,
             push_mean: 0.0,
             stress: 0.0,
@@ -187,6 +196,8 @@ impl World {
         self.fire_targets(before.0);
         self.fire_liquidations(before.1);
         tick.mark = libm::exp(self.mark);
+        self.mark_mean += (tick.mark - self.mark_mean) / 60.0;
+        tick.mark_mean = self.mark_mean;
         tick.index = libm::exp(self.index);
         tick.open_interest = self.open_interest();
         self.fund(tick);
@@ -200,8 +211,8 @@ impl World {
             -self.log_volatility * dt / 14_400.0 + 0.7 * walk(14_400.0) * self.dice.normal();
         let daily = self.params.volatility * self.contract.wildness;
         self.volatility = daily / libm::sqrt(DAY) * libm::exp(self.log_volatility - 0.245);
-        self.sentiment += (self.params.lean - self.sentiment) * dt / 28_800.0
-            + 0.35 * walk(28_800.0) * self.dice.normal();
+        self.sentiment +=
+            (self.params.lean - self.sentiment) * dt / 28_800.0 + 0.35 * walk(28_800.0) * self.dice.normal();
         self.activity = libm::exp(0.7 * self.log_volatility)
             + (self.momentum.abs() / (0.01 * self.contract.wildness)).min(3.0);
         if self.slide.0 == 0 && self.dice.chance(self.params.slides * dt / DAY) {
@@ -267,7 +278,8 @@ impl World {
 
     /// Market makers pass inventory around: most of the volume, none of the open interest.
     fn churn(&mut self, drift: f64) {
-        let usual = self.params.churn * self.contract.open_interest_usd / self.contract.price
+        let usual = self.params.churn * self.contract.open_interest_usd
+            / self.contract.price
             / self.contract.lot()
             / DAY;
         let lots = usual * self.activity * (0.3 + 1.4 * self.dice.unit());

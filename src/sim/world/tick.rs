@@ -47,6 +47,8 @@ pub struct Tick {
     pub forced: Vec<Forced>,
     /// Mark price at its end.
     pub mark: f64,
+    /// Mark price averaged over the last minute.
+    pub mark_mean: f64,
     /// Index price at its end.
     pub index: f64,
     /// Funding rate the running period would pay.
