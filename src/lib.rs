@@ -5,3 +5,4 @@ pub mod engine;
 pub mod estimate;
 pub mod feed;
 pub mod market;
+pub mod sim;

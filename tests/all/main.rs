@@ -4,4 +4,5 @@
 mod book_keeping;
 mod determinism;
 mod hand_worked_levels;
+mod sim_server;
 mod support;
