@@ -1,0 +1,3 @@
+//! What the user asks for.
+
+pub mod screen;
