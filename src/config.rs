@@ -10,6 +10,8 @@ use anyhow::Context;
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
+use crate::app::scale::Unit;
+use crate::app::settings::{Curve, PaletteName};
 use crate::estimate::Tier;
 use crate::market::{Asset, Interval, Venue};
 
@@ -95,7 +97,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
         match Either::deserialize(deserializer) {
             Ok(Either::Value(value)) => Ok(Self::Set(value)),
             Ok(Either::Word(word)) if word == "auto" => Ok(Self::Auto),
-            Ok(Either::Word(word)) => Err(serde::de::Error::custom(format!("{word:?} is neither \"auto\" nor a valid value"))),
+            Ok(Either::Word(word)) => {
+                Err(serde::de::Error::custom(format!("{word:?} is neither \"auto\" nor a valid value")))
+            }
             Err(_) => Err(serde::de::Error::custom("expected \"auto\" or a valid value")),
         }
     }
@@ -118,9 +122,9 @@ pub struct Screen {
     /// What `cut` counts.
     pub cut_unit: Unit,
     /// How USD becomes colour.
-    pub scale: Scale,
+    pub scale: Curve,
     /// The colour ramp.
-    pub palette: Palette,
+    pub palette: PaletteName,
     /// How many colours the terminal is given.
     pub colour: Colour,
     /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh, mosh and tmux and 32 elsewhere.
@@ -129,43 +133,6 @@ pub struct Screen {
     pub fps: Auto<u16>,
     /// Leverage tiers shown at the start.
     pub tiers: Vec<Tier>,
-}
-
-/// What a threshold counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Percentile of the non-zero cells in view.
-    Percentile,
-    /// Percent of the largest cell in view.
-    ShareOfMax,
-    /// US dollars.
-    Usd,
-    /// Percent of open interest.
-    OiPercent,
-}
-
-/// How USD becomes colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scale {
-    /// By the square root.
-    Sqrt,
-    /// In proportion.
-    Linear,
-}
-
-/// The colour ramps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are those of the ramps")]
-pub enum Palette {
-    Viridis,
-    Magma,
-    Inferno,
-    Cividis,
-    Mono,
-    Glyph,
 }
 
 /// How many colours the terminal is given.
@@ -246,8 +213,8 @@ impl Default for Screen {
             threshold_unit: Unit::Percentile,
             cut: 99.5,
             cut_unit: Unit::Percentile,
-            scale: Scale::Sqrt,
-            palette: Palette::Viridis,
+            scale: Curve::Sqrt,
+            palette: PaletteName::Viridis,
             colour: Colour::Auto,
             colour_steps: Auto::Auto,
             fps: Auto::Auto,
@@ -299,7 +266,10 @@ impl Config {
     /// Checks what types cannot.
     fn validate(&self) -> anyhow::Result<()> {
         fn within<T: PartialOrd + fmt::Display>(key: &str, value: &T, low: T, high: T) -> anyhow::Result<()> {
-            anyhow::ensure!(*value >= low && *value <= high, "{key} = {value}: use a value from {low} to {high}");
+            anyhow::ensure!(
+                *value >= low && *value <= high,
+                "{key} = {value}: use a value from {low} to {high}"
+            );
             Ok(())
         }
         within("bin_bp", &self.bin_bp, 1.0, 100.0)?;
@@ -344,7 +314,10 @@ impl Config {
     /// Switches on the venues named and all others off.
     pub fn choose_venues(&mut self, chosen: &[Venue]) -> anyhow::Result<()> {
         for venue in chosen {
-            anyhow::ensure!(venue.as_str() == "binance", "no adapter for the venue {venue}: binance is known");
+            anyhow::ensure!(
+                venue.as_str() == "binance",
+                "no adapter for the venue {venue}: binance is known"
+            );
         }
         self.venues.binance.enabled = !chosen.is_empty();
         Ok(())
@@ -386,7 +359,8 @@ impl Located {
 /// Walks the file's keys beside those of the default; `[keys]` is checked by the keymap itself.
 fn refuse_unknown_keys(text: &str) -> anyhow::Result<()> {
     let found = toml::de::DeTable::parse(text).map_err(|e| Located::new(text, e.span(), e.message()))?;
-    let known = toml::Table::try_from(Config::default()).context("the default configuration cannot be written")?;
+    let known =
+        toml::Table::try_from(Config::default()).context("the default configuration cannot be written")?;
     compare(text, found.get_ref(), &known, "")
 }
 
@@ -402,7 +376,9 @@ fn compare(text: &str, found: &toml::de::DeTable<'_>, known: &toml::Table, path:
                     near(a).total_cmp(&near(b))
                 });
                 let hint = nearest.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-                return Err(Located::new(text, Some(key.span()), format!("unknown key `{shown}`{hint}")).into());
+                return Err(
+                    Located::new(text, Some(key.span()), format!("unknown key `{shown}`{hint}")).into()
+                );
             }
             Some(toml::Value::Table(inner)) if full != "keys" => {
                 if let Some(table) = value.get_ref().as_table() {

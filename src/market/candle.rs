@@ -25,6 +25,11 @@ impl Interval {
     /// A day.
     pub const D1: Self = Self(86_400_000);
 
+    /// A number of hours.
+    pub const fn from_hours(hours: u32) -> Self {
+        Self(hours as i64 * Self::H1.0)
+    }
+
     /// Length in ms.
     pub const fn ms(self) -> i64 {
         self.0

@@ -1,0 +1,511 @@
+//! The screen's state: what is looked at, and what each key does to it. No I/O, no clock.
+
+pub mod keymap;
+pub mod layout;
+pub mod message;
+pub mod pixels;
+pub mod popup;
+pub mod scale;
+pub mod settings;
+pub mod viewport;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+pub use keymap::{Action, Keymap};
+pub use layout::Layout;
+pub use message::{Effect, Message};
+pub use settings::Settings;
+
+use crate::engine::snapshot::LinkState;
+use crate::engine::{Command, Snapshot, VenueView};
+use crate::estimate::Tier;
+use crate::market::{Asset, Interval};
+use pixels::{Change, Grid, Selection};
+use popup::{Picker, Popup};
+use scale::{Cells, Scale};
+use viewport::Viewport;
+
+/// A place on the map, kept in time and price so that it stays where it is when the map moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crosshair {
+    /// UTC ms.
+    pub ts: i64,
+    /// Bin position.
+    pub position: f64,
+}
+
+/// Everything the screen knows.
+#[derive(Debug)]
+pub struct App {
+    /// What the user has chosen, and may still change by key.
+    pub settings: Settings,
+    /// The picture that is drawn.
+    snapshot: Arc<Snapshot>,
+    /// The newest picture; another than the drawn one while frozen.
+    latest: Arc<Snapshot>,
+    frozen: bool,
+    size: (u16, u16),
+    layout: Option<Layout>,
+    selection: Selection,
+    viewport: Viewport,
+    grid: Grid,
+    cells: Cells,
+    scale: Scale,
+    threshold: f64,
+    crosshair: Option<Crosshair>,
+    popup: Option<Popup>,
+    now: Option<Instant>,
+}
+
+impl App {
+    /// A screen on a first picture, which may still be empty.
+    pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
+        let selection = Selection { tiers: settings.tiers, hidden: Vec::new() };
+        let viewport = Viewport::FOLLOW;
+        let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
+        let grid = Grid::new(geometry, selection.clone(), Arc::clone(&snapshot.bins));
+        let mut app = Self {
+            settings,
+            latest: Arc::clone(&snapshot),
+            snapshot,
+            frozen: false,
+            size: (80, 24),
+            layout: Layout::new(80, 24),
+            selection,
+            viewport,
+            grid,
+            cells: Cells::default(),
+            scale: Scale { top: 0.0, locked: false },
+            threshold: 0.0,
+            crosshair: None,
+            popup: None,
+            now: None,
+        };
+        app.refresh();
+        app
+    }
+
+    /// Takes in what happened and says what is to be done about it.
+    pub fn update(&mut self, message: Message) -> Effect {
+        match message {
+            Message::Key(key) => self.key(key),
+            Message::Paste(text) => self.paste(&text),
+            Message::Snapshot(snapshot) => self.take(snapshot),
+            Message::Resize(width, height) => {
+                self.size = (width, height);
+                self.layout = Layout::new(width, height);
+                self.refresh();
+                Effect::Redraw
+            }
+            Message::Tick(now) => {
+                let before = self.ages();
+                self.now = Some(now);
+                if self.ages() == before { Effect::None } else { Effect::Redraw }
+            }
+        }
+    }
+
+    fn take(&mut self, snapshot: Arc<Snapshot>) -> Effect {
+        let moved_on = snapshot.asset != self.latest.asset;
+        self.latest = snapshot;
+        if moved_on {
+            // Another market: nothing of the old view applies.
+            self.frozen = false;
+            self.crosshair = None;
+            self.viewport = Viewport::FOLLOW;
+            self.scale.reset();
+        }
+        if !self.frozen {
+            self.snapshot = Arc::clone(&self.latest);
+            self.refresh();
+        }
+        Effect::Redraw
+    }
+
+    /// Brings grid, scale and threshold up to date with snapshot, view and size.
+    fn refresh(&mut self) {
+        let Some(layout) = self.layout else { return };
+        let (columns, rows) = (usize::from(layout.heat.width), 2 * usize::from(layout.heat.height));
+        let range = self.settings.range.ms();
+        let place = |v: &Viewport, now: i64| v.geometry(now, range, columns, rows);
+        let mut change =
+            self.grid.refresh(place(&self.viewport, self.snapshot.now), &self.selection, &self.snapshot);
+        if change == Change::Closed && self.fit_price() {
+            change = change.max(self.grid.refresh(
+                place(&self.viewport, self.snapshot.now),
+                &self.selection,
+                &self.snapshot,
+            ));
+        }
+        if change == Change::Closed {
+            self.rescale();
+        }
+    }
+
+    /// Lets the price axis follow the market; says whether it moved.
+    fn fit_price(&mut self) -> bool {
+        let bins = &self.snapshot.bins;
+        let bars = || self.grid.columns.iter().filter_map(|c| c.bar);
+        let Some(mark) = self.price().or_else(|| bars().last().map(|b| b.close)) else { return false };
+        let low = bars().map(|b| b.low).fold(mark, f64::min);
+        let high = bars().map(|b| b.high).fold(mark, f64::max);
+        let at = |price: f64| bins.position(price);
+        self.viewport.fit_price(bins, self.settings.range.ms(), at(mark), at(low), at(high))
+    }
+
+    /// Threshold and colour scale from the cells in view. Only when closed columns changed: a moving scale repaints all.
+    fn rescale(&mut self) {
+        let cells = self.grid.columns.iter().flat_map(|c| c.usd.iter().copied());
+        let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
+        self.cells = Cells::new(cells, oi);
+        self.threshold = self.settings.threshold.usd(&self.cells);
+        self.scale.follow(self.settings.cut.usd(&self.cells));
+    }
+
+    fn paste(&mut self, text: &str) -> Effect {
+        if let Some(Popup::Picker(picker)) = &mut self.popup {
+            picker.push(text, &self.latest.assets);
+            return Effect::Redraw;
+        }
+        Effect::None
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Effect {
+        if key.kind == KeyEventKind::Release {
+            return Effect::None;
+        }
+        match self.popup.take() {
+            Some(popup) => self.popup_key(popup, key),
+            None => match self.settings.keymap.action(key) {
+                Some(action) => self.act(action),
+                None => Effect::None,
+            },
+        }
+    }
+
+    /// A key while a popup is open. The popup was taken out; whoever keeps it open puts it back.
+    fn popup_key(&mut self, mut popup: Popup, key: KeyEvent) -> Effect {
+        let action = self.settings.keymap.action(key);
+        let typed = match key.code {
+            KeyCode::Char(c) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
+                Some(c)
+            }
+            _ => None,
+        };
+        let step = match key.code {
+            KeyCode::Up => -1,
+            KeyCode::Down => 1,
+            KeyCode::PageUp => -10,
+            KeyCode::PageDown => 10,
+            _ => 0,
+        };
+        let venues = self.latest.venues.len();
+        match (&mut popup, key.code) {
+            (_, KeyCode::Esc) => return Effect::Redraw,
+            (Popup::Picker(picker), KeyCode::Enter) => {
+                return match picker.choice() {
+                    Some(asset) if asset != self.latest.asset => Effect::Command(Command::Watch(asset)),
+                    _ => Effect::Redraw,
+                };
+            }
+            (Popup::Picker(picker), KeyCode::Backspace) => picker.pop(&self.latest.assets),
+            (Popup::Picker(picker), _) if typed.is_some() => {
+                picker.push(typed.map(String::from).unwrap_or_default().as_str(), &self.latest.assets);
+            }
+            (_, KeyCode::Enter) => return Effect::Redraw,
+            (Popup::Picker(picker), _) if step != 0 => picker.step(step),
+            (Popup::Help(top), _) if step != 0 => {
+                *top = top.saturating_add_signed(step).min(Action::ALL.len());
+            }
+            (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(5),
+            (Popup::Venues(row), _) if step != 0 => {
+                *row = row.saturating_add_signed(step).min(venues.saturating_sub(1));
+            }
+            (Popup::Tiers(row), KeyCode::Char(c @ (' ' | '1'..='6'))) => {
+                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
+                self.selection.tiers = self.selection.tiers.toggled(Tier::ALL[*row]);
+                self.refresh();
+            }
+            (Popup::Venues(row), KeyCode::Char(c @ (' ' | '1'..='9'))) => {
+                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
+                self.toggle_venue(*row);
+            }
+            // Every other key means what it always means, and closes the popup; the popup's own key just closes it.
+            _ => {
+                let opens = match popup {
+                    Popup::Help(_) => Action::Help,
+                    Popup::Picker(_) => Action::SymbolPicker,
+                    Popup::Tiers(_) => Action::Tiers,
+                    Popup::Venues(_) => Action::Venues,
+                };
+                return match action {
+                    Some(a) if a == opens => Effect::Redraw,
+                    Some(a) => match self.act(a) {
+                        Effect::None => Effect::Redraw,
+                        effect => effect,
+                    },
+                    None => {
+                        self.popup = Some(popup);
+                        Effect::None
+                    }
+                };
+            }
+        }
+        self.popup = Some(popup);
+        Effect::Redraw
+    }
+
+    fn toggle_venue(&mut self, row: usize) {
+        let Some(venue) = self.latest.venues.get(row).map(|v| v.venue) else { return };
+        match self.selection.hidden.iter().position(|v| *v == venue) {
+            Some(i) => {
+                self.selection.hidden.remove(i);
+            }
+            None => self.selection.hidden.push(venue),
+        }
+        self.refresh();
+    }
+
+    fn act(&mut self, action: Action) -> Effect {
+        match action {
+            Action::Quit => return Effect::Quit,
+            Action::Suspend => return Effect::Suspend,
+            Action::SymbolPicker => self.popup = Some(Popup::Picker(Picker::new(&self.latest.assets))),
+            Action::NextSymbol => return self.step_symbol(1),
+            Action::PreviousSymbol => return self.step_symbol(-1),
+            Action::ThresholdDown => self.settings.threshold = self.settings.threshold.stepped(false),
+            Action::ThresholdUp => self.settings.threshold = self.settings.threshold.stepped(true),
+            Action::CutDown => self.settings.cut = self.settings.cut.stepped(false),
+            Action::CutUp => self.settings.cut = self.settings.cut.stepped(true),
+            Action::ThresholdUnit => {
+                let unit = self.settings.threshold.unit.next();
+                self.settings.threshold = self.settings.threshold.in_unit(unit, &self.cells);
+                self.settings.cut = self.settings.cut.in_unit(unit, &self.cells);
+            }
+            Action::LockScale => self.scale.locked = !self.scale.locked,
+            Action::NextRange => self.step_range(1),
+            Action::PreviousRange => self.step_range(-1),
+            Action::CandleInterval => self.settings.candle_interval = self.next_candle_interval(),
+            Action::Candles => self.settings.candles = !self.settings.candles,
+            Action::Tiers => self.popup = Some(Popup::Tiers(0)),
+            Action::Venues => self.popup = Some(Popup::Venues(0)),
+            Action::Palette => self.settings.palette = self.settings.palette.next(),
+            Action::Left => self.move_crosshair(-1, 0),
+            Action::Right => self.move_crosshair(1, 0),
+            Action::Up => self.move_crosshair(0, 1),
+            Action::Down => self.move_crosshair(0, -1),
+            Action::PriceZoomIn => self.viewport.zoom_price(true),
+            Action::PriceZoomOut => self.viewport.zoom_price(false),
+            Action::TimeZoomIn => self.viewport.zoom_time(true),
+            Action::TimeZoomOut => self.viewport.zoom_time(false),
+            Action::Reset => {
+                self.viewport = Viewport::FOLLOW;
+                self.crosshair = None;
+            }
+            Action::Follow => {
+                self.viewport.end = None;
+                self.viewport.auto_price = true;
+            }
+            Action::Freeze => {
+                self.frozen = !self.frozen;
+                self.snapshot = Arc::clone(&self.latest);
+            }
+            Action::Help => self.popup = Some(Popup::Help(0)),
+            Action::Close => self.crosshair = None,
+        }
+        if matches!(action, Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset) {
+            self.scale.reset();
+        }
+        self.refresh();
+        self.rescale();
+        Effect::Redraw
+    }
+
+    fn step_symbol(&self, by: isize) -> Effect {
+        let list = self.watchlist();
+        let here = list.iter().position(|a| *a == self.latest.asset);
+        let next = match here {
+            Some(i) => (i as isize + by).rem_euclid(list.len() as isize) as usize,
+            None => 0,
+        };
+        match list.get(next) {
+            Some(asset) if *asset != self.latest.asset => Effect::Command(Command::Watch(*asset)),
+            _ => Effect::None,
+        }
+    }
+
+    fn step_range(&mut self, by: isize) {
+        let ranges = &settings::RANGES;
+        let here = ranges.iter().position(|r| *r >= self.settings.range).unwrap_or(ranges.len() - 1);
+        self.settings.range = ranges[here.saturating_add_signed(by).min(ranges.len() - 1)];
+        self.viewport = Viewport { end: self.viewport.end, ..Viewport::FOLLOW };
+        self.scale.reset();
+    }
+
+    fn next_candle_interval(&self) -> Option<Interval> {
+        let dt = self.grid.geometry.dt;
+        let after = self.settings.candle_interval.map_or(dt, Interval::ms);
+        // Only intervals that can be told apart from one candle a column, and of which a few fit.
+        let widest = dt * self.grid.geometry.columns as i64 / 4;
+        settings::CANDLE_INTERVALS.into_iter().find(|i| i.ms() > after.max(dt) && i.ms() <= widest)
+    }
+
+    /// Moves the crosshair by cells; over the edge the view moves along.
+    fn move_crosshair(&mut self, right: i64, up: i64) {
+        let g = self.grid.geometry;
+        if g.columns == 0 || g.rows == 0 {
+            return;
+        }
+        let start = self.price().map_or(self.viewport.centre, |p| self.snapshot.bins.position(p));
+        let cross = self.crosshair.unwrap_or(Crosshair { ts: g.time(g.columns - 1), position: start });
+        let last = g.columns as i64 - 1;
+        let column = g.column(cross.ts).clamp(0, last) + right;
+        let row = (g.row(cross.position).clamp(0, g.rows as i64 - 1) + 2 * up) / 2 * 2;
+        let newest = g.dt * (self.snapshot.now.div_euclid(g.dt));
+        if !(0..=last).contains(&column) {
+            let end = self.viewport.end.unwrap_or(self.snapshot.now) + right * g.dt;
+            self.viewport.end = (end < newest).then_some(end);
+        }
+        if row < 0 || row >= g.rows as i64 {
+            self.viewport.centre += 2.0 * up as f64 * g.step;
+            self.viewport.auto_price = false;
+        }
+        self.crosshair = Some(Crosshair {
+            ts: (g.start + column * g.dt + g.dt / 2).min(newest + g.dt / 2),
+            position: g.low + (row as f64 + 0.5) * g.step,
+        });
+    }
+
+    /// What changes with time alone: for each venue, the seconds since its last frame, once they are worth saying.
+    fn ages(&self) -> Vec<(Option<u64>, Option<u64>)> {
+        self.latest.venues.iter().map(|v| (self.age(v).map(|a| a.as_secs()), self.retry_in(v))).collect()
+    }
+}
+
+/// After this long without a frame a venue is stale.
+pub const STALE_AFTER: Duration = Duration::from_secs(30);
+/// Ages below this are not worth saying.
+const AGE_SHOWN_AFTER: Duration = Duration::from_secs(3);
+
+/// What the panels read.
+impl App {
+    /// The picture that is drawn.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The newest picture, for the state of the feeds.
+    pub fn latest(&self) -> &Snapshot {
+        &self.latest
+    }
+
+    /// The rooms of the screen; `None` if the terminal is too small.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// Terminal size in cells, as far as the app was told.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// The pixel grid.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// The colour scale.
+    pub fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Levels below it are not drawn, USD per cell.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// What is counted and drawn.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// The crosshair, if it is on.
+    pub fn crosshair(&self) -> Option<Crosshair> {
+        self.crosshair
+    }
+
+    /// The popup, if one is open.
+    pub fn popup(&self) -> Option<&Popup> {
+        self.popup.as_ref()
+    }
+
+    /// Whether the picture is frozen.
+    pub fn frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Whether the right edge of the map is this moment.
+    pub fn following(&self) -> bool {
+        self.viewport.end.is_none()
+    }
+
+    /// The step of the ramp for an amount in a cell; 0 is the ground.
+    pub fn step(&self, usd: f64) -> usize {
+        self.scale.step(usd, self.threshold, self.settings.curve, self.settings.colour_steps)
+    }
+
+    /// Price now, USD per coin.
+    pub fn price(&self) -> Option<f64> {
+        let last = || self.selection.venues(&self.snapshot).find_map(|v| v.mark.or(v.last));
+        self.snapshot.mark.or_else(last)
+    }
+
+    /// Length of a candle as drawn.
+    pub fn candle_ms(&self) -> i64 {
+        self.settings.candle_interval.map_or(0, Interval::ms).max(self.grid.geometry.dt)
+    }
+
+    /// Time since the venue's last frame, once it is worth saying. Recordings have no age.
+    pub fn age(&self, view: &VenueView) -> Option<Duration> {
+        if matches!(view.status.state, LinkState::Recorded | LinkState::Ended) {
+            return None;
+        }
+        let age = self.now?.checked_duration_since(view.status.last_frame()?)?;
+        (age >= AGE_SHOWN_AFTER).then_some(age)
+    }
+
+    /// Whether nothing came from the venue for too long.
+    pub fn stale(&self, view: &VenueView) -> bool {
+        self.age(view).is_some_and(|age| age >= STALE_AFTER)
+    }
+
+    /// Seconds until the venue is tried again.
+    pub fn retry_in(&self, view: &VenueView) -> Option<u64> {
+        match view.status.state {
+            LinkState::Reconnecting { at } => Some(at.saturating_duration_since(self.now?).as_secs()),
+            _ => None,
+        }
+    }
+
+    /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
+    pub fn totals(&self) -> [[f64; 6]; 2] {
+        let mut totals = [[0.0; 6]; 2];
+        for column in self.selection.venues(&self.snapshot).filter_map(|v| v.live.as_ref()) {
+            for side in crate::market::Side::BOTH {
+                let sums = column.totals(side);
+                for tier in self.selection.tiers.iter() {
+                    totals[side.index()][tier.index()] += sums[tier.index()];
+                }
+            }
+        }
+        totals
+    }
+
+    /// The assets `next_symbol` steps through.
+    pub fn watchlist(&self) -> &[Asset] {
+        if self.settings.watchlist.is_empty() { &self.latest.assets } else { &self.settings.watchlist }
+    }
+}

@@ -1,0 +1,38 @@
+//! What reaches the app, and what it asks for in return.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossterm::event::KeyEvent;
+
+use crate::engine::{Command, Snapshot};
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// A new picture of the market.
+    Snapshot(Arc<Snapshot>),
+    /// The terminal is this many columns wide and rows high.
+    Resize(u16, u16),
+    /// Time went by (monotonic); ages on the screen count from it.
+    Tick(Instant),
+}
+
+/// What the loop around the app is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing on the screen changed.
+    None,
+    /// Draw.
+    Redraw,
+    /// Leave.
+    Quit,
+    /// Hand the terminal back to the shell until continued.
+    Suspend,
+    /// Draw, and ask the engine for something.
+    Command(Command),
+}

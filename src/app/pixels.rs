@@ -1,0 +1,345 @@
+//! The pixel grid: levels summed over price and averaged over time, cached column by column.
+
+use std::sync::Arc;
+
+use crate::engine::{History, Snapshot, VenueView};
+use crate::estimate::{Bar, BinTable, Column, Tier, TierSet};
+use crate::market::Venue;
+
+use super::viewport::Geometry;
+
+/// A column of the history, and how much of a pixel column is its.
+#[derive(Debug, Clone)]
+struct Source {
+    venue: Venue,
+    column: Arc<Column>,
+    /// Share of the venue's levels in this pixel column, 0 to 1. Zero for columns that only lend their bar.
+    weight: f64,
+}
+
+impl PartialEq for Source {
+    /// Columns are immutable, so the same column is the same address.
+    fn eq(&self, other: &Self) -> bool {
+        self.venue == other.venue && self.weight == other.weight && Arc::ptr_eq(&self.column, &other.column)
+    }
+}
+
+/// One column of pixels.
+#[derive(Debug, Clone, Default)]
+pub struct PixelColumn {
+    sources: Vec<Source>,
+    /// USD by row, from below.
+    pub usd: Vec<f64>,
+    /// Whether there is data to speak of; without it the column is hatched.
+    pub covered: bool,
+    /// Whether it holds the levels of this moment and will still change.
+    pub live: bool,
+    /// Trading during it, on the first venue that is drawn.
+    pub bar: Option<Bar>,
+}
+
+/// What is drawn: which tiers, which venues.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// The tiers that count.
+    pub tiers: TierSet,
+    /// The venues that do not.
+    pub hidden: Vec<Venue>,
+}
+
+impl Selection {
+    /// The venues that count, in their order.
+    pub fn venues<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a VenueView> {
+        snapshot.venues.iter().filter(|v| !self.hidden.contains(&v.venue))
+    }
+}
+
+/// What a refresh found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// Only columns that hold this moment.
+    Live,
+    /// Closed columns, or the whole view.
+    Closed,
+}
+
+/// What lies under the crosshair.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// USD by tier.
+    pub tiers: [f64; 6],
+    /// USD by venue.
+    pub venues: Vec<(Venue, f64)>,
+}
+
+/// The cached pixel grid.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// Its place in time and price.
+    pub geometry: Geometry,
+    selection: Selection,
+    bins: Arc<BinTable>,
+    /// Its columns, oldest first.
+    pub columns: Vec<PixelColumn>,
+}
+
+impl Grid {
+    /// A grid with no columns yet.
+    pub fn new(geometry: Geometry, selection: Selection, bins: Arc<BinTable>) -> Self {
+        Self { geometry, selection, bins, columns: Vec::new() }
+    }
+
+    /// Brings the grid up to date; only columns whose sources changed are summed again.
+    pub fn refresh(&mut self, geometry: Geometry, selection: &Selection, snapshot: &Snapshot) -> Change {
+        let old = std::mem::take(&mut self.columns);
+        let place = |g: &Geometry| (g.dt, g.low.to_bits(), g.step.to_bits(), g.rows);
+        let reusable = place(&geometry) == place(&self.geometry)
+            && *selection == self.selection
+            && Arc::ptr_eq(&self.bins, &snapshot.bins);
+        let shift = (geometry.start - self.geometry.start) / geometry.dt;
+        let mut change = if geometry == self.geometry && reusable { Change::None } else { Change::Closed };
+        self.geometry = geometry;
+        self.selection = selection.clone();
+        self.bins = Arc::clone(&snapshot.bins);
+
+        let mut old: Vec<Option<PixelColumn>> = old.into_iter().map(Some).collect();
+        let mut scratch = Scratch::new(&geometry);
+        for i in 0..geometry.columns {
+            let mut fresh = gather(geometry.time(i), geometry.dt, &self.selection, snapshot);
+            let slot = usize::try_from(i as i64 + shift).ok().filter(|_| reusable);
+            let same = slot.and_then(|s| old.get_mut(s)).and_then(|slot| {
+                slot.take_if(|c| {
+                    c.sources == fresh.sources && c.covered == fresh.covered && c.live == fresh.live
+                })
+            });
+            self.columns.push(same.unwrap_or_else(|| {
+                change = if fresh.live && change != Change::Closed { Change::Live } else { Change::Closed };
+                fresh.usd = scratch.sum(&geometry, &fresh.sources, self.selection.tiers);
+                fresh
+            }));
+        }
+        change
+    }
+
+    /// USD of the levels now, by tier and pixel row; of the venues and tiers that are drawn.
+    pub fn profile(&self, snapshot: &Snapshot) -> [Vec<f64>; 6] {
+        let mut scratch = Scratch::new(&self.geometry);
+        let sources: Vec<Source> = self
+            .selection
+            .venues(snapshot)
+            .filter_map(|v| {
+                Some(Source { venue: v.venue, column: Arc::clone(v.live.as_ref()?), weight: 1.0 })
+            })
+            .collect();
+        Tier::ALL.map(|tier| {
+            let only: TierSet = self.selection.tiers.iter().filter(|t| *t == tier).collect();
+            scratch.sum(&self.geometry, &sources, only)
+        })
+    }
+
+    /// The tier and venue split of a pixel.
+    pub fn probe(&self, column: usize, row: usize) -> Probe {
+        let mut probe = Probe { tiers: [0.0; 6], venues: Vec::new() };
+        let Some(column) = self.columns.get(column) else { return probe };
+        let row =
+            Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };
+        let mut scratch = Scratch::new(&row);
+        for source in column.sources.iter().filter(|s| s.weight > 0.0) {
+            let mut total = 0.0;
+            for tier in self.selection.tiers.iter() {
+                let only: TierSet = [tier].into_iter().collect();
+                let usd = scratch.sum(&row, std::slice::from_ref(source), only)[0];
+                probe.tiers[Tier::index(tier)] += usd;
+                total += usd;
+            }
+            match probe.venues.iter_mut().find(|(v, _)| *v == source.venue) {
+                Some((_, usd)) => *usd += total,
+                None => probe.venues.push((source.venue, total)),
+            }
+        }
+        probe
+    }
+}
+
+/// Finds the columns of the history that make up one pixel column.
+fn gather(start: i64, dt: i64, selection: &Selection, snapshot: &Snapshot) -> PixelColumn {
+    let end = start + dt;
+    let now = snapshot.now;
+    let mut pixel = PixelColumn::default();
+    if start > now {
+        return pixel;
+    }
+    let span = (end.min(now + 1) - start).max(1);
+    let mut best_cover = 0;
+    let mut has_bar = false;
+    for view in selection.venues(snapshot) {
+        let first = pixel.sources.len();
+        let mut covered = 0;
+        let live = view.live.as_ref().filter(|c| c.start < end && c.end() > start && !c.gap);
+        let lives = live.is_some() && now < end;
+        let mut walk = |column: &Arc<Column>, from: i64, to: i64| {
+            if column.gap {
+                return;
+            }
+            covered += to - from;
+            // The newest pixel column shows the levels as they are now, not a mean over its span.
+            let weight = if lives { 0.0 } else { (to - from) as f64 };
+            pixel.sources.push(Source { venue: view.venue, column: Arc::clone(column), weight });
+        };
+        let mut t = start;
+        while t < end {
+            match column_at(&view.history, t, dt) {
+                Ok(column) => {
+                    let to = column.end().min(end);
+                    walk(column, t, to);
+                    t = to;
+                }
+                Err(next) => t = next.min(end),
+            }
+        }
+        if let Some(column) = live.filter(|c| c.end() > start) {
+            let from = column.start.max(start);
+            covered += (end.min(now + 1) - from).max(1);
+            let weight = if lives { 1.0 } else { (column.end().min(end) - from) as f64 };
+            pixel.sources.push(Source { venue: view.venue, column: Arc::clone(column), weight });
+            pixel.live = true;
+        }
+        let sources = &mut pixel.sources[first..];
+        let total: f64 = sources.iter().map(|s| s.weight).sum();
+        for source in sources.iter_mut() {
+            source.weight /= total.max(f64::MIN_POSITIVE);
+        }
+        best_cover = best_cover.max(covered);
+        if !has_bar {
+            // A column that straddles two pixel columns trades in the one it starts in.
+            for bar in sources.iter().filter(|s| s.column.start >= start).filter_map(|s| s.column.bar) {
+                has_bar = true;
+                match &mut pixel.bar {
+                    Some(sum) => sum.append(&bar),
+                    None => pixel.bar = Some(bar),
+                }
+            }
+        }
+    }
+    pixel.covered = 2 * best_cover >= span;
+    pixel
+}
+
+/// The closed column that holds a time: the coarsest that is no longer than `dt`, else a finer one, else a coarser one.
+/// If none does, when to look again.
+fn column_at(history: &History, t: i64, dt: i64) -> Result<&Arc<Column>, i64> {
+    let wanted = History::INTERVALS.iter().rposition(|i| i.ms() <= dt).unwrap_or(0);
+    let mut next = i64::MAX;
+    for level in (0..=wanted).rev().chain(wanted + 1..History::INTERVALS.len()) {
+        let columns = &history.ladder[level];
+        let i = columns.partition_point(|c| c.end() <= t);
+        match columns.get(i) {
+            Some(column) if column.start <= t => return Ok(column),
+            Some(column) => next = next.min(column.start),
+            None => {}
+        }
+    }
+    Err(next)
+}
+
+/// Buffers for summing bins into rows.
+struct Scratch {
+    first: i32,
+    bins: Vec<f64>,
+    one: Vec<f64>,
+    prefix: Vec<f64>,
+}
+
+impl Scratch {
+    fn new(geometry: &Geometry) -> Self {
+        let first = geometry.low.floor() as i32;
+        let count = (geometry.high().ceil() as i32 - first).max(1) as usize;
+        Self { first, bins: vec![0.0; count], one: vec![0.0; count], prefix: vec![0.0; count + 1] }
+    }
+
+    /// USD by row: each row takes of each bin the share its span covers, in log price.
+    fn sum(&mut self, geometry: &Geometry, sources: &[Source], tiers: TierSet) -> Vec<f64> {
+        self.bins.fill(0.0);
+        for source in sources.iter().filter(|s| s.weight > 0.0) {
+            self.one.fill(0.0);
+            source.column.add_levels(tiers, self.first, &mut self.one);
+            for (sum, usd) in self.bins.iter_mut().zip(&self.one) {
+                *sum += usd * source.weight;
+            }
+        }
+        let mut sum = 0.0;
+        for (below, usd) in self.prefix[1..].iter_mut().zip(&self.bins) {
+            sum += usd;
+            *below = sum;
+        }
+        let below = |position: f64| {
+            let x = (position - f64::from(self.first)).clamp(0.0, self.bins.len() as f64);
+            let whole = x as usize;
+            self.prefix[whole] + self.bins.get(whole).map_or(0.0, |usd| usd * (x - whole as f64))
+        };
+        let edge = |row: usize| below(geometry.low + row as f64 * geometry.step);
+        (0..geometry.rows).map(|row| (edge(row + 1) - edge(row)).max(0.0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::Packed;
+    use crate::market::Interval;
+
+    fn column(start: i64, interval: Interval, first_bin: i32, usd: &[f64], tier: Tier) -> Arc<Column> {
+        let mut levels: [Packed; 6] = Default::default();
+        levels[tier.index()] = Packed::new(first_bin, usd, 0.0);
+        Arc::new(Column {
+            start,
+            interval,
+            mark: 100.0,
+            mark_bin: first_bin,
+            oi: 1.0,
+            coverage: 1.0,
+            levels,
+            factors: Default::default(),
+            swept: Default::default(),
+            printed: Default::default(),
+            bar: None,
+            gap: false,
+        })
+    }
+
+    fn source(column: Arc<Column>, weight: f64) -> Source {
+        Source { venue: "binance".parse().unwrap(), column, weight }
+    }
+
+    #[test]
+    fn a_row_takes_of_each_bin_the_share_it_covers() {
+        // Bins 10 to 13 hold 4, 8, 0, 16. Rows of 1.5 bins from 10.5: [10.5, 12) = 4/2 + 8; [12, 13.5) = 0 + 16/2.
+        let g = Geometry { start: 0, dt: 1, columns: 1, low: 10.5, step: 1.5, rows: 3 };
+        let c = column(0, Interval::M1, 10, &[4.0, 8.0, 0.0, 16.0], Tier::X50);
+        let rows = Scratch::new(&g).sum(&g, &[source(Arc::clone(&c), 1.0)], TierSet::ALL);
+        assert_eq!(rows, [10.0, 8.0, 8.0]);
+        // Half of it and a quarter of a column twice as hot: 10 / 2 + 20 / 4.
+        let d = column(60_000, Interval::M1, 10, &[8.0, 16.0], Tier::X50);
+        let sources = [source(c, 0.5), source(d, 0.25)];
+        assert_eq!(Scratch::new(&g).sum(&g, &sources, TierSet::ALL), [10.0, 4.0, 4.0]);
+        assert_eq!(Scratch::new(&g).sum(&g, &sources, TierSet::ALL.toggled(Tier::X50)), [0.0; 3]);
+    }
+
+    #[test]
+    fn a_time_is_looked_up_in_the_coarsest_column_that_fits_then_finer_then_coarser() {
+        let mut history = History::default();
+        let at = |minute: i64, interval| column(minute * 60_000, interval, 0, &[1.0], Tier::Low);
+        history.ladder[0] = vec![at(5, Interval::M1), at(6, Interval::M1)];
+        history.ladder[1] = vec![at(0, Interval::M5)];
+        let find = |minute: i64, dt: i64| {
+            column_at(&history, minute * 60_000, dt * 60_000).map(|c| (c.start / 60_000, c.interval))
+        };
+        assert_eq!(find(0, 10), Ok((0, Interval::M5)));
+        assert_eq!(find(5, 10), Ok((5, Interval::M1)), "no five minutes are closed yet");
+        assert_eq!(find(3, 1), Ok((0, Interval::M5)), "older than the fine columns");
+        assert_eq!(find(7, 1), Err(i64::MAX));
+        assert_eq!(find(-1, 1), Err(0));
+    }
+}

@@ -1,0 +1,249 @@
+//! From USD to steps of the ramp: thresholds, and a colour scale that hardly ever moves.
+
+use super::settings::Curve;
+
+/// The units a threshold can be given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Percentile of the non-zero cells in view.
+    Percentile,
+    /// Percent of the largest cell in view.
+    ShareOfMax,
+    /// USD.
+    Usd,
+    /// Percent of the open interest.
+    ShareOfOi,
+}
+
+impl Unit {
+    /// The next unit, round and round.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Percentile => Self::ShareOfMax,
+            Self::ShareOfMax => Self::Usd,
+            Self::Usd => Self::ShareOfOi,
+            Self::ShareOfOi => Self::Percentile,
+        }
+    }
+}
+
+/// What a threshold needs to know of the view.
+#[derive(Debug, Clone, Default)]
+pub struct Cells {
+    /// The non-zero cells in view, USD, rising.
+    sorted: Vec<f64>,
+    /// Open interest of the venues drawn, USD.
+    pub oi: f64,
+}
+
+impl Cells {
+    /// Takes the cells in any order; those that are not above zero are left out.
+    pub fn new(values: impl Iterator<Item = f64>, oi: f64) -> Self {
+        let mut sorted: Vec<f64> = values.filter(|v| *v > 0.0 && v.is_finite()).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Self { sorted, oi }
+    }
+
+    /// The smallest cell that at least `p` percent of the cells do not exceed (nearest rank); 0 without cells.
+    pub fn percentile(&self, p: f64) -> f64 {
+        let n = self.sorted.len();
+        let rank = (p / 100.0 * n as f64).ceil() as usize;
+        self.sorted.get(rank.clamp(1, n.max(1)) - 1).copied().unwrap_or(0.0)
+    }
+
+    /// Percent of the cells that do not exceed `usd`.
+    fn rank(&self, usd: f64) -> f64 {
+        let n = self.sorted.len().max(1);
+        100.0 * self.sorted.partition_point(|v| *v <= usd) as f64 / n as f64
+    }
+
+    /// The largest cell, USD.
+    pub fn max(&self) -> f64 {
+        self.sorted.last().copied().unwrap_or(0.0)
+    }
+}
+
+/// An amount in one of several units: the threshold, or the upper cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// The unit.
+    pub unit: Unit,
+    /// The amount in that unit: percentile, percent or USD.
+    pub value: f64,
+}
+
+impl Limit {
+    /// The amount in USD per cell.
+    pub fn usd(self, cells: &Cells) -> f64 {
+        match self.unit {
+            Unit::Percentile if self.value <= 0.0 => 0.0,
+            Unit::Percentile => cells.percentile(self.value),
+            Unit::ShareOfMax => cells.max() * self.value / 100.0,
+            Unit::Usd => self.value,
+            Unit::ShareOfOi => cells.oi * self.value / 100.0,
+        }
+    }
+
+    /// About the same amount in another unit, so that the picture stays.
+    #[must_use]
+    pub fn in_unit(self, unit: Unit, cells: &Cells) -> Self {
+        let usd = self.usd(cells);
+        let percent_of = |whole: f64| if whole > 0.0 { nice_above(100.0 * usd / whole * 0.75) } else { 1.0 };
+        let value = match unit {
+            Unit::Percentile => (cells.rank(usd) * 2.0).round() / 2.0,
+            Unit::ShareOfMax => percent_of(cells.max()).min(100.0),
+            Unit::Usd => nice_above(usd * 0.75),
+            Unit::ShareOfOi => percent_of(cells.oi).min(100.0),
+        };
+        Self { unit, value }
+    }
+
+    /// One step up or down; percentiles in fives up to 90 and finer above, everything else 1-2-5.
+    #[must_use]
+    pub fn stepped(self, up: bool) -> Self {
+        let value = match self.unit {
+            Unit::Percentile => {
+                let ladder = (0..18).map(|i| f64::from(i) * 5.0).chain((90..100).map(f64::from));
+                let mut ladder = ladder.chain([99.5, 99.9, 100.0]);
+                if up {
+                    ladder.find(|v| *v > self.value).unwrap_or(100.0)
+                } else {
+                    ladder.take_while(|v| *v < self.value).last().unwrap_or(0.0)
+                }
+            }
+            _ if up => nice_above(self.value * 1.001),
+            _ => nice_above(self.value * 0.999 / 2.5),
+        };
+        let range = match self.unit {
+            Unit::Usd => (1.0, 1e12),
+            Unit::Percentile => (0.0, 100.0),
+            Unit::ShareOfMax | Unit::ShareOfOi => (1e-6, 100.0),
+        };
+        Self { value: value.clamp(range.0, range.1), ..self }
+    }
+}
+
+/// The smallest of 1, 2, 5 × 10ⁿ that is not below `value`; 1 for nothing.
+pub fn nice_above(value: f64) -> f64 {
+    if !(value > 0.0 && value.is_finite()) {
+        return 1.0;
+    }
+    let decade = 10_f64.powf(value.log10().floor());
+    // A hair of slack, so that a nice number is its own answer in spite of rounding.
+    let slack = value * (1.0 - 1e-9);
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * decade).find(|v| *v >= slack).unwrap_or(10.0 * decade)
+}
+
+/// The top of the colour scale, USD per cell.
+///
+/// It moves in 1-2-5 steps only, and falls only once the view is well below the next step: a moving top repaints the screen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// USD at the end of the ramp; 0 before anything was seen.
+    pub top: f64,
+    /// Whether it stays where it is.
+    pub locked: bool,
+}
+
+impl Scale {
+    /// Follows the view's upper cut in USD.
+    pub fn follow(&mut self, cut: f64) {
+        if self.locked && self.top > 0.0 || cut <= 0.0 {
+            return;
+        }
+        let wanted = nice_above(cut);
+        let falls = cut < 0.8 * nice_above(self.top * 0.999 / 2.5);
+        if wanted > self.top || falls {
+            self.top = wanted;
+        }
+    }
+
+    /// Forgets what it has seen, unless locked: the view changed.
+    pub fn reset(&mut self) {
+        if !self.locked {
+            self.top = 0.0;
+        }
+    }
+
+    /// The step of the ramp for a cell: 0 is the ground, 1 to `steps` the ramp.
+    pub fn step(self, usd: f64, threshold: f64, curve: Curve, steps: usize) -> usize {
+        if !(usd > 0.0 && usd >= threshold && self.top > 0.0) {
+            return 0;
+        }
+        let share = (usd / self.top).min(1.0);
+        let intensity = match curve {
+            Curve::Sqrt => share.sqrt(),
+            Curve::Linear => share,
+        };
+        ((intensity * steps as f64) as usize + 1).min(steps)
+    }
+
+    /// USD in the middle of a step of the ramp, for the legend.
+    pub fn usd_at(self, intensity: f64, curve: Curve) -> f64 {
+        match curve {
+            Curve::Sqrt => self.top * intensity * intensity,
+            Curve::Linear => self.top * intensity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentile_is_the_nearest_rank_of_the_non_zero_cells() {
+        let cells = Cells::new([0.0, 40.0, 10.0, 0.0, 30.0, 20.0, f64::NAN].into_iter(), 1000.0);
+        assert_eq!(cells.percentile(25.0), 10.0);
+        assert_eq!(cells.percentile(26.0), 20.0);
+        assert_eq!(cells.percentile(85.0), 40.0);
+        assert_eq!(cells.percentile(0.0), 10.0);
+        assert_eq!(Cells::default().percentile(85.0), 0.0);
+        let limit = |unit, value| Limit { unit, value }.usd(&cells);
+        assert_eq!(limit(Unit::Percentile, 50.0), 20.0);
+        assert_eq!(limit(Unit::ShareOfMax, 50.0), 20.0);
+        assert_eq!(limit(Unit::Usd, 12.0), 12.0);
+        assert_eq!(limit(Unit::ShareOfOi, 2.5), 25.0);
+    }
+
+    #[test]
+    fn limits_step_on_round_numbers_and_keep_their_size_when_the_unit_changes() {
+        let p = Limit { unit: Unit::Percentile, value: 85.0 };
+        assert_eq!(p.stepped(true).value, 90.0);
+        assert_eq!(p.stepped(true).stepped(true).value, 91.0);
+        assert_eq!(p.stepped(false).value, 80.0);
+        let usd = Limit { unit: Unit::Usd, value: 2e6 };
+        assert_eq!(usd.stepped(true).value, 5e6);
+        assert_eq!(usd.stepped(false).value, 1e6);
+        assert_eq!(Limit { unit: Unit::Usd, value: 5e6 }.stepped(false).value, 2e6);
+        let cells = Cells::new((1..=100).map(|i| f64::from(i) * 1e5), 1e9);
+        let there = p.in_unit(Unit::Usd, &cells);
+        assert_eq!(there.value, 1e7);
+        assert!(there.in_unit(Unit::Percentile, &cells).value >= 85.0);
+    }
+
+    #[test]
+    fn the_top_moves_in_1_2_5_steps_and_falls_late() {
+        let mut scale = Scale { top: 0.0, locked: false };
+        let mut tops = Vec::new();
+        for cut in [3.1e6, 4.9e6, 5.1e6, 4.5e6, 4.1e6, 3.9e6, 1.7e6, 1.5e6] {
+            scale.follow(cut);
+            tops.push(scale.top);
+        }
+        assert_eq!(tops, [5e6, 5e6, 1e7, 1e7, 1e7, 5e6, 5e6, 2e6]);
+        scale.locked = true;
+        scale.follow(9e9);
+        scale.reset();
+        assert_eq!(scale.top, 2e6);
+    }
+
+    #[test]
+    fn steps_cover_the_ramp_and_the_threshold_is_ground() {
+        let scale = Scale { top: 100.0, locked: false };
+        let step = |usd| scale.step(usd, 4.0, Curve::Sqrt, 10);
+        assert_eq!([0.0, 3.9, 4.0, 25.0, 99.0, 100.0, 500.0].map(step), [0, 0, 3, 6, 10, 10, 10]);
+        assert_eq!(scale.step(50.0, 0.0, Curve::Linear, 10), 6);
+    }
+}

@@ -1,0 +1,148 @@
+//! What the screen starts with; filled from the configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::TierSet;
+use crate::market::{Asset, Interval};
+
+use super::keymap::Keymap;
+use super::scale::{Limit, Unit};
+
+/// The ramps of the heatmap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaletteName {
+    /// Purple, green, yellow.
+    Viridis,
+    /// Black, purple, cream.
+    Magma,
+    /// Black, red, yellow.
+    Inferno,
+    /// Blue to yellow, even for colour-blind eyes.
+    Cividis,
+    /// Greys.
+    Mono,
+    /// Characters instead of colours.
+    Glyph,
+}
+
+impl PaletteName {
+    /// All palettes, in the order in which a key steps through them.
+    pub const ALL: [Self; 6] =
+        [Self::Viridis, Self::Magma, Self::Inferno, Self::Cividis, Self::Mono, Self::Glyph];
+
+    /// The config word.
+    pub const fn name(self) -> &'static str {
+        ["viridis", "magma", "inferno", "cividis", "mono", "glyph"][self as usize]
+    }
+
+    /// The palette of a config word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// The next palette, round and round.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    }
+}
+
+/// How many colours the terminal has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// None, or the user wants none: only characters and attributes are written.
+    None,
+    /// The 256 colours of xterm.
+    Indexed,
+    /// 24-bit colour.
+    True,
+}
+
+/// How USD becomes intensity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Curve {
+    /// Intensity is the square root of the share of the top; lifts the middle.
+    Sqrt,
+    /// Intensity is the share of the top.
+    Linear,
+}
+
+/// The ranges a key steps through.
+pub const RANGES: [Interval; 8] = [
+    Interval::from_hours(12),
+    Interval::from_hours(24),
+    Interval::from_hours(3 * 24),
+    Interval::from_hours(7 * 24),
+    Interval::from_hours(30 * 24),
+    Interval::from_hours(90 * 24),
+    Interval::from_hours(180 * 24),
+    Interval::from_hours(365 * 24),
+];
+
+/// The candle intervals a key steps through; before the first stands "auto".
+pub const CANDLE_INTERVALS: [Interval; 6] =
+    [Interval::M1, Interval::M5, Interval::M15, Interval::H1, Interval::H4, Interval::D1];
+
+/// What the screen starts with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Time shown across the heatmap.
+    pub range: Interval,
+    /// Length of a candle; `None` for one candle a column of the screen.
+    pub candle_interval: Option<Interval>,
+    /// Whether candles are drawn.
+    pub candles: bool,
+    /// Levels below it are not drawn.
+    pub threshold: Limit,
+    /// The colour scale ends at or above it.
+    pub cut: Limit,
+    /// How USD becomes intensity.
+    pub curve: Curve,
+    /// The ramp.
+    pub palette: PaletteName,
+    /// How many colours the terminal has; with none the ramp is made of characters.
+    pub depth: Depth,
+    /// Steps of the ramp; fewer steps cost fewer bytes on the wire.
+    pub colour_steps: usize,
+    /// Frames a second, at most; a key is always answered at once.
+    pub fps: u32,
+    /// Tiers counted and drawn at the start.
+    pub tiers: TierSet,
+    /// The assets `next_symbol` steps through; when empty, all the assets there are.
+    pub watchlist: Vec<Asset>,
+    /// Which key does what.
+    pub keymap: Keymap,
+}
+
+impl Settings {
+    /// The range in the words of the keys: `24h` rather than `1d`.
+    pub fn range_label(&self) -> String {
+        match self.range.ms() / 3_600_000 {
+            hours @ 1..=24 => format!("{hours}h"),
+            8_760 => "1y".to_owned(),
+            _ => self.range.to_string(),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            range: Interval::D1,
+            candle_interval: None,
+            candles: true,
+            threshold: Limit { unit: Unit::Percentile, value: 85.0 },
+            cut: Limit { unit: Unit::Percentile, value: 99.5 },
+            curve: Curve::Sqrt,
+            palette: PaletteName::Viridis,
+            depth: Depth::True,
+            colour_steps: 32,
+            fps: 10,
+            tiers: TierSet::ALL,
+            watchlist: Vec::new(),
+            keymap: Keymap::default(),
+        }
+    }
+}

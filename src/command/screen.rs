@@ -1,0 +1,235 @@
+//! The loop between terminal, engine and app: messages in, frames out.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use crossterm::event::{Event, EventStream};
+use futures_util::{FutureExt, StreamExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::app::settings::Depth;
+use crate::app::{App, Effect, Message, Settings};
+use crate::engine::{Command, Snapshot};
+use crate::term::caps::{Caps, Colours};
+use crate::term::guard::{self, Guard};
+use crate::term::{self, Screen};
+use crate::ui;
+
+/// Ages count in seconds; twice as often is soon enough.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Runs the screen until the user quits, the terminal is gone or a signal ends it; blocks, on a thread of its own.
+///
+/// With `quit_when_ended` it also ends when no more snapshots can come.
+pub fn run(
+    mut settings: Settings,
+    caps: Caps,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    commands: mpsc::Sender<Command>,
+    quit_when_ended: bool,
+) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        bail!(
+            "the screen needs a terminal, and standard output is not one; `levels` and `tap` write to pipes"
+        );
+    }
+    settings.depth = match caps.colours {
+        Colours::None => Depth::None,
+        Colours::Indexed => Depth::Indexed,
+        Colours::True => Depth::True,
+    };
+    let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async { Session::open(settings, snapshots, commands, quit_when_ended)?.run().await })
+    })?;
+    match thread.join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Signals the screen answers.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    stop: Signal,
+    cont: Signal,
+}
+
+struct Session {
+    app: App,
+    // Before the guard: fields are dropped in order, and the terminal is given back last.
+    screen: Screen,
+    guard: Guard,
+    signals: Signals,
+    events: EventStream,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Whether snapshots can still come.
+    open: bool,
+    commands: mpsc::Sender<Command>,
+    /// The newest command the engine has not taken yet.
+    pending: Option<Command>,
+    quit_when_ended: bool,
+    frame: Duration,
+    drawn: Option<Instant>,
+    dirty: bool,
+    suspended: bool,
+}
+
+impl Session {
+    fn open(
+        settings: Settings,
+        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+        commands: mpsc::Sender<Command>,
+        quit_when_ended: bool,
+    ) -> anyhow::Result<Self> {
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            // tokio has no names for these two.
+            stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        };
+        let first = Arc::clone(&snapshots.borrow_and_update());
+        let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
+        let guard = Guard::take().context("cannot take the terminal")?;
+        Ok(Self {
+            app: App::new(settings, first),
+            screen: term::open()?,
+            guard,
+            signals,
+            events: EventStream::new(),
+            snapshots,
+            open: true,
+            commands,
+            pending: None,
+            quit_when_ended,
+            frame,
+            drawn: None,
+            dirty: true,
+            suspended: false,
+        })
+    }
+
+    async fn run(mut self) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let due = self.drawn.map_or_else(Instant::now, |at| at + self.frame);
+            if self.dirty && !self.suspended && due <= Instant::now() {
+                self.draw()?;
+            }
+            let owed = self.dirty && !self.suspended;
+            let alive = tokio::select! {
+                biased;
+                _ = self.signals.terminate.recv() => false,
+                _ = self.signals.hangup.recv() => false,
+                _ = self.signals.stop.recv() => self.handle(Effect::Suspend)?,
+                _ = self.signals.cont.recv() => self.resume()?,
+                event = self.events.next() => match event {
+                    Some(event) => self.input(event.context("the terminal is gone")?)?,
+                    None => false,
+                },
+                permit = self.commands.clone().reserve_owned(), if self.pending.is_some() => {
+                    // An error means that nobody takes commands: a recording, or the end is near.
+                    if let (Ok(permit), Some(command)) = (permit, self.pending.take()) {
+                        permit.send(command);
+                    }
+                    true
+                }
+                changed = self.snapshots.changed(), if self.open => match changed {
+                    Ok(()) => {
+                        let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+                        let effect = self.app.update(Message::Snapshot(snapshot));
+                        self.handle(effect)?
+                    }
+                    Err(_) => {
+                        self.open = false;
+                        !self.quit_when_ended
+                    }
+                },
+                now = tick.tick() => {
+                    if !self.suspended && !self.guard.holds() {
+                        bail!("another part of the program failed");
+                    }
+                    let effect = self.app.update(Message::Tick(now.into_std()));
+                    guard::alive() && self.handle(effect)?
+                }
+                () = tokio::time::sleep_until(due.into()), if owed => true,
+            };
+            if !alive {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One event and all that came with it, then a frame at once.
+    fn input(&mut self, first: Event) -> anyhow::Result<bool> {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            let message = match event {
+                Event::Key(key) => Some(Message::Key(key)),
+                Event::Paste(text) => Some(Message::Paste(text)),
+                Event::Resize(width, height) => Some(Message::Resize(width, height)),
+                _ => None,
+            };
+            if let Some(message) = message {
+                let urgent = !matches!(message, Message::Resize(..));
+                let effect = self.app.update(message);
+                let redraws = effect != Effect::None;
+                if !self.handle(effect)? {
+                    return Ok(false);
+                }
+                if urgent && redraws {
+                    self.drawn = None;
+                }
+            }
+            next = self.events.next().now_or_never().flatten().transpose().context("the terminal is gone")?;
+        }
+        Ok(true)
+    }
+
+    /// Does what the app asks for; says whether to go on.
+    fn handle(&mut self, effect: Effect) -> anyhow::Result<bool> {
+        match effect {
+            Effect::None => {}
+            Effect::Redraw => self.dirty = true,
+            Effect::Command(command) => {
+                self.pending = Some(command);
+                self.dirty = true;
+            }
+            Effect::Suspend => {
+                self.suspended = true;
+                self.guard.suspend()?;
+            }
+            Effect::Quit => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The job was continued, after our own stop or someone else's: the screen belongs to whoever came between.
+    fn resume(&mut self) -> anyhow::Result<bool> {
+        self.guard.resume().context("cannot take the terminal again")?;
+        let size = self.screen.size()?;
+        self.screen.resize(size.into())?;
+        self.suspended = false;
+        self.dirty = true;
+        self.drawn = None;
+        Ok(true)
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        let size = self.screen.size()?;
+        if self.app.size() != (size.width, size.height) {
+            self.app.update(Message::Resize(size.width, size.height));
+        }
+        let app = &self.app;
+        self.screen.draw(|frame| ui::draw(app, frame)).context("cannot write to the terminal")?;
+        self.drawn = Some(Instant::now());
+        self.dirty = false;
+        Ok(())
+    }
+}

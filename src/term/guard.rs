@@ -1,0 +1,81 @@
+//! Taking the terminal, and giving it back as it was on every way out.
+
+use std::io::{self, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::execute;
+use crossterm::terminal::{
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use rustix::process::{Signal, kill_current_process_group};
+
+/// Whether the terminal is ours now. There is one terminal, and the panic hook must know without a handle.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Holds the terminal in raw mode on the alternate screen; gives it back when dropped.
+#[derive(Debug)]
+pub struct Guard(());
+
+impl Guard {
+    /// Takes the terminal, and sees to it that a panic anywhere gives it back before it is reported.
+    pub fn take() -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let previous = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                leave();
+                previous(info);
+            }));
+        });
+        // First the guard: a failure half way must be undone as well.
+        let guard = Self(());
+        enter()?;
+        Ok(guard)
+    }
+
+    /// Whether the terminal is still ours; a panic on another thread takes it away.
+    pub fn holds(&self) -> bool {
+        TAKEN.load(Ordering::SeqCst)
+    }
+
+    /// Gives the terminal back and stops the whole job, as ctrl-z does. Continue with [`Guard::resume`].
+    pub fn suspend(&mut self) -> io::Result<()> {
+        leave();
+        Ok(kill_current_process_group(Signal::STOP)?)
+    }
+
+    /// Takes the terminal again after the job was continued. Everything has to be drawn anew.
+    pub fn resume(&mut self) -> io::Result<()> {
+        enter()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
+}
+
+fn leave() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Nothing can be done about a terminal that is gone.
+        let _ =
+            execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _ = io::stdout().flush();
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Whether the terminal behind standard output still exists: after a hang-up asking for its size fails.
+pub fn alive() -> bool {
+    rustix::termios::tcgetwinsize(rustix::stdio::stdout()).is_ok()
+}

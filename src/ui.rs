@@ -1,0 +1,92 @@
+//! Drawing: from the app's state to a frame. Pure; one panel a file.
+
+pub mod palette;
+
+mod axis;
+mod candles;
+mod crosshair;
+mod heatmap;
+mod help;
+mod legend;
+mod map;
+mod picker;
+mod status;
+mod switches;
+mod text;
+mod totals;
+mod zones;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget};
+
+use crate::app::App;
+use crate::app::popup::Popup;
+use palette::{Ramp, Theme};
+use zones::Zones;
+
+/// What every panel draws with.
+struct Canvas<'a> {
+    app: &'a App,
+    layout: &'a crate::app::Layout,
+    theme: Theme,
+    ramp: Ramp,
+    zones: Zones,
+}
+
+/// Draws the whole screen.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let buf = frame.buffer_mut();
+    let fits = app.size() == (area.width, area.height);
+    let Some(layout) = app.layout().filter(|_| fits) else {
+        text::line(buf, area, "terminal too small", ratatui::style::Style::new());
+        return;
+    };
+    let settings = &app.settings;
+    let canvas = Canvas {
+        app,
+        layout,
+        theme: Theme::new(settings.depth),
+        ramp: Ramp::new(settings.palette, settings.depth, settings.colour_steps),
+        zones: Zones::find(app),
+    };
+    status::draw(&canvas, buf);
+    heatmap::draw(&canvas, buf);
+    axis::draw_prices(&canvas, buf);
+    axis::draw_times(&canvas, buf);
+    legend::draw(&canvas, buf);
+    map::draw(&canvas, buf);
+    totals::draw(&canvas, buf);
+    crosshair::draw(&canvas, buf);
+    match app.popup() {
+        Some(Popup::Help(top)) => help::draw(&canvas, *top, buf),
+        Some(Popup::Picker(picker)) => picker::draw(&canvas, picker, buf),
+        Some(Popup::Tiers(row)) => switches::draw_tiers(&canvas, *row, buf),
+        Some(Popup::Venues(row)) => switches::draw_venues(&canvas, *row, buf),
+        None => {}
+    }
+}
+
+/// A cleared, framed box for a popup in the middle of a room, as large as wanted if there is room; returns its inside.
+fn popup_box(canvas: &Canvas<'_>, buf: &mut Buffer, title: &str, width: u16, height: u16) -> Rect {
+    let room = buf.area;
+    let (width, height) = ((width + 4).min(room.width), (height + 2).min(room.height));
+    let area =
+        Rect::new(room.x + (room.width - width) / 2, room.y + (room.height - height) / 2, width, height);
+    framed(canvas, buf, title, area)
+}
+
+/// Clears an area, frames it, and returns its inside.
+fn framed(canvas: &Canvas<'_>, buf: &mut Buffer, title: &str, area: Rect) -> Rect {
+    Clear.render(area, buf);
+    buf.set_style(area, canvas.theme.popup);
+    ratatui::widgets::Block::bordered()
+        .border_type(ratatui::widgets::BorderType::Rounded)
+        .border_style(canvas.theme.dim)
+        .title(format!(" {title} "))
+        .title_style(canvas.theme.strong)
+        .render(area, buf);
+    Rect::new(area.x + 2, area.y + 1, area.width.saturating_sub(4), area.height.saturating_sub(2))
+}

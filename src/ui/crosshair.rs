@@ -1,0 +1,103 @@
+//! The crosshair and what lies under it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+
+use crate::estimate::Tier;
+
+use super::{Canvas, text};
+
+/// Draws the crosshair, if it is on and in view, and its box.
+pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
+    let (app, area) = (canvas.app, canvas.layout.heat);
+    let g = app.grid().geometry;
+    let Some(cross) = app.crosshair() else { return };
+    let (column, row) = (g.column(cross.ts), g.row(cross.position));
+    if !(0..g.columns as i64).contains(&column) || !(0..g.rows as i64).contains(&row) {
+        return;
+    }
+    let (x, y) = (area.x + column as u16, area.bottom() - 1 - (row / 2) as u16);
+    for cx in area.x..area.right() {
+        line(canvas, if cx == x { "┼" } else { "─" }, (cx, y), buf);
+    }
+    for cy in (area.y..area.bottom()).filter(|cy| *cy != y) {
+        line(canvas, "│", (x, cy), buf);
+    }
+    let price = app.snapshot().bins.price_at(cross.position);
+    let label = Rect { y, height: 1, ..canvas.layout.prices };
+    let words = format!("┼{}", text::price(price, text::decimals(price)));
+    text::line(
+        buf,
+        label,
+        &format!("{words:<width$}", width = usize::from(label.width)),
+        canvas.theme.inverse,
+    );
+
+    let lines = facts(canvas, column as usize, (row / 2 * 2) as usize, price);
+    let width = lines.iter().map(|l| ratatui::text::Span::raw(l).width()).max().unwrap_or(0) as u16 + 4;
+    let height = lines.len() as u16 + 2;
+    if width > area.width || height > area.height {
+        // No room for a box: the time axis has a row to spare.
+        let row = canvas.layout.times;
+        buf.set_string(row.x, row.y, " ".repeat(usize::from(row.width)), ratatui::style::Style::reset());
+        text::line(buf, row, &lines.join("  "), canvas.theme.strong);
+        return;
+    }
+    // In the corner away from the crosshair.
+    let left = x >= area.x + area.width / 2;
+    let top = y >= area.y + area.height / 2;
+    let place = Rect::new(
+        if left { area.x + 1 } else { area.right() - width - 1 }.max(area.x),
+        if top { area.y } else { area.bottom() - height },
+        width.min(area.width),
+        height,
+    );
+    let title = text::time(g.time(column as usize), "%d %b %H:%M UTC");
+    let inside = super::framed(canvas, buf, &title, place);
+    for (i, words) in lines.iter().enumerate().take(usize::from(inside.height)) {
+        let style = if i == 1 { canvas.theme.strong } else { ratatui::style::Style::new() };
+        text::line(
+            buf,
+            Rect { y: inside.y + i as u16, height: 1, ..inside },
+            words,
+            canvas.theme.popup.patch(style),
+        );
+    }
+}
+
+fn line(canvas: &Canvas<'_>, symbol: &str, at: (u16, u16), buf: &mut Buffer) {
+    let cell = &mut buf[at];
+    // Of a cell's two heat colours the lower stays as the ground of the line.
+    cell.set_symbol(symbol);
+    cell.fg = if canvas.theme.colours { canvas.theme.line } else { Color::Reset };
+}
+
+/// Price and distance; USD; where it comes from.
+fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<String> {
+    let app = canvas.app;
+    let distance = app.price().map(|now| text::percent(price / now - 1.0)).unwrap_or_default();
+    let mut lines = vec![format!("{}  {distance}", text::price(price, text::decimals(price)))];
+    let covered = app.grid().columns.get(column).is_some_and(|c| c.covered);
+    if !covered {
+        lines.push("no data here".to_owned());
+        return lines;
+    }
+    let halves = [lower, lower + 1].map(|row| app.grid().probe(column, row));
+    let total: f64 = halves.iter().flat_map(|p| p.tiers).sum();
+    lines.push(format!("{} estimated", text::usd(total)));
+    for tier in Tier::ALL {
+        let usd: f64 = halves.iter().map(|p| p.tiers[tier.index()]).sum();
+        if usd > 0.0 {
+            lines.push(format!("{:<5}{:>7} {:>4.0}%", tier.label(), text::usd(usd), 100.0 * usd / total));
+        }
+    }
+    let venues = &halves[0].venues;
+    if venues.len() > 1 {
+        for (i, (venue, usd)) in venues.iter().enumerate() {
+            let usd = usd + halves[1].venues.get(i).map_or(0.0, |(_, usd)| *usd);
+            lines.push(format!("{venue:<11.11} {:>6}", text::usd(usd)));
+        }
+    }
+    lines
+}

@@ -1,0 +1,149 @@
+//! The heatmap: two price pixels a cell by half blocks, candles on top.
+
+use std::num::NonZeroU16;
+
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+
+use crate::app::pixels::PixelColumn;
+
+use super::candles::{self, Ink, Stroke};
+use super::{Canvas, status, text};
+
+/// One cell's two pixels.
+#[derive(Clone, Copy)]
+struct Pair {
+    upper: usize,
+    lower: usize,
+    upper_ink: Option<Ink>,
+    lower_ink: Option<Ink>,
+}
+
+/// Draws the heatmap.
+pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
+    let area = canvas.layout.heat;
+    let grid = canvas.app.grid();
+    if grid.columns.iter().all(|c| !c.covered && c.bar.is_none()) {
+        empty(canvas, area, buf);
+        return;
+    }
+    let strokes = candles::strokes(canvas.app);
+    let price_row = canvas.app.price().map(|p| grid.geometry.row(canvas.app.snapshot().bins.position(p)));
+    // The price line starts in the last quarter: a line all across would repaint too many cells at every tick.
+    let line_from = area.width - area.width / 4;
+    for (x, column) in grid.columns.iter().enumerate().take(usize::from(area.width)) {
+        let stroke = strokes.get(x).copied().flatten();
+        for y in 0..area.height {
+            let lower_row = grid.geometry.rows - 2 - 2 * usize::from(y);
+            let cell = &mut buf[(area.x + x as u16, area.y + y)];
+            cell.set_diff_option(CellDiffOption::ForcedWidth(NonZeroU16::MIN));
+            let pair = pair(canvas, column, stroke, lower_row);
+            if column.covered || pair.upper_ink.or(pair.lower_ink).is_some() {
+                paint(canvas, pair, cell);
+            } else {
+                hatch(canvas, cell);
+            }
+            let on_price = price_row.is_some_and(|row| row.div_euclid(2) == lower_row as i64 / 2);
+            let free = pair.upper_ink.is_none() && pair.lower_ink.is_none() && column.covered;
+            if on_price && free && x >= usize::from(line_from) {
+                cell.set_symbol("┄");
+                over(canvas, pair.upper.max(pair.lower), cell);
+            }
+        }
+    }
+}
+
+fn pair(canvas: &Canvas<'_>, column: &PixelColumn, stroke: Option<Stroke>, lower_row: usize) -> Pair {
+    let step = |row: usize| column.usd.get(row).map_or(0, |usd| canvas.app.step(*usd));
+    let ink = |row: usize| stroke.and_then(|s| s.ink(row as i64));
+    Pair {
+        upper: step(lower_row + 1),
+        lower: step(lower_row),
+        upper_ink: ink(lower_row + 1),
+        lower_ink: ink(lower_row),
+    }
+}
+
+/// Draws a thin line's glyph colour over the heat of a step.
+fn over(canvas: &Canvas<'_>, step: usize, cell: &mut Cell) {
+    cell.fg = canvas.theme.line;
+    cell.bg = canvas.ramp.colour(step).unwrap_or(Color::Reset);
+}
+
+fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
+    let ink_colour = |ink: Ink| if ink.up() { canvas.theme.up } else { canvas.theme.down };
+    let hotter = pair.upper.max(pair.lower);
+    let (Some(upper), Some(lower)) = (canvas.ramp.colour(pair.upper), canvas.ramp.colour(pair.lower)) else {
+        let ink = [pair.upper_ink, pair.lower_ink].into_iter().flatten();
+        // Bodies before wicks.
+        match ink.min_by_key(|i| matches!(i, Ink::Wick { .. })) {
+            Some(ink) => {
+                cell.set_symbol(match ink {
+                    Ink::Body { up: true } => "║",
+                    Ink::Body { up: false } => "█",
+                    Ink::Wick { .. } => "│",
+                });
+                cell.fg = ink_colour(ink);
+            }
+            None => {
+                cell.set_symbol(canvas.ramp.glyph(hotter));
+            }
+        }
+        return;
+    };
+    let body = |ink: Option<Ink>| ink.filter(|i| matches!(i, Ink::Body { .. }));
+    match (body(pair.upper_ink), body(pair.lower_ink), pair.upper_ink, pair.lower_ink) {
+        (Some(ink), Some(_), ..) => solid(ink_colour(ink), cell),
+        (Some(ink), None, ..) => halves(ink_colour(ink), lower, cell),
+        (None, Some(ink), ..) => halves(upper, ink_colour(ink), cell),
+        (None, None, None, None) if upper == lower => solid(upper, cell),
+        (None, None, None, None) => halves(upper, lower, cell),
+        (None, None, high, low) => {
+            let symbol = match (high, low) {
+                (Some(_), Some(_)) => "│",
+                (Some(_), None) => "╵",
+                _ => "╷",
+            };
+            cell.set_symbol(symbol);
+            cell.fg = high.or(low).map_or(Color::Reset, ink_colour);
+            cell.bg = canvas.ramp.colour(hotter).unwrap_or(Color::Reset);
+        }
+    }
+}
+
+/// One colour: a space costs fewer bytes than a block and a second colour.
+fn solid(colour: Color, cell: &mut Cell) {
+    cell.set_symbol(" ");
+    cell.fg = Color::Reset;
+    cell.bg = colour;
+}
+
+fn halves(upper: Color, lower: Color, cell: &mut Cell) {
+    cell.set_symbol("▀");
+    cell.fg = upper;
+    cell.bg = lower;
+}
+
+/// No data here: said, not guessed.
+fn hatch(canvas: &Canvas<'_>, cell: &mut Cell) {
+    cell.set_symbol(if canvas.theme.colours { "╱" } else { "/" });
+    cell.fg = canvas.theme.hatch;
+    cell.bg = canvas.ramp.colour(0).unwrap_or(Color::Reset);
+}
+
+/// Nothing to draw yet: says what is awaited, venue by venue.
+fn empty(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
+    let venues = &canvas.app.latest().venues;
+    let mut lines: Vec<(String, Style)> =
+        venues.iter().map(|v| (status::waiting(canvas.app, v), canvas.theme.strong)).collect();
+    if lines.is_empty() {
+        lines.push(("waiting for a venue".to_owned(), canvas.theme.strong));
+    }
+    let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
+    for (i, (line, style)) in lines.iter().enumerate().take(usize::from(area.height)) {
+        let width = (ratatui::text::Span::raw(line.as_str()).width() as u16).min(area.width);
+        let row = Rect::new(area.x + (area.width - width) / 2, top + i as u16, width, 1);
+        text::line(buf, row, line, *style);
+    }
+}

@@ -1,0 +1,173 @@
+//! The map: levels by price now, stacked by leverage tier, with cumulative curves away from price.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+
+use crate::estimate::Tier;
+
+use super::{Canvas, text, totals};
+
+/// Parts of a cell a bar can end in.
+const PARTS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+/// Tiers without colours; the digits are the keys that toggle them.
+const DIGITS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
+
+/// Draws the map panel if it has a room.
+pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
+    if let Some(area) = canvas.layout.titles {
+        titles(canvas, area, buf);
+    }
+    let Some(area) = canvas.layout.map else { return };
+    let app = canvas.app;
+    let g = app.grid().geometry;
+    let profile = app.grid().profile(app.snapshot());
+    let rows: Vec<[f64; 6]> = (0..usize::from(area.height))
+        .map(|y| {
+            let lower = g.rows - 2 - 2 * y;
+            std::array::from_fn(|tier| profile[tier].get(lower..lower + 2).map_or(0.0, |p| p.iter().sum()))
+        })
+        .collect();
+    let total = |row: &[f64; 6]| row.iter().sum::<f64>();
+    let longest = quantised(rows.iter().map(total).fold(0.0, f64::max));
+    if longest <= 0.0 {
+        return;
+    }
+    for (y, row) in rows.iter().enumerate() {
+        bar(canvas, row, longest, Rect { y: area.y + y as u16, height: 1, ..area }, buf);
+    }
+    let price_row = app.price().map(|p| g.row(app.snapshot().bins.position(p)));
+    let Some(price_row) = price_row else { return };
+    // The cell row of the price belongs to neither side's curve.
+    let here = i64::from(area.height) - 1 - price_row.div_euclid(2);
+    let sums: Vec<f64> = rows.iter().map(total).collect();
+    let above = sums.get(..here.clamp(0, sums.len() as i64) as usize).unwrap_or_default();
+    let below = sums.get((here + 1).clamp(0, sums.len() as i64) as usize..).unwrap_or_default();
+    let widest = quantised(above.iter().sum::<f64>().max(below.iter().sum()));
+    let first_below = area.bottom() - below.len() as u16;
+    let down = below.iter().enumerate().map(|(i, usd)| (first_below + i as u16, *usd));
+    curve(down, widest, area, ["╮", "╰"], canvas.theme.long, buf);
+    let up = above.iter().enumerate().rev().map(|(i, usd)| (area.y + i as u16, *usd));
+    curve(up, widest, area, ["╯", "╭"], canvas.theme.short, buf);
+
+    let [long, short] = totals::sides(app);
+    let heavier = |is: bool| if is { " ◂ heavier" } else { "" };
+    let short_text = format!("shorts {} above{}", text::usd(short), heavier(short > long));
+    let long_text = format!("longs {} below{}", text::usd(long), heavier(long > short));
+    for (y, words, style) in
+        [(area.y, short_text, canvas.theme.short), (area.bottom() - 1, long_text, canvas.theme.long)]
+    {
+        let row = Rect { y, height: 1, ..area };
+        let blank = " ".repeat(usize::from(area.width));
+        buf.set_string(row.x, y, blank, Style::reset());
+        text::line(buf, row, &words, style.patch(canvas.theme.strong));
+    }
+}
+
+/// The next power of 1.25: the panel's scale must not tremble with every tick.
+fn quantised(usd: f64) -> f64 {
+    if usd > 0.0 { 1.25_f64.powf((usd.ln() / 1.25_f64.ln()).ceil()) } else { 0.0 }
+}
+
+/// One row: tiers stacked from the left, lowest leverage first, to an eighth of a cell.
+fn bar(canvas: &Canvas<'_>, row: &[f64; 6], longest: f64, area: Rect, buf: &mut Buffer) {
+    let eighths = f64::from(area.width) * 8.0 / longest;
+    let mut ends = [0_usize; 6];
+    let mut sum = 0.0;
+    for (end, usd) in ends.iter_mut().zip(row) {
+        sum += usd;
+        *end = (sum * eighths).round() as usize;
+    }
+    let full = ends[5];
+    let tier_at = |eighth: usize| ends.iter().position(|end| eighth < *end);
+    for x in 0..usize::from(area.width) {
+        let (from, to) = (8 * x, 8 * x + 8);
+        let Some(tier) = tier_at(from) else { break };
+        let cell = &mut buf[(area.x + x as u16, area.y)];
+        if !canvas.theme.colours {
+            cell.set_symbol(DIGITS[tier]);
+            continue;
+        }
+        let end = ends[tier].min(to);
+        cell.set_symbol(PARTS[end - from]);
+        cell.fg = canvas.theme.tiers[tier];
+        if end < to && end < full {
+            cell.bg = tier_at(end).map_or(Color::Reset, |t| canvas.theme.tiers[t]);
+        }
+    }
+}
+
+/// A cumulative curve as a stepped line, row by row away from price. `corners` are the outer and the inner one of a step.
+fn curve(
+    rows: impl Iterator<Item = (u16, f64)>,
+    widest: f64,
+    area: Rect,
+    corners: [&'static str; 2],
+    style: Style,
+    buf: &mut Buffer,
+) {
+    let mut sum = 0.0;
+    let mut last = 0_u16;
+    for (y, usd) in rows {
+        sum += usd;
+        let x =
+            ((sum / widest.max(f64::MIN_POSITIVE) * f64::from(area.width - 1)) as u16).min(area.width - 1);
+        for at in last..=x {
+            let symbol = match at {
+                _ if x == last => "│",
+                at if at == x => corners[0],
+                at if at == last => corners[1],
+                _ => "─",
+            };
+            let cell = &mut buf[(area.x + at, y)];
+            // Over a bar the line keeps the bar's colour as its ground.
+            if cell.symbol() == "█" {
+                cell.bg = cell.fg;
+            }
+            cell.set_symbol(symbol).set_style(style);
+        }
+        last = x;
+    }
+}
+
+fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
+    let theme = &canvas.theme;
+    let lock = if canvas.app.scale().locked { " locked" } else { "" };
+    text::line(buf, area, &format!("USD/row{lock}"), theme.dim);
+    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
+    let mut left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
+    if lock.is_empty() {
+        left.insert(0, text::Piece::new(0, "", theme.dim));
+    }
+    let zone = |mark: &str, zone: Option<super::zones::Zone>| {
+        zone.map(|z| {
+            let words = format!(
+                "{mark} {} at {} ({})",
+                text::usd(z.usd),
+                text::price(z.price, text::decimals(z.price).saturating_sub(1)),
+                text::percent(z.distance)
+            );
+            text::Piece::new(0, words, theme.zone)
+        })
+    };
+    let mut right: Vec<text::Piece<'_>> =
+        [zone("▲", canvas.zones.above), zone("▼", canvas.zones.below)].into_iter().flatten().collect();
+    if !right.is_empty() {
+        right.insert(0, text::Piece::new(2, "densest within 3%", theme.dim));
+    }
+    text::pieces(buf, heat, left, right);
+    if let Some(map) = canvas.layout.map {
+        let mut x = map.x;
+        for tier in Tier::ALL {
+            let on = canvas.app.selection().tiers.contains(tier);
+            let label = if theme.colours { "■" } else { DIGITS[tier.index()] };
+            let rest = Rect { x, width: map.right().saturating_sub(x), ..area };
+            let mark = if on && theme.colours { Style::new().fg(theme.tier(tier)) } else { theme.dim };
+            text::line(buf, rest, label, mark);
+            let rest = Rect { x: x + 1, width: rest.width.saturating_sub(1), ..rest };
+            let name = if on { tier.label() } else { "off" };
+            text::line(buf, rest, name, theme.dim);
+            x += name.len() as u16 + 2;
+        }
+    }
+}

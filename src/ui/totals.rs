@@ -1,0 +1,40 @@
+//! Totals in one line, where there is no room for the map panel.
+
+use ratatui::buffer::Buffer;
+
+use crate::app::App;
+
+use super::{Canvas, text};
+
+/// USD of estimated levels now, longs then shorts.
+pub fn sides(app: &App) -> [f64; 2] {
+    app.totals().map(|tiers| tiers.iter().sum())
+}
+
+/// Draws the line if it has a room.
+pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
+    let Some(area) = canvas.layout.totals else { return };
+    let [long, short] = sides(canvas.app);
+    if long + short <= 0.0 {
+        return;
+    }
+    let theme = &canvas.theme;
+    let heavier = if long > short { "longs heavier" } else { "shorts heavier" };
+    let (long, short) = (text::usd(long), text::usd(short));
+    let wide = area.width >= 64;
+    let left = vec![
+        text::Piece::new(2, if wide { "estimated" } else { "est." }, theme.dim),
+        text::Piece::new(
+            0,
+            if wide { format!("longs {long} below") } else { format!("L {long}▼") },
+            theme.long,
+        ),
+        text::Piece::new(
+            0,
+            if wide { format!("shorts {short} above") } else { format!("S {short}▲") },
+            theme.short,
+        ),
+        text::Piece::new(1, heavier, theme.strong),
+    ];
+    text::pieces(buf, area, left, Vec::new());
+}

@@ -1,0 +1,251 @@
+//! A market made by hand: a seeded price path and levels at leverage distances from where volume traded.
+
+use std::sync::Arc;
+
+use meltline::engine::snapshot::{LinkState, VenueStatus};
+use meltline::engine::{History, Origin, Snapshot, VenueView};
+use meltline::estimate::{Bar, BinTable, Column, Packed, Tier};
+use meltline::market::{Interval, Side, Venue};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Midnight before the last minute of the fixture.
+const START: i64 = 1_718_668_800_000;
+const MINUTE: i64 = 60_000;
+/// Bins on each side of the first price that are kept.
+const REACH: i32 = 1_000;
+
+/// One venue's book of levels over a window of bins.
+struct Book {
+    venue: Venue,
+    weight: f64,
+    first: i32,
+    tiers: [Vec<f64>; 6],
+}
+
+impl Book {
+    fn new(venue: &str, weight: f64, middle: i32) -> Self {
+        let empty = || vec![0.0; 2 * REACH as usize];
+        Self {
+            venue: venue.parse().unwrap(),
+            weight,
+            first: middle - REACH,
+            tiers: std::array::from_fn(|_| empty()),
+        }
+    }
+
+    fn add(&mut self, tier: Tier, bin: i32, usd: f64) {
+        if let Some(slot) = self.tiers[tier.index()].get_mut((bin - self.first) as usize) {
+            *slot += usd;
+        }
+    }
+
+    fn sweep(&mut self, low: i32, high: i32) {
+        let from = (low - self.first).max(0) as usize;
+        let to = ((high - self.first).max(-1) + 1) as usize;
+        for tier in &mut self.tiers {
+            let to = to.min(tier.len());
+            tier[from.min(to)..to].fill(0.0);
+        }
+    }
+
+    fn decay(&mut self) {
+        for tier in &mut self.tiers {
+            tier.iter_mut().for_each(|usd| *usd *= 0.9997);
+        }
+    }
+}
+
+/// A running fixture: each step is one minute.
+pub struct Market {
+    rng: ChaCha8Rng,
+    bins: Arc<BinTable>,
+    books: Vec<Book>,
+    histories: Vec<History>,
+    price: f64,
+    minute: i64,
+    seq: u64,
+    burst: f64,
+    bar: Bar,
+}
+
+impl Market {
+    /// A market with so many minutes behind it.
+    pub fn new(seed: u64, minutes: i64) -> Self {
+        let bins = Arc::new(BinTable::new(5.0));
+        let price = 65_000.0;
+        let middle = bins.bin(price).unwrap();
+        let mut market = Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            bins,
+            books: vec![Book::new("binance", 1.0, middle), Book::new("bybit", 0.45, middle)],
+            histories: vec![History::default(), History::default()],
+            price,
+            minute: 0,
+            seq: 0,
+            burst: 1.0,
+            bar: Bar { open: price, high: price, low: price, close: price, volume: 0.0 },
+        };
+        for _ in 0..minutes {
+            market.trade(1.0);
+            market.close();
+        }
+        market.trade(0.4);
+        market
+    }
+
+    /// Trades for a part of the running minute: volume, new positions, the sweep.
+    pub fn trade(&mut self, part: f64) {
+        self.burst = (self.burst * 0.97 + 0.03 + self.rng.random_range(-0.06..0.065_f64)).max(0.2);
+        if self.rng.random_range(0.0..1.0) < 0.01 {
+            self.burst += self.rng.random_range(1.0..6.0);
+        }
+        let pull = (65_000.0_f64 / self.price).ln() * 0.002;
+        for _ in 0..4 {
+            let step = self.rng.random_range(-1.0..1.0_f64) * 0.0004 * self.burst.sqrt() + pull * part;
+            self.price *= step.exp();
+            self.bar.high = self.bar.high.max(self.price);
+            self.bar.low = self.bar.low.min(self.price);
+        }
+        self.bar.close = self.price;
+        self.bar.volume += 40.0 * self.burst * part;
+        let (low, high) = (self.bins.bin(self.bar.low).unwrap(), self.bins.bin(self.bar.high).unwrap());
+        for book in &mut self.books {
+            for (tier, distance, share) in [
+                (Tier::X100, 0.0062, 0.16),
+                (Tier::X50, 0.0162, 0.24),
+                (Tier::X25, 0.0362, 0.30),
+                (Tier::X10, 0.096, 0.2),
+                (Tier::X5, 0.196, 0.1),
+            ] {
+                let usd = 2.2e6 * self.burst * self.burst * share * book.weight * part;
+                for sign in [-1.0, 1.0] {
+                    let jitter: f64 = self.rng.random_range(0.7..1.3);
+                    let bin = self.bins.bin(self.price * (1.0 + sign * distance)).unwrap();
+                    book.add(tier, bin, usd * jitter);
+                    book.add(tier, bin + 1, 0.5 * usd * jitter);
+                }
+            }
+            let cross = self.rng.random_range(20..600);
+            let middle = self.bins.bin(self.price).unwrap();
+            for sign in [-1, 1] {
+                book.add(Tier::Low, middle + sign * cross, 4.0e5 * self.burst * book.weight * part);
+            }
+            book.sweep(low, high);
+            book.decay();
+        }
+    }
+
+    /// Ends the running minute.
+    pub fn close(&mut self) {
+        for (i, book) in self.books.iter().enumerate() {
+            let column = Arc::new(self.column(book));
+            push(&mut self.histories[i], column, self.minute);
+        }
+        self.minute += 1;
+        self.bar =
+            Bar { open: self.price, high: self.price, low: self.price, close: self.price, volume: 0.0 };
+    }
+
+    fn column(&self, book: &Book) -> Column {
+        let middle = self.bins.bin(self.price).unwrap();
+        let pack = |tier: &Vec<f64>| Packed::new(book.first, tier, 1_000.0);
+        Column {
+            start: START + self.minute * MINUTE,
+            interval: Interval::M1,
+            mark: self.price,
+            mark_bin: middle,
+            oi: 80_000.0 * book.weight,
+            coverage: 0.9,
+            levels: std::array::from_fn(|t| pack(&book.tiers[t])),
+            factors: Default::default(),
+            swept: Default::default(),
+            printed: Default::default(),
+            bar: Some(self.bar),
+            // Two hours of silence, to be hatched.
+            gap: (300..420).contains(&self.minute),
+        }
+    }
+
+    /// The picture now.
+    pub fn snapshot(&mut self) -> Arc<Snapshot> {
+        self.seq += 1;
+        let venues = self.books.iter().zip(&self.histories).map(|(book, history)| {
+            let live = self.column(book);
+            VenueView {
+                venue: book.venue,
+                status: VenueStatus {
+                    state: LinkState::Live,
+                    lag_ms: Some(38),
+                    ..VenueStatus::new(book.venue)
+                },
+                mark: Some(self.price),
+                last: Some(self.price),
+                oi_usd: Some(live.oi * self.price),
+                funding: Some(1e-4),
+                coverage: 0.9,
+                history: Arc::new(history.clone()),
+                live: Some(Arc::new(live)),
+            }
+        });
+        let assets = ["BTC", "ETH", "SOL", "PEPE", "XRP", "DOGE", "ETHFI", "币安人生"];
+        Arc::new(Snapshot {
+            seq: self.seq,
+            asset: "BTC".parse().unwrap(),
+            origin: Origin::Simulated,
+            now: START + self.minute * MINUTE + 24_000,
+            mark: Some(self.price),
+            bins: Arc::clone(&self.bins),
+            venues: venues.collect(),
+            tape: Arc::from([]),
+            assets: assets.iter().map(|a| a.parse().unwrap()).collect(),
+            events: self.seq * 1_000,
+        })
+    }
+
+    /// Estimated USD on one side of price, over all venues; what the screen's totals must add up to.
+    pub fn total(&mut self, side: Side) -> f64 {
+        let snapshot = self.snapshot();
+        snapshot.venues.iter().flat_map(|v| v.live.as_ref()).flat_map(|c| c.totals(side)).sum()
+    }
+}
+
+/// Adds a minute, and rolls whole five minutes and hours up.
+fn push(history: &mut History, column: Arc<Column>, minute: i64) {
+    let [minutes, fives, hours, _] = &mut history.ladder;
+    minutes.push(column);
+    let roll = |columns: &[Arc<Column>], interval: Interval| {
+        let first = columns.first()?;
+        let start = first.start;
+        let sum =
+            columns[1..].iter().fold(Column::clone(first), |sum, next| sum.merged(next, start, interval));
+        Some(Arc::new(Column { interval, ..sum }))
+    };
+    if minute % 5 == 4 {
+        fives.extend(roll(&minutes[minutes.len().saturating_sub(5)..], Interval::M5));
+    }
+    if minute % 60 == 59 {
+        hours.extend(roll(&fives[fives.len().saturating_sub(12)..], Interval::H1));
+    }
+    if minutes.len() > 360 {
+        minutes.remove(0);
+    }
+}
+
+/// A snapshot in which nothing has come yet.
+pub fn empty() -> Arc<Snapshot> {
+    let mut snapshot = Snapshot::clone(&Market::new(1, 0).snapshot());
+    snapshot.now = 0;
+    snapshot.mark = None;
+    snapshot.assets = Arc::from([]);
+    for view in &mut snapshot.venues {
+        view.live = None;
+        view.mark = None;
+        view.last = None;
+        view.oi_usd = None;
+        view.history = Arc::default();
+        view.status.state = LinkState::Backfilling;
+        view.status.lag_ms = None;
+    }
+    Arc::new(snapshot)
+}
