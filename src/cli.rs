@@ -9,7 +9,7 @@ use crate::market::{Asset, Interval, Venue};
 
 /// The crypto liquidation heatmap in a terminal: where leveraged positions would be force-closed, over price and time.
 #[derive(Debug, Parser)]
-#[command(name = "meltline", version, about, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "meltline", version, about, max_term_width = 100)]
 pub struct Cli {
     /// What to do; without it, the live heatmap
     #[command(subcommand)]

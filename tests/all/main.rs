@@ -1,8 +1,11 @@
 //! All integration tests: one binary, one link. A file is a behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod arrows;
 mod book_keeping;
+mod commands;
 mod determinism;
 mod hand_worked_levels;
+mod pipeline;
 mod sim_server;
 mod support;
