@@ -47,12 +47,14 @@ pub struct Seat<S> {
     pub letters: mpsc::Receiver<Letter<S>>,
 }
 
-impl<S: Copy + Eq + Display> Hub<S> {
+impl<S> Default for Hub<S> {
     /// Nobody is connected.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { subscribers: Mutex::default(), muted: Mutex::default(), any_muted: AtomicBool::new(false) }
     }
+}
 
+impl<S: Copy + Eq + Display> Hub<S> {
     /// Takes a seat without subscriptions.
     pub fn join(&self) -> Seat<S> {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn only_subscribers_get_letters_and_nothing_is_written_for_nobody() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         let mut seat = hub.join();
         hub.publish("a", || unreachable!("nobody wants it"));
         seat.subscribe(vec!["a"]);
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_is_cut_and_forgotten() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         let seat = hub.join();
         seat.subscribe(vec!["a"]);
         for _ in 0..MAILBOX {

@@ -68,8 +68,11 @@ const PEPE: [Tier; 10] = [
     tier(1.0, 35e6, 0.5, 11_960_070.0),
 ];
 
+/// How many contracts are listed.
+pub const COUNT: usize = 4;
+
 /// Everything listed, in the order `exchangeInfo` names it.
-pub const CONTRACTS: [Contract; 4] = [
+pub const CONTRACTS: [Contract; COUNT] = [
     Contract {
         symbol: "BTCUSDT",
         stream: "btcusdt",

@@ -37,16 +37,16 @@ type Shared = Arc<Exchange>;
 pub(super) fn router() -> Router<Shared> {
     let mut router = Router::new();
     for (prefix, route) in [("/market", Route::Market), ("/public", Route::Public), ("", Route::Public)] {
-        let combined = move |State(exchange): State<Shared>, Query(asked): Query<Asked>, upgrade| {
+        let combined = async move |State(exchange): State<Shared>, Query(asked): Query<Asked>, upgrade| {
             let names = asked.streams.split('/').map(str::to_owned).collect();
             open(exchange, upgrade, route, true, names)
         };
-        let raw = move |State(exchange): State<Shared>, Path(names): Path<String>, upgrade| {
+        let raw = async move |State(exchange): State<Shared>, Path(names): Path<String>, upgrade| {
             let names = names.split('/').map(str::to_owned).collect();
             open(exchange, upgrade, route, false, names)
         };
         let bare =
-            move |State(exchange): State<Shared>, upgrade| open(exchange, upgrade, route, false, Vec::new());
+            async move |State(exchange): State<Shared>, upgrade| open(exchange, upgrade, route, false, Vec::new());
         router = router
             .route(&format!("{prefix}/stream"), get(combined))
             .route(&format!("{prefix}/ws"), get(bare))
@@ -61,7 +61,7 @@ struct Asked {
     streams: String,
 }
 
-async fn open(
+fn open(
     exchange: Shared,
     upgrade: WebSocketUpgrade,
     route: Route,
