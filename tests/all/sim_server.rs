@@ -1,4 +1,5 @@
 //! The simulated exchange over loopback: REST shapes, routes, subscriptions, faults.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not seen as tests")]
 
 use std::time::Duration;
 

@@ -122,9 +122,17 @@ impl Params {
         let high = [0.03, 0.07, 0.18, 0.22, 0.14, 0.18, 0.06, 0.09, 0.03];
         match scenario {
             Scenario::Base => base,
-            Scenario::IsoHigh => {
-                Self { cross: 0.2, stop: 0.30, top_up: 0.05, pro: 0.10, taker: 0.75, settled: 80_000.0, menu: high, ..base }
-            }
+            Scenario::IsoHigh => Self {
+                cross: 0.2,
+                stop: 0.30,
+                top_up: 0.05,
+                pro: 0.10,
+                taker: 0.75,
+                impact: 0.85,
+                settled: 80_000.0,
+                menu: high,
+                ..base
+            },
             Scenario::CrossLow => Self {
                 cross: 0.7,
                 stop: 0.50,

@@ -106,7 +106,7 @@ pub const CONTRACTS: [Contract; COUNT] = [
         lot_decimals: 0,
         open_interest_usd: 1.1e9,
         account_usd: 1_200.0,
-        wildness: 1.5,
+        wildness: 1.4,
         tiers: &SOL,
     },
     Contract {
@@ -118,7 +118,7 @@ pub const CONTRACTS: [Contract; COUNT] = [
         lot_decimals: 0,
         open_interest_usd: 2.4e8,
         account_usd: 600.0,
-        wildness: 1.8,
+        wildness: 1.5,
         tiers: &PEPE,
     },
 ];

@@ -45,8 +45,9 @@ pub(super) fn router() -> Router<Shared> {
             let names = names.split('/').map(str::to_owned).collect();
             open(exchange, upgrade, route, false, names)
         };
-        let bare =
-            async move |State(exchange): State<Shared>, upgrade| open(exchange, upgrade, route, false, Vec::new());
+        let bare = async move |State(exchange): State<Shared>, upgrade| {
+            open(exchange, upgrade, route, false, Vec::new())
+        };
         router = router
             .route(&format!("{prefix}/stream"), get(combined))
             .route(&format!("{prefix}/ws"), get(bare))
