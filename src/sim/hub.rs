@@ -18,8 +18,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A message of one stream.
 #[derive(Debug, Clone)]
 pub struct Letter<S> {
-    /// The stream.
-    pub stream: S,
+    /// The stream; `None` for what was injected and goes out as it is.
+    pub stream: Option<S>,
     /// Its payload.
     pub payload: Arc<str>,
 }
@@ -79,7 +79,7 @@ impl<S: Copy + Eq + Display> Hub<S> {
                 written = Some(write().into());
             }
             let Some(payload) = written.clone() else { return true };
-            if subscriber.mailbox.try_send(Letter { stream, payload }).is_err() {
+            if subscriber.mailbox.try_send(Letter { stream: Some(stream), payload }).is_err() {
                 // Full or gone. An exchange does not wait for a slow reader, and dropping single frames would
                 // leave it with a hole it cannot see.
                 subscriber.cut.cancel();
@@ -87,6 +87,15 @@ impl<S: Copy + Eq + Display> Hub<S> {
             }
             true
         });
+    }
+
+    /// Sends this text, which need not make sense, to every connection as a frame of its own.
+    pub fn inject(&self, text: &str) {
+        let payload: Arc<str> = text.into();
+        for subscriber in lock(&self.subscribers).iter() {
+            // A mailbox that is full is about to be cut off anyway.
+            let _ = subscriber.mailbox.try_send(Letter { stream: None, payload: Arc::clone(&payload) });
+        }
     }
 
     /// Silences streams whose name ends so; the connections stay.

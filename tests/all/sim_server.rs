@@ -235,6 +235,18 @@ async fn faults_are_carried_out() {
     faults.unmute();
     next(&mut socket, trade).await;
 
+    faults.inject("{half a fr");
+    let garbage =
+        async { while !socket.next().await.unwrap().unwrap().to_text().unwrap().contains("half") {} };
+    timeout(PATIENCE, garbage).await.expect("garbage arrives as it is");
+    faults.cut_frame();
+    let cut = async { while socket.next().await.is_some_and(|m| m.is_ok()) {} };
+    timeout(PATIENCE, cut).await.expect("the connection ends in the middle of a frame");
+    faults.block(Some(451));
+    assert_eq!(get(&server, "/fapi/v1/time").await.0, 451);
+    faults.block(None);
+
+    let mut socket = connect(url.clone()).await;
     faults.refuse(true);
     faults.kill_connections();
     let end = timeout(PATIENCE, async { while socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;

@@ -188,10 +188,9 @@ impl Session {
     async fn post(&mut self, socket: &mut WebSocket, first: Letter<Stream>) -> bool {
         let mut letter = Some(first);
         while let Some(Letter { stream, payload }) = letter {
-            let text = if self.combined {
-                format!(r#"{{"stream":"{stream}","data":{payload}}}"#)
-            } else {
-                payload.to_string()
+            let text = match stream.filter(|_| self.combined) {
+                Some(stream) => format!(r#"{{"stream":"{stream}","data":{payload}}}"#),
+                None => payload.to_string(),
             };
             if socket.feed(Message::text(text)).await.is_err() {
                 return false;
