@@ -25,8 +25,9 @@ use traders::{AtStop, Mood, Terms, Traders, wish};
 use crate::market::Side;
 
 const DAY: f64 = 86_400.0;
-/// Mean of the activity of a market, which varies around one but more to the upside.
-const USUAL_ACTIVITY: f64 = 1.3;
+/// Newcomers of the past as a multiple of a quiet market's: activity is above one more than below it, and some
+/// holders the draw below lets go would still be there. Measured, so that open interest starts where it settles.
+const USUAL_ACTIVITY: f64 = 1.7;
 /// How far back the first population came, days.
 const SETTLE_DAYS: f64 = 8.0;
 /// Displacement of price at which the book has become twice as deep: far orders wait there.

@@ -116,7 +116,7 @@ impl Params {
             fade: 0.25,
             lean: 0.0,
             arrivals: 0.20,
-            settled: 112_000.0,
+            settled: 130_000.0,
             slides: 0.8,
         };
         let high = [0.03, 0.07, 0.18, 0.22, 0.14, 0.18, 0.06, 0.09, 0.03];
@@ -124,12 +124,12 @@ impl Params {
             Scenario::Base => base,
             Scenario::IsoHigh => Self {
                 cross: 0.2,
-                stop: 0.30,
+                stop: 0.35,
                 top_up: 0.05,
                 pro: 0.10,
                 taker: 0.75,
-                impact: 0.85,
-                settled: 80_000.0,
+                impact: 0.7,
+                settled: 94_000.0,
                 menu: high,
                 ..base
             },
@@ -144,11 +144,11 @@ impl Params {
                 volatility: 0.036,
                 impact: 0.8,
                 arrivals: 0.12,
-                settled: 120_000.0,
+                settled: 138_000.0,
                 ..base
             },
-            Scenario::Churny => Self { churn: 9.0, taker: 0.55, settled: 110_000.0, ..base },
-            Scenario::Calm => Self { volatility: 0.016, settled: 120_000.0, ..base },
+            Scenario::Churny => Self { churn: 9.0, taker: 0.55, settled: 128_000.0, ..base },
+            Scenario::Calm => Self { volatility: 0.016, settled: 138_000.0, ..base },
             Scenario::Squeeze => Self {
                 cross: 0.3,
                 stop: 0.32,
@@ -157,7 +157,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: -0.9,
-                settled: 160_000.0,
+                settled: 180_000.0,
                 slides: 0.0,
                 ..base
             },
@@ -170,7 +170,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: 1.2,
-                settled: 160_000.0,
+                settled: 180_000.0,
                 slides: 0.0,
                 ..base
             },
