@@ -3,7 +3,7 @@
 //!
 //! [`world`] is the market, deterministic and without a clock. [`listing`] gives it a memory ([`history`]) and
 //! tells what happens in order of time. [`venue`] puts that into a venue's own bytes, [`hub`] hands them to
-//! whoever subscribed, [`server`] owns the listener. Two days of history stand behind REST from the start.
+//! whoever subscribed, `server` owns the listener. Two days of history stand behind REST from the start.
 //!
 //! ```no_run
 //! # async fn demo() -> anyhow::Result<()> {
