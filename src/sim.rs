@@ -3,7 +3,7 @@
 //!
 //! [`world`] is the market, deterministic and without a clock. [`listing`] gives it a memory ([`history`]) and
 //! tells what happens in order of time. [`venue`] puts that into a venue's own bytes, [`hub`] hands them to
-//! whoever subscribed, [`server`] owns the listener. Two days of history stand behind REST from the start.
+//! whoever subscribed, `server` owns the listener. Two days of history stand behind REST from the start.
 //!
 //! ```no_run
 //! # async fn demo() -> anyhow::Result<()> {
@@ -77,7 +77,7 @@ pub async fn start_at(
     let clock = Clock::start(start_ms, speed);
     let exchange = Arc::new(Exchange::new(clock, scenario, seed, stop.clone()));
     let gate = Arc::new(Gate::default());
-    let door = Door { listener, gate: Arc::clone(&gate) };
+    let door = Door::new(listener, Arc::clone(&gate));
     exchange.wake(0);
     tokio::spawn(Arc::clone(&exchange).pulse());
     let router = Arc::clone(&exchange).router();
@@ -177,5 +177,21 @@ impl Faults {
     /// Answers the next `n` REST requests with 429 and `Retry-After`.
     pub fn rate_limit_next(&self, n: u32, retry_after_secs: u64) {
         self.exchange.limits.refuse_next(n, retry_after_secs);
+    }
+
+    /// Answers every REST request with this status and a page of HTML, as 451 and 403 come from the real exchange;
+    /// `None` ends it.
+    pub fn block(&self, status: Option<u16>) {
+        self.exchange.limits.block(status);
+    }
+
+    /// Sends this text to every websocket connection as a frame of its own: nonsense, or ten megabytes.
+    pub fn inject(&self, text: &str) {
+        self.exchange.hub.inject(text);
+    }
+
+    /// Breaks off the next write on any connection in its middle, and that connection with it.
+    pub fn cut_frame(&self) {
+        self.gate.cut_next();
     }
 }

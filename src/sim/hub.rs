@@ -18,8 +18,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A message of one stream.
 #[derive(Debug, Clone)]
 pub struct Letter<S> {
-    /// The stream.
-    pub stream: S,
+    /// The stream; `None` for what was injected and goes out as it is.
+    pub stream: Option<S>,
     /// Its payload.
     pub payload: Arc<str>,
 }
@@ -47,12 +47,14 @@ pub struct Seat<S> {
     pub letters: mpsc::Receiver<Letter<S>>,
 }
 
-impl<S: Copy + Eq + Display> Hub<S> {
+impl<S> Default for Hub<S> {
     /// Nobody is connected.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { subscribers: Mutex::default(), muted: Mutex::default(), any_muted: AtomicBool::new(false) }
     }
+}
 
+impl<S: Copy + Eq + Display> Hub<S> {
     /// Takes a seat without subscriptions.
     pub fn join(&self) -> Seat<S> {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
@@ -77,7 +79,7 @@ impl<S: Copy + Eq + Display> Hub<S> {
                 written = Some(write().into());
             }
             let Some(payload) = written.clone() else { return true };
-            if subscriber.mailbox.try_send(Letter { stream, payload }).is_err() {
+            if subscriber.mailbox.try_send(Letter { stream: Some(stream), payload }).is_err() {
                 // Full or gone. An exchange does not wait for a slow reader, and dropping single frames would
                 // leave it with a hole it cannot see.
                 subscriber.cut.cancel();
@@ -85,6 +87,15 @@ impl<S: Copy + Eq + Display> Hub<S> {
             }
             true
         });
+    }
+
+    /// Sends this text, which need not make sense, to every connection as a frame of its own.
+    pub fn inject(&self, text: &str) {
+        let payload: Arc<str> = text.into();
+        for subscriber in lock(&self.subscribers).iter() {
+            // A mailbox that is full is about to be cut off anyway.
+            let _ = subscriber.mailbox.try_send(Letter { stream: None, payload: Arc::clone(&payload) });
+        }
     }
 
     /// Silences streams whose name ends so; the connections stay.
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn only_subscribers_get_letters_and_nothing_is_written_for_nobody() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         let mut seat = hub.join();
         hub.publish("a", || unreachable!("nobody wants it"));
         seat.subscribe(vec!["a"]);
@@ -142,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_is_cut_and_forgotten() {
-        let hub = Hub::new();
+        let hub = Hub::default();
         let seat = hub.join();
         seat.subscribe(vec!["a"]);
         for _ in 0..MAILBOX {

@@ -56,9 +56,11 @@ impl Listing {
             told: 0,
             quarter_ms: live * 1_000,
         };
-        for second in 0..WARM_UP_S + HISTORY_S {
+        // From a whole minute on, so that the first bar is not a part of one.
+        let from_ms = (start_ms - HISTORY_S * 1_000).div_euclid(MINUTE_MS) * MINUTE_MS;
+        for _ in 0..WARM_UP_S + HISTORY_S {
             listing.world.step(&mut listing.tick);
-            if second >= WARM_UP_S {
+            if listing.tick.end_ms > from_ms {
                 for print in &listing.tick.prints {
                     listing.history.print(print);
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::hub::lock;
@@ -18,6 +19,8 @@ use super::hub::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     refuse: AtomicBool,
+    /// The next thing written, on any connection, is written by half.
+    cut_next: AtomicBool,
     /// Ends every line that is open; replaced by a fresh one as it is used.
     lines: Mutex<CancellationToken>,
 }
@@ -28,17 +31,32 @@ impl Gate {
         self.refuse.store(refuse, Ordering::Relaxed);
     }
 
+    /// Lets the next write on any connection break off in its middle, and that connection with it.
+    pub fn cut_next(&self) {
+        self.cut_next.store(true, Ordering::Relaxed);
+    }
+
     /// Breaks every open connection without a farewell.
     pub fn kill(&self) {
         std::mem::take(&mut *lock(&self.lines)).cancel();
     }
 }
 
+/// Connections held at once; more are dropped as they come.
+const MAX_LINES: usize = 512;
+
 /// A listener whose connections can be broken from outside.
 #[derive(Debug)]
 pub(crate) struct Door {
-    pub listener: TcpListener,
-    pub gate: Arc<Gate>,
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    room: Arc<Semaphore>,
+}
+
+impl Door {
+    pub fn new(listener: TcpListener, gate: Arc<Gate>) -> Self {
+        Self { listener, gate, room: Arc::new(Semaphore::new(MAX_LINES)) }
+    }
 }
 
 impl axum::serve::Listener for Door {
@@ -50,13 +68,15 @@ impl axum::serve::Listener for Door {
             match self.listener.accept().await {
                 Ok(_) if self.gate.refuse.load(Ordering::Relaxed) => {}
                 Ok((stream, from)) => {
+                    let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else { continue };
                     // Frames are small and each is news.
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!("cannot set TCP_NODELAY: {error}");
                     }
                     let token = lock(&self.gate.lines).clone();
                     let killed = Box::pin(token.clone().cancelled_owned());
-                    return (Line { stream, token, killed }, from);
+                    let gate = Arc::clone(&self.gate);
+                    return (Line { stream, gate, token, killed, broken: false, _place: place }, from);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: some will come back.
@@ -76,13 +96,21 @@ impl axum::serve::Listener for Door {
 #[derive(Debug)]
 pub(crate) struct Line {
     stream: TcpStream,
+    gate: Arc<Gate>,
     token: CancellationToken,
     killed: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// It was cut in the middle of a write.
+    broken: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Line {
     fn check(&self) -> io::Result<()> {
-        if self.token.is_cancelled() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.broken || self.token.is_cancelled() {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -104,6 +132,10 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
+        if self.gate.cut_next.swap(false, Ordering::Relaxed) {
+            self.broken = true;
+            return Pin::new(&mut self.stream).poll_write(cx, &buf[..buf.len() / 2]);
+        }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -25,10 +25,9 @@ use traders::{AtStop, Mood, Terms, Traders, wish};
 use crate::market::Side;
 
 const DAY: f64 = 86_400.0;
-/// Newcomers per second in a market of average activity.
-const ARRIVALS: f64 = 0.20;
-/// Open interest of the traders such a market settles at, as a multiple of the median account; measured.
-const SETTLED_ACCOUNTS: f64 = 90_000.0;
+/// Newcomers of the past as a multiple of a quiet market's: activity is above one more than below it, and some
+/// holders the draw below lets go would still be there. Measured, so that open interest starts where it settles.
+const USUAL_ACTIVITY: f64 = 1.7;
 /// How far back the first population came, days.
 const SETTLE_DAYS: f64 = 8.0;
 /// Displacement of price at which the book has become twice as deep: far orders wait there.
@@ -103,7 +102,7 @@ impl World {
             makers: Makers::default(),
             second: live_second - lead,
             live_second,
-            copies: contract.open_interest_usd / (contract.account_usd * SETTLED_ACCOUNTS),
+            copies: contract.open_interest_usd / (contract.account_usd * params.settled),
             index: anchor,
             anchor,
             last: anchor,
@@ -134,7 +133,7 @@ impl World {
         let mut age = SETTLE_DAYS * DAY;
         let daily = self.params.volatility * self.contract.wildness;
         loop {
-            age -= self.dice.wait() / ARRIVALS;
+            age -= self.dice.wait() / (USUAL_ACTIVITY * self.params.arrivals);
             if age <= 0.0 {
                 break;
             }
@@ -213,8 +212,8 @@ impl World {
         self.volatility = daily / libm::sqrt(DAY) * libm::exp(self.log_volatility - 0.245);
         self.sentiment +=
             (self.params.lean - self.sentiment) * dt / 28_800.0 + 0.35 * walk(28_800.0) * self.dice.normal();
-        self.activity = libm::exp(0.7 * self.log_volatility)
-            + (self.momentum.abs() / (0.01 * self.contract.wildness)).min(3.0);
+        self.activity = libm::exp(0.5 * self.log_volatility)
+            + (self.momentum.abs() / (0.015 * self.contract.wildness)).min(2.0);
         if self.slide.0 == 0 && self.dice.chance(self.params.slides * dt / DAY) {
             let length = self.dice.range(300.0, 2_400.0);
             let depth = 0.022 * self.contract.wildness * self.dice.normal();
@@ -263,7 +262,7 @@ impl World {
     }
 
     fn arrive_and_leave(&mut self) {
-        self.patience -= ARRIVALS * self.activity;
+        self.patience -= self.params.arrivals * self.activity;
         while self.patience < 0.0 {
             self.patience += self.dice.wait();
             let wish = self.newcomer();

@@ -17,7 +17,7 @@ use axum::Router;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::contracts::CONTRACTS;
+use self::contracts::{CONTRACTS, COUNT};
 use self::limits::Limits;
 use self::streams::Stream;
 use crate::sim::clock::Clock;
@@ -35,7 +35,7 @@ pub(crate) struct Exchange {
     clock: Clock,
     scenario: Scenario,
     seed: u64,
-    listings: [OnceCell<Mutex<Listing>>; CONTRACTS.len()],
+    listings: [OnceCell<Mutex<Listing>>; COUNT],
     pub hub: Hub<Stream>,
     pub limits: Limits,
     /// Simulated time everything was told up to, UTC ms. Held while telling, so that frames leave in order.
@@ -53,7 +53,7 @@ impl Exchange {
             scenario,
             seed,
             listings: Default::default(),
-            hub: Hub::new(),
+            hub: Hub::default(),
             limits: Limits::new(),
             told_ms: Mutex::new(clock.start_ms()),
             stop,

@@ -92,6 +92,10 @@ pub(crate) struct Params {
     pub fade: f64,
     /// Standing lean of the crowd, logit of going long.
     pub lean: f64,
+    /// Newcomers a second when activity is average.
+    pub arrivals: f64,
+    /// Open interest its traders settle at, as a multiple of the median account's position; measured.
+    pub settled: f64,
     /// Random slides of 5 to 40 minutes per day.
     pub slides: f64,
 }
@@ -111,27 +115,40 @@ impl Params {
             follow: 0.40,
             fade: 0.25,
             lean: 0.0,
+            arrivals: 0.20,
+            settled: 130_000.0,
             slides: 0.8,
         };
         let high = [0.03, 0.07, 0.18, 0.22, 0.14, 0.18, 0.06, 0.09, 0.03];
         match scenario {
             Scenario::Base => base,
-            Scenario::IsoHigh => {
-                Self { cross: 0.2, stop: 0.30, top_up: 0.05, pro: 0.10, taker: 0.75, menu: high, ..base }
-            }
+            Scenario::IsoHigh => Self {
+                cross: 0.2,
+                stop: 0.35,
+                top_up: 0.05,
+                pro: 0.10,
+                taker: 0.75,
+                impact: 0.7,
+                settled: 94_000.0,
+                menu: high,
+                ..base
+            },
             Scenario::CrossLow => Self {
-                cross: 0.8,
-                stop: 0.55,
+                cross: 0.7,
+                stop: 0.50,
                 top_up: 0.12,
-                pro: 0.30,
+                pro: 0.25,
                 churn: 3.4,
                 taker: 0.50,
                 menu: [0.16, 0.26, 0.28, 0.16, 0.05, 0.06, 0.01, 0.02, 0.0],
+                volatility: 0.036,
                 impact: 0.8,
+                arrivals: 0.12,
+                settled: 138_000.0,
                 ..base
             },
-            Scenario::Churny => Self { churn: 9.0, taker: 0.55, ..base },
-            Scenario::Calm => Self { volatility: 0.016, ..base },
+            Scenario::Churny => Self { churn: 9.0, taker: 0.55, settled: 128_000.0, ..base },
+            Scenario::Calm => Self { volatility: 0.016, settled: 138_000.0, ..base },
             Scenario::Squeeze => Self {
                 cross: 0.3,
                 stop: 0.32,
@@ -140,6 +157,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: -0.9,
+                settled: 180_000.0,
                 slides: 0.0,
                 ..base
             },
@@ -152,6 +170,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: 1.2,
+                settled: 180_000.0,
                 slides: 0.0,
                 ..base
             },

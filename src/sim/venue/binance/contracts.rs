@@ -68,8 +68,11 @@ const PEPE: [Tier; 10] = [
     tier(1.0, 35e6, 0.5, 11_960_070.0),
 ];
 
+/// How many contracts are listed.
+pub const COUNT: usize = 4;
+
 /// Everything listed, in the order `exchangeInfo` names it.
-pub const CONTRACTS: [Contract; 4] = [
+pub const CONTRACTS: [Contract; COUNT] = [
     Contract {
         symbol: "BTCUSDT",
         stream: "btcusdt",
@@ -103,7 +106,7 @@ pub const CONTRACTS: [Contract; 4] = [
         lot_decimals: 0,
         open_interest_usd: 1.1e9,
         account_usd: 1_200.0,
-        wildness: 1.5,
+        wildness: 1.4,
         tiers: &SOL,
     },
     Contract {
@@ -115,7 +118,7 @@ pub const CONTRACTS: [Contract; 4] = [
         lot_decimals: 0,
         open_interest_usd: 2.4e8,
         account_usd: 600.0,
-        wildness: 1.8,
+        wildness: 1.5,
         tiers: &PEPE,
     },
 ];

@@ -40,6 +40,8 @@ struct State {
     used: [(u64, u32); 3],
     refused: u32,
     banned_until: Option<Instant>,
+    /// Status every request is answered with, on demand.
+    blocked: Option<u16>,
     /// Requests still to be refused on demand, and the wait to tell them.
     forced: (u32, u64),
 }
@@ -56,6 +58,7 @@ impl Limits {
             used: [(0, 0); 3],
             refused: 0,
             banned_until: None,
+            blocked: None,
             forced: (0, 0),
         }))
     }
@@ -63,6 +66,16 @@ impl Limits {
     /// Refuses the next `count` requests, telling them to wait so many seconds.
     pub fn refuse_next(&self, count: u32, retry_after: u64) {
         lock(&self.0).forced = (count, retry_after);
+    }
+
+    /// Answers every request with this status and a page of HTML until told otherwise.
+    pub fn block(&self, status: Option<u16>) {
+        lock(&self.0).blocked = status;
+    }
+
+    /// The status everything is answered with, if it is.
+    pub fn blocked(&self) -> Option<u16> {
+        lock(&self.0).blocked
     }
 
     /// Takes from a pool; weight used of the common pool in this minute.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
@@ -48,7 +48,7 @@ enum Refusal {
     Broken,
 }
 
-/// An invalid or missing parameter. `-1130` and the texts for it are the general form of exchanges.md §3.3.
+/// An invalid parameter. The sheet knows `-1130` from a wrong `limit` (exchanges.md §3.3); it stands for all of them here.
 fn bad(parameter: &str) -> Refusal {
     Refusal::Code(-1130, format!("Data sent for parameter '{parameter}' is not valid."))
 }
@@ -76,6 +76,10 @@ impl IntoResponse for Refusal {
 
 async fn answer(State(exchange): State<Arc<Exchange>>, uri: Uri, Query(params): Query<Params>) -> Response {
     let path = uri.path();
+    // Who is kept out by location gets a page for people, not an error body (exchanges.md §1.1).
+    if let Some(status) = exchange.limits.blocked().and_then(|code| StatusCode::from_u16(code).ok()) {
+        return (status, Html("<html><body>not available here</body></html>")).into_response();
+    }
     let used = match exchange.limits.take(pool(path, &params)) {
         Ok(used) => used,
         Err(refused) => return Refusal::Limit(refused).into_response(),
@@ -308,8 +312,8 @@ fn open_interest(
             })
         })
         .collect();
-    // The last rows also where a start is given: this endpoint counts back from the end.
-    cut(&mut rows, None, limit);
+    // Which end is cut where a start is given is not documented; taken to be as for candles.
+    cut(&mut rows, span.0, limit);
     json!(rows).to_string()
 }
 

@@ -37,16 +37,17 @@ type Shared = Arc<Exchange>;
 pub(super) fn router() -> Router<Shared> {
     let mut router = Router::new();
     for (prefix, route) in [("/market", Route::Market), ("/public", Route::Public), ("", Route::Public)] {
-        let combined = move |State(exchange): State<Shared>, Query(asked): Query<Asked>, upgrade| {
+        let combined = async move |State(exchange): State<Shared>, Query(asked): Query<Asked>, upgrade| {
             let names = asked.streams.split('/').map(str::to_owned).collect();
             open(exchange, upgrade, route, true, names)
         };
-        let raw = move |State(exchange): State<Shared>, Path(names): Path<String>, upgrade| {
+        let raw = async move |State(exchange): State<Shared>, Path(names): Path<String>, upgrade| {
             let names = names.split('/').map(str::to_owned).collect();
             open(exchange, upgrade, route, false, names)
         };
-        let bare =
-            move |State(exchange): State<Shared>, upgrade| open(exchange, upgrade, route, false, Vec::new());
+        let bare = async move |State(exchange): State<Shared>, upgrade| {
+            open(exchange, upgrade, route, false, Vec::new())
+        };
         router = router
             .route(&format!("{prefix}/stream"), get(combined))
             .route(&format!("{prefix}/ws"), get(bare))
@@ -61,7 +62,7 @@ struct Asked {
     streams: String,
 }
 
-async fn open(
+fn open(
     exchange: Shared,
     upgrade: WebSocketUpgrade,
     route: Route,
@@ -187,10 +188,9 @@ impl Session {
     async fn post(&mut self, socket: &mut WebSocket, first: Letter<Stream>) -> bool {
         let mut letter = Some(first);
         while let Some(Letter { stream, payload }) = letter {
-            let text = if self.combined {
-                format!(r#"{{"stream":"{stream}","data":{payload}}}"#)
-            } else {
-                payload.to_string()
+            let text = match stream.filter(|_| self.combined) {
+                Some(stream) => format!(r#"{{"stream":"{stream}","data":{payload}}}"#),
+                None => payload.to_string(),
             };
             if socket.feed(Message::text(text)).await.is_err() {
                 return false;
