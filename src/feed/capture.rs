@@ -182,16 +182,12 @@ impl Capture {
         }
         let sink = new_segment(directory, frame.venue, *asset, hour)?;
         let segment = Segment { venue: Some(frame.venue), hour, sink };
-        match at {
-            Some(at) => {
-                std::mem::replace(&mut self.open[at], segment).sink.finish()?;
-                Ok(at)
-            }
-            None => {
-                self.open.push(segment);
-                Ok(self.open.len() - 1)
-            }
+        if let Some(at) = at {
+            std::mem::replace(&mut self.open[at], segment).sink.finish()?;
+            return Ok(at);
         }
+        self.open.push(segment);
+        Ok(self.open.len() - 1)
     }
 
     /// Where the capture goes.

@@ -161,13 +161,11 @@ impl Driver {
         );
         frames.extend(first);
         for call in self.adapter.history(listing, from, now, fresh) {
-            match self.fetch(&call, BACKFILL, Some(until)).await {
-                Some(frame) => frames.push(frame),
-                None => {
-                    tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
-                    return self.order(Order::GoOn).await;
-                }
-            }
+            let Some(frame) = self.fetch(&call, BACKFILL, Some(until)).await else {
+                tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
+                return self.order(Order::GoOn).await;
+            };
+            frames.push(frame);
         }
         frames.push(bracket(Body::Close));
         self.board.rest(LinkState::Live, "");

@@ -83,10 +83,10 @@ impl Link {
         if let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             return Poll::Ready(order);
         }
-        if !self.waiting {
-            if let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx) {
-                return Poll::Ready(Order::Single(frame));
-            }
+        if !self.waiting
+            && let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx)
+        {
+            return Poll::Ready(Order::Single(frame));
         }
         Poll::Pending
     }
@@ -201,7 +201,9 @@ impl Merger<'_> {
         if let Err(e) = act(capture) {
             let why = format!("capture to {} stopped: {e}", capture.path().display());
             tracing::error!("{why}");
-            links.iter().for_each(|l| l.board.capture_failed(&why));
+            for link in links {
+                link.board.capture_failed(&why);
+            }
             self.capture = None;
         }
     }

@@ -88,7 +88,7 @@ impl Translator {
             Body::Open => *self.open.entry(frame.conn.as_ref().into()).or_default() += 1,
             Body::Close => taken.lost = self.closed(&frame.conn),
             Body::Ws(text) => {
-                taken.sent = self.read(frame, out, |wire, sink| wire.socket(&frame.conn, text, sink))
+                taken.sent = self.read(frame, out, |wire, sink| wire.socket(&frame.conn, text, sink));
             }
             Body::Rest { path, text } => {
                 taken.sent = self.read(frame, out, |wire, sink| wire.answer(path, text, sink));
