@@ -37,6 +37,9 @@ pub trait Wire: Send {
 
     /// The last connection of this name is gone.
     fn lost(&mut self, conn: &str);
+
+    /// Up to when every minute is known, UTC ms; history after an outage begins here.
+    fn complete_until(&self) -> Option<i64>;
 }
 
 /// Counts by kind.
@@ -76,6 +79,11 @@ impl Translator {
     /// Counts so far.
     pub fn tally(&self) -> &FrameTally {
         &self.tally
+    }
+
+    /// Up to when every minute is known, UTC ms.
+    pub fn complete_until(&self) -> Option<i64> {
+        self.wire.complete_until()
     }
 
     /// Reads one frame and adds its events to `out`. History comes out at the end of its batch, in engine order.

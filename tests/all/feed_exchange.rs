@@ -25,7 +25,12 @@ const HANG: Duration = Duration::from_secs(30);
 /// When the venue's clock starts, UTC ms; a whole five minutes.
 pub const START: i64 = 1_700_000_100_000;
 
-pub type Socket = WebSocketStream<TcpStream>;
+/// A socket of the venue, and what the tape said since it was asked for.
+pub struct Socket {
+    pub ws: WebSocketStream<TcpStream>,
+    pub frames: broadcast::Receiver<String>,
+}
+
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OnSocket = dyn Fn(usize, Socket, Arc<Tape>) -> Served + Send + Sync;
 type OnRest = dyn Fn(&str) -> Option<(u16, &'static str, String)> + Send + Sync;
@@ -59,7 +64,7 @@ impl Tape {
             // Nobody may be listening.
             let _ = self.frames.send(frame);
         }
-        if n % 7 == 0 {
+        if n.is_multiple_of(7) {
             let _ = self.frames.send(format!(
                 r#"{{"stream":"btcusdt@forceOrder","data":{{"e":"forceOrder","E":{now},"o":{{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"1","p":"59000","ap":"59900","X":"FILLED","l":"1","z":"1","T":{now}}}}}}}"#
             ));
@@ -68,17 +73,16 @@ impl Tape {
 }
 
 /// Sends what the tape says, but for the frames a test keeps back.
-pub async fn forward(mut socket: Socket, tape: &Tape, pass: impl Fn(&str) -> bool) {
-    let mut frames = tape.frames.subscribe();
+pub async fn forward(mut socket: Socket, pass: impl Fn(&str) -> bool) {
     loop {
         tokio::select! {
-            frame = frames.recv() => {
+            frame = socket.frames.recv() => {
                 let frame = frame.expect("the tape keeps running");
-                if pass(&frame) && socket.send(Message::text(frame)).await.is_err() {
+                if pass(&frame) && socket.ws.send(Message::text(frame)).await.is_err() {
                     return;
                 }
             }
-            message = socket.next() => if !matches!(message, Some(Ok(_))) { return },
+            message = socket.ws.next() => if !matches!(message, Some(Ok(_))) { return },
         }
     }
 }
@@ -86,6 +90,7 @@ pub async fn forward(mut socket: Socket, tape: &Tape, pass: impl Fn(&str) -> boo
 /// The venue.
 pub struct Exchange {
     pub address: std::net::SocketAddr,
+    pub tape: Arc<Tape>,
     pub sockets: Arc<AtomicUsize>,
     /// Paths asked for, sockets too.
     pub asked: Arc<Mutex<Vec<String>>>,
@@ -101,11 +106,7 @@ impl Drop for Exchange {
 impl Exchange {
     /// Behaves well.
     pub async fn start() -> Self {
-        Self::with(
-            |_, socket, tape| Box::pin(async move { forward(socket, &tape, |_| true).await }),
-            |_| None,
-        )
-        .await
+        Self::with(|_, socket, _| Box::pin(forward(socket, |_| true)), |_| None).await
     }
 
     /// With a say in what happens on the n-th socket, and in answers: status, further headers, body.
@@ -147,7 +148,8 @@ impl Exchange {
                         asked.lock().unwrap().push(path.clone());
                         if path.contains("/stream") {
                             let n = sockets.fetch_add(1, Ordering::SeqCst);
-                            on_socket(n, accept(stream).await, tape).await;
+                            let frames = tape.frames.subscribe();
+                            on_socket(n, accept(stream, frames).await, tape).await;
                         } else {
                             let answer = on_rest(&path).unwrap_or_else(|| (200, "", rest(&path, &tape)));
                             reply(stream, answer).await;
@@ -156,16 +158,16 @@ impl Exchange {
                 }
             }
         });
-        Self { address, sockets, asked, tasks: vec![ticking, accepting] }
+        Self { address, tape, sockets, asked, tasks: vec![ticking, accepting] }
     }
 
     /// A configuration that points here, with short times.
     pub fn config(&self) -> FeedConfig {
-        self.config_by(&self.address.to_string())
+        Self::config_by(&self.address.to_string())
     }
 
     /// The same under another name.
-    pub fn config_by(&self, host: &str) -> FeedConfig {
+    pub fn config_by(host: &str) -> FeedConfig {
         let ms = Duration::from_millis;
         FeedConfig {
             binance: BinanceConfig {
@@ -203,9 +205,10 @@ async fn first_line(stream: &TcpStream) -> String {
 }
 
 #[allow(clippy::result_large_err, reason = "the shape the handshake callback has")]
-async fn accept(stream: TcpStream) -> Socket {
+async fn accept(stream: TcpStream, frames: broadcast::Receiver<String>) -> Socket {
     let answer = |_: &Request, response: Response| -> Result<Response, ErrorResponse> { Ok(response) };
-    accept_hdr_async(stream, answer).await.expect("a socket handshake")
+    let ws = accept_hdr_async(stream, answer).await.expect("a socket handshake");
+    Socket { ws, frames }
 }
 
 async fn reply(mut stream: TcpStream, (status, headers, body): (u16, &'static str, String)) {
@@ -234,7 +237,7 @@ fn rest(path: &str, tape: &Tape) -> String {
     let rows = |step: i64, row: &dyn Fn(i64) -> String| {
         let (from, to) = (query(path, "startTime"), query(path, "endTime"));
         let first = from.div_euclid(step) * step + if from % step == 0 { 0 } else { step };
-        let rows: Vec<String> = (0..).map(|n| first + n * step).take_while(|t| *t <= to).map(row).collect();
+        let rows: Vec<String> = (first..=to).step_by(step as usize).map(row).collect();
         format!("[{}]", rows.join(","))
     };
     match path.split('?').next().unwrap() {
@@ -294,9 +297,8 @@ impl Listener {
                 }
             }
         };
-        if tokio::time::timeout(HANG, listening).await.is_err() {
-            panic!("never: {what}; last status {:?}", self.statuses.last());
-        }
+        let done = tokio::time::timeout(HANG, listening).await;
+        assert!(done.is_ok(), "never: {what}; last status {:?}", self.statuses.last());
     }
 
     pub fn status(&self) -> Option<&VenueStatus> {
@@ -315,14 +317,12 @@ impl Listener {
         self.events.iter().filter_map(number).collect()
     }
 
-    pub fn gaps(&self) -> Vec<&str> {
-        let stream = |e: &'_ MarketEvent| matches!(e.kind, EventKind::Gap(_));
-        let gaps = self.events.iter().filter(|e| stream(e));
-        gaps.map(|e| match &e.kind {
-            EventKind::Gap(g) => g.stream.as_ref(),
-            _ => unreachable!(),
-        })
-        .collect()
+    pub fn gaps(&self) -> Vec<String> {
+        let gap = |e: &'_ MarketEvent| match &e.kind {
+            EventKind::Gap(g) => Some(g.stream.to_string()),
+            _ => None,
+        };
+        self.events.iter().filter_map(gap).collect()
     }
 
     /// Stops the feed and gives all its events.

@@ -127,7 +127,7 @@ pub fn tiers(asset: Asset) -> Vec<MarginTier> {
 mod tests {
     use super::*;
 
-    /// cum_n = cum_{n−1} + floor_n · Δmmr, which makes the maintenance margin continuous (`exchanges.md` §14).
+    /// Each deduction is the one before plus floor × step in rate, which makes the maintenance margin continuous (`exchanges.md` §14).
     #[test]
     fn every_deduction_follows_from_the_tier_before() {
         for rows in [&BTC[..], &ETH, &SOL, &XRP, &DOGE, &PEPE, &TYPICAL] {

@@ -289,6 +289,10 @@ impl Wire for BinanceWire {
             self.contracts.values_mut().flatten().for_each(|c| c.series.lost());
         }
     }
+
+    fn complete_until(&self) -> Option<i64> {
+        self.contracts.values().flatten().filter_map(|c| c.series.complete_until()).min()
+    }
 }
 
 /// Kinds we know and do not use; also the kinds we use, for rows we leave out.
