@@ -182,16 +182,12 @@ impl Capture {
         }
         let sink = new_segment(directory, frame.venue, *asset, hour)?;
         let segment = Segment { venue: Some(frame.venue), hour, sink };
-        match at {
-            Some(at) => {
-                std::mem::replace(&mut self.open[at], segment).sink.finish()?;
-                Ok(at)
-            }
-            None => {
-                self.open.push(segment);
-                Ok(self.open.len() - 1)
-            }
+        if let Some(at) = at {
+            std::mem::replace(&mut self.open[at], segment).sink.finish()?;
+            return Ok(at);
         }
+        self.open.push(segment);
+        Ok(self.open.len() - 1)
     }
 
     /// Where the capture goes.
@@ -238,7 +234,7 @@ mod tests {
             let mut line = Vec::new();
             let frame = frame(5, body);
             write_line(&mut line, &frame).unwrap();
-            assert_eq!(line.iter().filter(|&&b| b == b'\n').count(), 1);
+            assert_eq!(line.iter().position(|&b| b == b'\n'), Some(line.len() - 1));
             assert_eq!(parse_line(std::str::from_utf8(&line).unwrap()).unwrap(), frame);
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::market::{Asset, Interval};
+use crate::market::Asset;
 
 use super::FeedConfig;
 use super::backoff::Backoff;
@@ -31,8 +31,8 @@ pub struct Driver {
     board: Arc<Board>,
     frames: mpsc::Sender<RawFrame>,
     orders: mpsc::Sender<Order>,
-    /// The merger tells of an outage: the time up to which it has data, UTC ms.
-    outages: mpsc::Receiver<i64>,
+    /// The merger tells of an outage: up to when it knows every minute, UTC ms.
+    outages: mpsc::Receiver<Option<i64>>,
     stop: CancellationToken,
 }
 
@@ -77,8 +77,7 @@ impl Driver {
             return;
         };
         let _sessions = self.open_sockets(&listing);
-        let from = directory.now - i64::try_from(self.config.backfill.as_millis()).unwrap_or(i64::MAX / 2);
-        self.backfill(&listing, from, directory.now, Some(answer)).await;
+        self.catch_up(&listing, None, vec![answer]).await;
 
         let mut poll = interval(self.config.oi_poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,7 +87,8 @@ impl Driver {
                 biased;
                 outage = self.outages.recv() => {
                     let Some(known) = outage else { return };
-                    self.catch_up(&listing, known).await;
+                    self.board.all_up().await;
+                    self.catch_up(&listing, known, Vec::new()).await;
                 }
                 _ = poll.tick() => self.poll(&call).await,
             }
@@ -99,7 +99,7 @@ impl Driver {
     async fn directory(&self) -> (RawFrame, Directory) {
         let mut backoff = self.backoff();
         loop {
-            if let Some(frame) = self.fetch(&self.adapter.directory(), BACKFILL, None).await {
+            if let Ok(frame) = self.fetch(&self.adapter.directory(), BACKFILL, None).await {
                 let Body::Rest { text, .. } = &frame.body else { continue };
                 match self.adapter.read_directory(text) {
                     Ok(directory) => return (frame, directory),
@@ -135,43 +135,55 @@ impl Driver {
         sessions
     }
 
-    /// After an outage: what happened since the last time we have data of.
-    async fn catch_up(&self, listing: &Listing, known: i64) {
-        self.board.all_up().await;
-        let until = Instant::now() + self.config.backfill_patience;
-        let Some(clock) = self.fetch(&self.adapter.clock(), BACKFILL, Some(until)).await else {
-            return self.order(Order::GoOn).await;
-        };
-        let Body::Rest { text, .. } = &clock.body else { return self.order(Order::GoOn).await };
-        let Some(now) = self.adapter.read_clock(text) else { return self.order(Order::GoOn).await };
-        let most = i64::try_from(self.config.backfill.as_millis()).unwrap_or(i64::MAX / 2);
-        // The minute before the last may not have been told as a candle yet.
-        let from = (known - 2 * Interval::M1.ms()).max(now - most);
-        self.backfill(listing, from, now, Some(clock)).await;
+    /// What happened since the time up to which every minute is known (UTC ms), or since the span of history began; then
+    /// live data follow. History is asked for once the sockets are open, so that no minute can end between the two. While they
+    /// cannot be opened, what history there is must do.
+    async fn catch_up(&self, listing: &Listing, mut known: Option<i64>, mut first: Vec<RawFrame>) {
+        loop {
+            let up = timeout(self.config.timeout, self.board.all_up()).await.is_ok();
+            self.board.rest(LinkState::Backfilling, "");
+            let Some((now, frames)) = self.history(listing, known, std::mem::take(&mut first)).await else {
+                tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
+                break;
+            };
+            self.board.rest(LinkState::Live, "");
+            self.order(Order::History(frames)).await;
+            if up {
+                break;
+            }
+            known = Some(now);
+            self.board.all_up().await;
+        }
+        self.order(Order::GoOn).await;
     }
 
-    /// Fetches history and hands it over in one piece, or lets live data go on without it when that takes too long.
-    async fn backfill(&self, listing: &Listing, from: i64, now: i64, first: Option<RawFrame>) {
-        self.board.rest(LinkState::Backfilling, "");
+    /// A bracketed batch of history up to now (UTC ms, the venue's clock); `None` if it takes too long.
+    async fn history(
+        &self,
+        listing: &Listing,
+        known: Option<i64>,
+        first: Vec<RawFrame>,
+    ) -> Option<(i64, Vec<RawFrame>)> {
         let until = Instant::now() + self.config.backfill_patience;
         let bracket = |body| RawFrame::now(self.adapter.venue(), BACKFILL, body);
+        let clock = self.fetch(&self.adapter.clock(), BACKFILL, Some(until)).await.ok()?;
+        let Body::Rest { text, .. } = &clock.body else { return None };
+        let now = self.adapter.read_clock(text)?;
+        let most = i64::try_from(self.config.backfill.as_millis()).unwrap_or(i64::MAX / 2);
+        let from = known.unwrap_or(i64::MIN).max(now - most);
         let mut frames = vec![bracket(Body::Open)];
-        let fresh = first.as_ref().is_some_and(
-            |f| matches!(&f.body, Body::Rest { path, .. } if *path == self.adapter.directory().path),
-        );
         frames.extend(first);
-        for call in self.adapter.history(listing, from, now, fresh) {
+        frames.push(clock);
+        for call in self.adapter.history(listing, from, now, known.is_none()) {
             match self.fetch(&call, BACKFILL, Some(until)).await {
-                Some(frame) => frames.push(frame),
-                None => {
-                    tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
-                    return self.order(Order::GoOn).await;
-                }
+                Ok(frame) => frames.push(frame),
+                // A call the venue does not like costs only its own answer.
+                Err(RestError::Refused { .. }) => {}
+                Err(_) => return None,
             }
         }
         frames.push(bracket(Body::Close));
-        self.board.rest(LinkState::Live, "");
-        self.order(Order::History(frames)).await;
+        Some((now, frames))
     }
 
     async fn poll(&self, call: &Request) {
@@ -188,12 +200,17 @@ impl Driver {
         }
     }
 
-    /// Makes a call until it is answered; `None` if it would not be before `until`.
-    async fn fetch(&self, call: &Request, conn: &'static str, until: Option<Instant>) -> Option<RawFrame> {
+    /// Makes a call until it is answered, or until it is clear that it will not be before `until`.
+    async fn fetch(
+        &self,
+        call: &Request,
+        conn: &'static str,
+        until: Option<Instant>,
+    ) -> Result<RawFrame, RestError> {
         let mut backoff = self.backoff();
         loop {
             let e = match self.rest.get(call).await {
-                Ok(text) => return Some(self.answer(call, conn, text)),
+                Ok(text) => return Ok(self.answer(call, conn, text)),
                 Err(e) => e,
             };
             self.count(&e);
@@ -203,18 +220,17 @@ impl Driver {
                 None => backoff.wait(),
             };
             let at = Instant::now() + wait;
-            let state = if e.is_blocked() {
-                LinkState::Blocked
-            } else {
-                LinkState::Reconnecting { at: at.into_std() }
+            let late = until.is_some_and(|until| at > until || matches!(e, RestError::Refused { .. }));
+            let state = match late {
+                _ if e.is_blocked() => LinkState::Blocked,
+                true => LinkState::Live,
+                false => LinkState::Reconnecting { at: at.into_std() },
             };
-            let hopeless = matches!(e, RestError::Refused { .. }) || until.is_some_and(|until| at > until);
-            if until.is_some() && hopeless {
-                let state = if e.is_blocked() { LinkState::Blocked } else { LinkState::Live };
-                self.board.rest(state, &format!("no history: {e}"));
-                return None;
+            let missing = if late { "no history: " } else { "" };
+            self.board.rest(state, &format!("{missing}{e}"));
+            if late {
+                return Err(e);
             }
-            self.board.rest(state, &e.to_string());
             sleep(wait).await;
         }
     }

@@ -29,9 +29,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a driver hands over.
 pub enum Order {
-    /// A batch of history, bracketed; live frames follow it.
+    /// A batch of history, bracketed.
     History(Vec<RawFrame>),
-    /// There is no history to wait for.
+    /// There is no history to wait for any more: live frames follow.
     GoOn,
     /// The answer to a poll.
     Single(RawFrame),
@@ -45,13 +45,11 @@ pub struct Link {
     translator: Translator,
     frames: mpsc::Receiver<RawFrame>,
     orders: mpsc::Receiver<Order>,
-    outage: mpsc::Sender<i64>,
+    outage: mpsc::Sender<Option<i64>>,
     /// Live frames wait for history.
     waiting: bool,
     /// Poll answers that came while waiting.
     held: Vec<RawFrame>,
-    /// The newest time the venue told, UTC ms.
-    known: i64,
     lag: Lag,
     told: Option<VenueStatus>,
 }
@@ -62,7 +60,7 @@ impl Link {
         translator: Translator,
         frames: mpsc::Receiver<RawFrame>,
         orders: mpsc::Receiver<Order>,
-        outage: mpsc::Sender<i64>,
+        outage: mpsc::Sender<Option<i64>>,
     ) -> Self {
         Self {
             board,
@@ -72,7 +70,6 @@ impl Link {
             outage,
             waiting: true,
             held: Vec::new(),
-            known: 0,
             lag: Lag::default(),
             told: None,
         }
@@ -83,10 +80,10 @@ impl Link {
         if let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             return Poll::Ready(order);
         }
-        if !self.waiting {
-            if let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx) {
-                return Poll::Ready(Order::Single(frame));
-            }
+        if !self.waiting
+            && let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx)
+        {
+            return Poll::Ready(Order::Single(frame));
         }
         Poll::Pending
     }
@@ -161,7 +158,6 @@ impl Merger<'_> {
                 for frame in &frames {
                     self.take(link, frame).await?;
                 }
-                self.go_on(link).await?;
             }
             Order::GoOn => self.go_on(link).await?,
             Order::Assets(assets) => {
@@ -185,10 +181,9 @@ impl Merger<'_> {
         let mut events = Vec::new();
         let taken = link.translator.take(frame, &mut events);
         if let Some(sent) = taken.sent {
-            link.known = link.known.max(sent);
             link.lag.add(frame.recv / 1_000_000, sent);
         }
-        if taken.lost && link.outage.try_send(link.known).is_ok() {
+        if taken.lost && link.outage.try_send(link.translator.complete_until()).is_ok() {
             link.waiting = true;
         }
         if events.is_empty() { Ok(()) } else { self.send(FeedItem::Events(events)).await }
@@ -201,7 +196,9 @@ impl Merger<'_> {
         if let Err(e) = act(capture) {
             let why = format!("capture to {} stopped: {e}", capture.path().display());
             tracing::error!("{why}");
-            links.iter().for_each(|l| l.board.capture_failed(&why));
+            for link in links {
+                link.board.capture_failed(&why);
+            }
             self.capture = None;
         }
     }

@@ -232,14 +232,13 @@ impl Recording {
     fn translate(&mut self, frame: &RawFrame, events: &mut Vec<MarketEvent>) {
         let Some(Content::Capture(venues)) = &mut self.content else { return };
         let asset = self.asset;
-        match venues.entry(frame.venue).or_insert_with(|| venue::translator(frame.venue, asset)) {
-            Some(translator) => {
-                translator.take(frame, events);
-            }
-            None => {
-                self.tally.usable -= 1;
-                self.tally.unknown += 1;
-            }
+        if let Some(translator) =
+            venues.entry(frame.venue).or_insert_with(|| venue::translator(frame.venue, asset))
+        {
+            translator.take(frame, events);
+        } else {
+            self.tally.usable -= 1;
+            self.tally.unknown += 1;
         }
     }
 

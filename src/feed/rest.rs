@@ -91,6 +91,18 @@ pub enum RestError {
 }
 
 impl RestError {
+    /// What a status means (`exchanges.md` §1.1, §3.4); `wait` is what `Retry-After` says.
+    pub fn of(venue: &'static str, status: StatusCode, wait: Option<Duration>, body: &str) -> Self {
+        match status.as_u16() {
+            429 => Self::Slow { venue, wait: wait.unwrap_or(MINUTE) },
+            418 => Self::Banned { venue, wait: wait.unwrap_or(BAN) },
+            // A refusal of the place, not a rate limit.
+            status @ (451 | 403) => Self::Blocked { venue, status },
+            status @ 500.. => Self::Server { venue, status },
+            status => Self::Refused { venue, status, body: clean(body, 120) },
+        }
+    }
+
     /// How long the venue wants us to wait, if it says.
     pub fn wait(&self) -> Option<Duration> {
         match self {
@@ -173,24 +185,12 @@ impl Rest {
         if status.is_success() {
             return Ok(body);
         }
-        let error = self.refusal(status, wait, &body);
+        let error = RestError::of(self.venue, status, wait, &body);
         tracing::warn!(status = status.as_u16(), path = %request.path, body = %clean(&body, 300), "{error}");
         if let Some(wait) = error.wait() {
             self.limiter.lock().await.closed_until = Instant::now() + wait;
         }
         Err(error)
-    }
-
-    fn refusal(&self, status: StatusCode, wait: Option<Duration>, body: &str) -> RestError {
-        let venue = self.venue;
-        match status.as_u16() {
-            429 => RestError::Slow { venue, wait: wait.unwrap_or(MINUTE) },
-            418 => RestError::Banned { venue, wait: wait.unwrap_or(BAN) },
-            // Not a rate limit (`exchanges.md` §1.1).
-            status @ (451 | 403) => RestError::Blocked { venue, status },
-            status @ 500.. => RestError::Server { venue, status },
-            status => RestError::Refused { venue, status, body: clean(body, 120) },
-        }
     }
 
     /// Takes the venue's own count of the weight used: other programs may share the address.
@@ -223,7 +223,8 @@ impl Rest {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// `Retry-After` in seconds.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     // Bans last at most 3 days (`exchanges.md` §3.4); a wilder number must not overflow a deadline.
     Some(Duration::from_secs(seconds.min(3 * 86_400)))

@@ -34,6 +34,7 @@ pub struct Series {
     told: bool,
     trade: Option<(u64, i64)>,
     candle: Option<i64>,
+    candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
     liquidations: VecDeque<(i64, Liquidation)>,
@@ -50,11 +51,17 @@ impl Series {
             told: false,
             trade: None,
             candle: None,
+            candle_end: None,
             mark: None,
             open_interest: None,
             liquidations: VecDeque::new(),
             lost_at: None,
         }
+    }
+
+    /// End of the last candle, UTC ms.
+    pub fn complete_until(&self) -> Option<i64> {
+        self.candle_end
     }
 
     /// The asset.
@@ -117,6 +124,7 @@ impl Series {
             return;
         }
         self.candle = Some(ts);
+        self.candle_end = Some(ts.saturating_add(candle.interval.ms()));
         self.push(out, ts, EventKind::Candle(candle));
     }
 

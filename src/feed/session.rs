@@ -20,6 +20,7 @@ use super::backoff::Backoff;
 use super::board::Board;
 use super::frame::{Body, RawFrame};
 use super::net::{Net, Socket};
+use super::rest::{RestError, retry_after};
 use super::status::LinkState;
 use super::venue::{Adapter, ConnSpec};
 
@@ -52,6 +53,8 @@ enum End {
     Lost(String),
     /// A stream that should speak did not.
     Silent(&'static str),
+    /// The venue does not want us: why, and how long to wait at least.
+    Refused { blocked: bool, note: String, wait: Duration },
 }
 
 /// Who holds a socket's frames back or lets them through.
@@ -100,7 +103,7 @@ impl Session {
                     end
                 }
             };
-            let wait = backoff.wait();
+            let mut wait = backoff.wait();
             let at = (Instant::now() + wait).into_std();
             match end {
                 End::Stopped | End::Relieved => return,
@@ -113,11 +116,16 @@ impl Session {
                     tracing::warn!("{note}");
                     self.board.conn(self.conn, LinkState::Silent { stream: stream.to_owned() }, &note);
                 }
+                End::Refused { blocked, note, wait: at_least } => {
+                    wait = wait.max(at_least);
+                    tracing::warn!(wait = ?wait, "{note}");
+                    let at = (Instant::now() + wait).into_std();
+                    let state = if blocked { LinkState::Blocked } else { LinkState::Reconnecting { at } };
+                    self.board.conn(self.conn, state, &note);
+                }
                 End::Lost(why) => {
                     tracing::warn!(wait = ?wait, "{}: {why}", self.adapter.title());
-                    if self.board.status().state != LinkState::Blocked {
-                        self.board.conn(self.conn, LinkState::Reconnecting { at }, &why);
-                    }
+                    self.board.conn(self.conn, LinkState::Reconnecting { at }, &why);
                 }
             }
             tokio::select! {
@@ -144,17 +152,15 @@ impl Session {
         let tungstenite::Error::Http(answer) = error else {
             return End::Lost(format!("cannot reach {venue}: {}", words(error)));
         };
-        let status = answer.status().as_u16();
-        End::Lost(match status {
-            451 | 403 => format!(
-                "{venue} is not available from this place (HTTP {status}). Use a proxy (HTTPS_PROXY) or another region."
-            ),
-            429 | 418 => {
-                self.board.rate_limited();
-                format!("{venue} refuses more connections (HTTP {status}); waiting")
-            }
-            _ => format!("{venue} refuses the connection (HTTP {status})"),
-        })
+        let status = answer.status();
+        let wait = retry_after(answer.headers());
+        let refusal = RestError::of(venue, status, wait, "");
+        if refusal.wait().is_some() {
+            self.board.rate_limited();
+        }
+        let retry = if refusal.is_blocked() { self.config.blocked_retry } else { Duration::ZERO };
+        let wait = refusal.wait().unwrap_or(retry);
+        End::Refused { blocked: refusal.is_blocked(), note: refusal.to_string(), wait }
     }
 
     async fn tell(&self, body: Body) {
@@ -177,11 +183,10 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                end = &mut active.served => {
-                    let spoke = *active.ready.borrow();
-                    // What the standby held back is dropped with it; the next socket's history closes the gap.
-                    return (end, spoke);
-                }
+                end = &mut active.served => match standby.take() {
+                    Some(next) if !matches!(end, End::Stopped) => active = self.succeed(next).await,
+                    _ => return (end, *active.ready.borrow()),
+                },
                 socket = async { sleep_until(active.relieve_at).await; self.dial().await }, if standby.is_none() => {
                     match socket {
                         Ok(socket) => standby = Some(self.start(socket, Role::Standby, patience)),
@@ -204,14 +209,23 @@ impl Session {
         }
     }
 
-    /// The next socket takes over. It is told open before the old one is told closed, so that nobody sees an outage.
-    async fn relieve<'a>(&self, mut old: Running<'a>, next: Running<'a>) -> Running<'a> {
-        self.tell(Body::Open).await;
+    /// The next socket takes over from one that works.
+    async fn relieve<'a>(&self, old: Running<'a>, next: Running<'a>) -> Running<'a> {
         old.role.send_replace(Role::Retired);
         old.served.await;
+        tracing::info!("{} {}: planned reconnect done", self.adapter.title(), self.spec.name);
+        self.succeed(next).await
+    }
+
+    /// The next socket takes over from one that has ended. Its opening is told before the other's closing, so that
+    /// nobody sees an outage: it has been listening all the while.
+    async fn succeed<'a>(&self, next: Running<'a>) -> Running<'a> {
+        self.tell(Body::Open).await;
         self.tell(Body::Close).await;
         next.role.send_replace(Role::Active);
-        tracing::info!("{} {}: planned reconnect done", self.adapter.title(), self.spec.name);
+        if *next.ready.borrow() {
+            self.board.conn(self.conn, LinkState::Live, "");
+        }
         next
     }
 
@@ -223,6 +237,7 @@ impl Session {
         patience: u32,
     ) -> End {
         let mut watch = Watch::new(&self.spec, patience);
+        self.note_ready(&watch, &role, &ready);
         let mut held = VecDeque::new();
         let every = self.spec.keep_alive.as_ref().map_or(Duration::MAX, |(every, _)| *every);
         let mut keep_alive = Instant::now().checked_add(every);
@@ -243,6 +258,11 @@ impl Session {
                         return self.drain(socket).await;
                     }
                 }
+                () = sleep_until(due.map_or_else(far, |(at, _)| at)), if due.is_some() => {
+                    if let Some((_, stream)) = due {
+                        return End::Silent(stream);
+                    }
+                }
                 message = socket.next() => {
                     let frame = match self.message(message) {
                         Ok(Some(frame)) => frame,
@@ -252,23 +272,21 @@ impl Session {
                     self.listen(&frame, &mut watch, &role, &ready);
                     held.push_back(frame);
                     if *role.borrow() == Role::Active {
+                        let before = Instant::now();
                         if self.send_all(&mut held).await.is_none() {
                             return End::Stopped;
                         }
+                        // While the merger waits for history the socket is not read; that is not the venue's silence.
+                        watch.pause(before.elapsed());
                     } else if held.len() > self.config.queue {
                         return End::Lost("the second connection ran full before it could take over".into());
                     }
                 }
-                () = sleep_until(due.map_or_else(far, |(at, _)| at)), if due.is_some() => {
-                    if let Some((_, stream)) = due {
-                        return End::Silent(stream);
-                    }
-                }
                 () = sleep_until(keep_alive.unwrap_or_else(far)), if keep_alive.is_some() => {
-                    if let Some((_, text)) = &self.spec.keep_alive {
-                        if let Err(e) = socket.send(Message::text(text.as_str())).await {
-                            return End::Lost(words(&e));
-                        }
+                    if let Some((_, text)) = &self.spec.keep_alive
+                        && let Err(e) = socket.send(Message::text(text.as_str())).await
+                    {
+                        return End::Lost(words(&e));
                     }
                     keep_alive = Instant::now().checked_add(every);
                 }
@@ -280,10 +298,10 @@ impl Session {
     async fn drain(&self, mut socket: Socket) -> End {
         while let Some(message) = socket.next().now_or_never() {
             let Ok(frame) = self.message(message) else { break };
-            if let Some(frame) = frame {
-                if self.frames.send(frame).await.is_err() {
-                    return End::Stopped;
-                }
+            if let Some(frame) = frame
+                && self.frames.send(frame).await.is_err()
+            {
+                return End::Stopped;
             }
         }
         // The venue need not answer; a slow goodbye must not hold up the new socket.
@@ -295,7 +313,7 @@ impl Session {
     fn message(&self, message: Option<tungstenite::Result<Message>>) -> Result<Option<RawFrame>, String> {
         let venue = self.adapter.title();
         let text = match message {
-            None => return Err(format!("{venue} closed the connection")),
+            None | Some(Ok(Message::Close(_))) => return Err(format!("{venue} closed the connection")),
             Some(Err(e)) => {
                 if matches!(e, tungstenite::Error::Capacity(_)) {
                     self.board.refused();
@@ -306,7 +324,6 @@ impl Session {
             Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
             // No venue of ours sends binary frames; what one might send is counted as a frame that cannot be read.
             Some(Ok(Message::Binary(bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
-            Some(Ok(Message::Close(_))) => return Err(format!("{venue} closed the connection")),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
         };
         Ok(Some(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), Body::Ws(text))))
@@ -323,6 +340,11 @@ impl Session {
         let Body::Ws(text) = &frame.body else { return };
         let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(name)) else { return };
         self.board.heard(self.conn, stream, std::time::Instant::now());
+        self.note_ready(watch, role, ready);
+    }
+
+    /// Once every steady stream has spoken, the connection is as good as it gets.
+    fn note_ready(&self, watch: &Watch<'_>, role: &watch::Receiver<Role>, ready: &watch::Sender<bool>) {
         if watch.all_spoke() && !*ready.borrow() {
             ready.send_replace(true);
             if *role.borrow() == Role::Active {
@@ -368,7 +390,6 @@ fn far() -> Instant {
 fn words(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer in time".into(),
-        tungstenite::Error::Io(e) => e.to_string(),
         e => e.to_string(),
     }
 }
@@ -391,6 +412,12 @@ impl<'a> Watch<'a> {
         let at = self.spec.streams.iter().position(|s| s.name == name)?;
         self.last[at] = Some(Instant::now());
         Some(at)
+    }
+
+    /// Time in which nobody listened does not count.
+    fn pause(&mut self, time: Duration) {
+        self.opened += time;
+        self.last.iter_mut().flatten().for_each(|last| *last += time);
     }
 
     fn all_spoke(&self) -> bool {

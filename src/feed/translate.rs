@@ -37,6 +37,9 @@ pub trait Wire: Send {
 
     /// The last connection of this name is gone.
     fn lost(&mut self, conn: &str);
+
+    /// Up to when every minute is known, UTC ms; history after an outage begins here.
+    fn complete_until(&self) -> Option<i64>;
 }
 
 /// Counts by kind.
@@ -78,6 +81,11 @@ impl Translator {
         &self.tally
     }
 
+    /// Up to when every minute is known, UTC ms.
+    pub fn complete_until(&self) -> Option<i64> {
+        self.wire.complete_until()
+    }
+
     /// Reads one frame and adds its events to `out`. History comes out at the end of its batch, in engine order.
     pub fn take(&mut self, frame: &RawFrame, out: &mut Vec<MarketEvent>) -> Taken {
         let before = out.len();
@@ -88,7 +96,7 @@ impl Translator {
             Body::Open => *self.open.entry(frame.conn.as_ref().into()).or_default() += 1,
             Body::Close => taken.lost = self.closed(&frame.conn),
             Body::Ws(text) => {
-                taken.sent = self.read(frame, out, |wire, sink| wire.socket(&frame.conn, text, sink))
+                taken.sent = self.read(frame, out, |wire, sink| wire.socket(&frame.conn, text, sink));
             }
             Body::Rest { path, text } => {
                 taken.sent = self.read(frame, out, |wire, sink| wire.answer(path, text, sink));

@@ -93,7 +93,7 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>) -> Option<Translator> {
     match venue.as_str() {
-        binance::NAME => Some(Translator::new(Box::new(binance::BinanceWire::new(venue, asset)))),
+        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset)))),
         _ => None,
     }
 }

@@ -27,8 +27,8 @@ struct ExchangeInfo<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Symbol<'a> {
-    #[serde(borrow)]
-    symbol: Cow<'a, str>,
+    #[serde(borrow, rename = "symbol")]
+    name: Cow<'a, str>,
     #[serde(borrow)]
     contract_type: Cow<'a, str>,
     #[serde(borrow)]
@@ -45,8 +45,8 @@ struct Symbol<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter<'a> {
-    #[serde(borrow)]
-    filter_type: Cow<'a, str>,
+    #[serde(borrow, rename = "filterType")]
+    kind: Cow<'a, str>,
     tick_size: Option<Price>,
     step_size: Option<Qty>,
 }
@@ -67,11 +67,11 @@ fn listing(text: &str) -> Option<Listing> {
         return None;
     }
     let (asset, multiplier) = asset_of(&s.base_asset)?;
-    let filter = |kind: &str| s.filters.iter().find(|f| f.filter_type == kind);
+    let filter = |kind: &str| s.filters.iter().find(|f| f.kind == kind);
     let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier)?;
     let lot = filter("LOT_SIZE")?.step_size?;
     let instrument = Instrument {
-        symbol: s.symbol.as_ref().into(),
+        symbol: s.name.as_ref().into(),
         tick,
         lot,
         contract: Qty::from_raw(10_i128.pow(Qty::DIGITS)),
@@ -79,7 +79,7 @@ fn listing(text: &str) -> Option<Listing> {
         linear: true,
         tiers: margin::tiers(asset),
     };
-    Some(Listing { asset, instrument: Some(instrument), symbol: s.symbol.into(), multiplier })
+    Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier })
 }
 
 /// One row of `/fapi/v1/klines`.

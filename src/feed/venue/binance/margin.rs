@@ -100,6 +100,8 @@ const TYPICAL: [Row; 8] = [
     (1, 12_500_000, 5_000, 1_929_625),
 ];
 
+const ONE: i128 = 10_i128.pow(Qty::DIGITS);
+
 /// The margin tiers of an asset's USDT contract, small positions first; caps and deductions in USD.
 pub fn tiers(asset: Asset) -> Vec<MarginTier> {
     let rows: &[Row] = match asset.as_str() {
@@ -111,7 +113,6 @@ pub fn tiers(asset: Asset) -> Vec<MarginTier> {
         "PEPE" => &PEPE,
         _ => &TYPICAL,
     };
-    const ONE: i128 = 10_i128.pow(Qty::DIGITS);
     let whole = |n: u64| Qty::from_raw(i128::from(n) * ONE);
     let tier = |&(leverage, cap, rate, deduction): &Row| MarginTier {
         notional_cap: whole(cap),
@@ -126,7 +127,7 @@ pub fn tiers(asset: Asset) -> Vec<MarginTier> {
 mod tests {
     use super::*;
 
-    /// cum_n = cum_{n−1} + floor_n · Δmmr, which makes the maintenance margin continuous (`exchanges.md` §14).
+    /// Each deduction is the one before plus floor × step in rate, which makes the maintenance margin continuous (`exchanges.md` §14).
     #[test]
     fn every_deduction_follows_from_the_tier_before() {
         for rows in [&BTC[..], &ETH, &SOL, &XRP, &DOGE, &PEPE, &TYPICAL] {
