@@ -23,6 +23,9 @@ fn main() -> anyhow::Result<()> {
         std::thread::park();
     });
     let caps = Caps::detect(None);
+    if let Ok(p) = std::env::var("CAPS_OUT") {
+        std::fs::write(p, format!("{caps:?}"))?;
+    }
     let settings = Settings { colour_steps: caps.colour_steps(), fps: caps.fps(), ..Settings::default() };
     screen::run(settings, caps, rx, commands, false)
 }

@@ -78,7 +78,7 @@ impl App {
             viewport,
             grid,
             cells: Cells::default(),
-            scale: Scale { top: 0.0, locked: false },
+            scale: Scale::default(),
             threshold: 0.0,
             crosshair: None,
             popup: None,
@@ -162,7 +162,7 @@ impl App {
         let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
         self.cells = Cells::new(cells, oi);
         self.threshold = self.settings.threshold.usd(&self.cells);
-        self.scale.follow(self.settings.cut.usd(&self.cells));
+        self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
     }
 
     fn paste(&mut self, text: &str) -> Effect {

@@ -9,7 +9,7 @@ use crate::estimate::Tier;
 use super::{Canvas, text, totals};
 
 /// Parts of a cell a bar can end in.
-const PARTS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+const PARTS: [&str; 8] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 /// Tiers without colours; the digits are the keys that toggle them.
 const DIGITS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
 
@@ -40,6 +40,14 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let Some(price_row) = price_row else { return };
     // The cell row of the price belongs to neither side's curve.
     let here = i64::from(area.height) - 1 - price_row.div_euclid(2);
+    if (0..i64::from(area.height)).contains(&here) {
+        for x in area.left()..area.right() {
+            let cell = &mut buf[(x, area.y + here as u16)];
+            if cell.symbol() == " " && cell.bg == Color::Reset {
+                cell.set_symbol("┄").set_style(canvas.theme.dim);
+            }
+        }
+    }
     let sums: Vec<f64> = rows.iter().map(total).collect();
     let above = sums.get(..here.clamp(0, sums.len() as i64) as usize).unwrap_or_default();
     let below = sums.get((here + 1).clamp(0, sums.len() as i64) as usize..).unwrap_or_default();
@@ -89,9 +97,13 @@ fn bar(canvas: &Canvas<'_>, row: &[f64; 6], longest: f64, area: Rect, buf: &mut 
             continue;
         }
         let end = ends[tier].min(to);
-        cell.set_symbol(PARTS[end - from]);
-        cell.fg = canvas.theme.tiers[tier];
-        if end < to && end < full {
+        if end == to {
+            // A space: some fonts leave gaps between full blocks.
+            cell.set_symbol(" ").set_bg(canvas.theme.tiers[tier]);
+            continue;
+        }
+        cell.set_symbol(PARTS[end - from]).set_fg(canvas.theme.tiers[tier]);
+        if end < full {
             cell.bg = tier_at(end).map_or(Color::Reset, |t| canvas.theme.tiers[t]);
         }
     }
@@ -119,12 +131,7 @@ fn curve(
                 at if at == last => corners[1],
                 _ => "─",
             };
-            let cell = &mut buf[(area.x + at, y)];
-            // Over a bar the line keeps the bar's colour as its ground.
-            if cell.symbol() == "█" {
-                cell.bg = cell.fg;
-            }
-            cell.set_symbol(symbol).set_style(style);
+            buf[(area.x + at, y)].set_symbol(symbol).set_style(style);
         }
         last = x;
     }
@@ -132,13 +139,12 @@ fn curve(
 
 fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let theme = &canvas.theme;
-    let lock = if canvas.app.scale().locked { " locked" } else { "" };
-    text::line(buf, area, &format!("USD/row{lock}"), theme.dim);
-    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
-    let mut left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
-    if lock.is_empty() {
-        left.insert(0, text::Piece::new(0, "", theme.dim));
+    if let Some(legend) = canvas.layout.legend {
+        let title = if canvas.app.scale().locked { " LOCKED" } else { " USD/row" };
+        text::line(buf, Rect { width: legend.width, ..area }, title, theme.dim);
     }
+    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
+    let left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
     let zone = |mark: &str, zone: Option<super::zones::Zone>| {
         zone.map(|z| {
             let words = format!(

@@ -118,7 +118,7 @@ impl Market {
                 (Tier::X10, 0.096, 0.2),
                 (Tier::X5, 0.196, 0.1),
             ] {
-                let usd = 2.2e6 * self.burst * self.burst * share * book.weight * part;
+                let usd = 2.0e5 * self.burst * self.burst * share * book.weight * part;
                 for sign in [-1.0, 1.0] {
                     let jitter: f64 = self.rng.random_range(0.7..1.3);
                     let bin = self.bins.bin(self.price * (1.0 + sign * distance)).unwrap();
@@ -129,7 +129,7 @@ impl Market {
             let cross = self.rng.random_range(20..600);
             let middle = self.bins.bin(self.price).unwrap();
             for sign in [-1, 1] {
-                book.add(Tier::Low, middle + sign * cross, 4.0e5 * self.burst * book.weight * part);
+                book.add(Tier::Low, middle + sign * cross, 1.2e5 * self.burst * book.weight * part);
             }
             book.sweep(low, high);
             book.decay();
@@ -149,7 +149,7 @@ impl Market {
 
     fn column(&self, book: &Book) -> Column {
         let middle = self.bins.bin(self.price).unwrap();
-        let pack = |tier: &Vec<f64>| Packed::new(book.first, tier, 1_000.0);
+        let pack = |tier: &Vec<f64>| Packed::new(book.first, tier, 100.0);
         Column {
             start: START + self.minute * MINUTE,
             interval: Interval::M1,
