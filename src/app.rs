@@ -5,6 +5,7 @@ pub mod layout;
 pub mod message;
 pub mod pixels;
 pub mod popup;
+pub mod profile;
 pub mod scale;
 pub mod settings;
 pub mod viewport;
@@ -25,6 +26,7 @@ use crate::estimate::Tier;
 use crate::market::{Asset, Interval};
 use pixels::{Change, Grid, Selection};
 use popup::{Picker, Popup};
+use profile::{Profile, Widths};
 use scale::{Cells, Scale};
 use viewport::Viewport;
 
@@ -55,6 +57,7 @@ pub struct App {
     cells: Cells,
     scale: Scale,
     threshold: f64,
+    widths: Widths,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
     now: Option<Instant>,
@@ -80,6 +83,7 @@ impl App {
             cells: Cells::default(),
             scale: Scale::default(),
             threshold: 0.0,
+            widths: Widths::default(),
             crosshair: None,
             popup: None,
             now: None,
@@ -162,6 +166,7 @@ impl App {
         let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
         self.cells = Cells::new(cells, oi);
         self.threshold = self.settings.threshold.usd(&self.cells);
+        self.widths = self.profile().widths();
         self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
     }
 
@@ -425,6 +430,19 @@ impl App {
     /// Levels below it are not drawn, USD per cell.
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// Levels by price at this moment, as the map panel shows them.
+    pub fn profile(&self) -> Profile {
+        let rows = self.grid.levels_now(&self.snapshot);
+        let g = self.grid.geometry;
+        let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
+        Profile { price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+    }
+
+    /// The USD that fill the width of the map panel.
+    pub fn widths(&self) -> Widths {
+        self.widths
     }
 
     /// What is counted and drawn.
