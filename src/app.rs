@@ -153,7 +153,7 @@ impl App {
     fn fit_price(&mut self) -> bool {
         let bins = &self.snapshot.bins;
         let bars = || self.grid.columns.iter().filter_map(|c| c.bar);
-        let Some(mark) = self.price().or_else(|| bars().last().map(|b| b.close)) else { return false };
+        let Some(mark) = self.price().or_else(|| bars().next_back().map(|b| b.close)) else { return false };
         let low = bars().map(|b| b.low).fold(mark, f64::min);
         let high = bars().map(|b| b.high).fold(mark, f64::max);
         let at = |price: f64| bins.position(price);
@@ -368,7 +368,9 @@ impl App {
         let cross = self.crosshair.unwrap_or(Crosshair { ts: g.time(g.columns - 1), position: start });
         let last = g.columns as i64 - 1;
         let column = g.column(cross.ts).clamp(0, last) + right;
-        let row = (g.row(cross.position).clamp(0, g.rows as i64 - 1) + 2 * up) / 2 * 2;
+        // By cells: the lower of the two pixels stands for both.
+        let cell = g.row(cross.position).clamp(0, g.rows as i64 - 1) / 2;
+        let row = 2 * (cell + up);
         let newest = g.dt * (self.snapshot.now.div_euclid(g.dt));
         if !(0..=last).contains(&column) {
             let end = self.viewport.end.unwrap_or(self.snapshot.now) + right * g.dt;

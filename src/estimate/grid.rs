@@ -169,6 +169,7 @@ impl Column {
     }
 
     /// The column that stands for two neighbours: the later levels, both sweeps and prints.
+    #[must_use]
     pub fn merged(&self, next: &Self, start: i64, interval: Interval) -> Self {
         let sum = |a: &Packed, b: &Packed| {
             if a.runs.is_empty() {

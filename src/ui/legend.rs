@@ -55,7 +55,7 @@ fn beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     }
     // The threshold, where the colours begin.
     let y = y_of(app.threshold().min(scale.top));
-    if app.threshold() > 0.0 && above.is_none_or(|a| y >= a + 1) {
+    if app.threshold() > 0.0 && above.is_none_or(|a| y > a) {
         let label = Rect { y, width: area.width - 2, height: 1, ..area };
         text::line_right(buf, label, &text::usd(app.threshold()), Style::new());
     }

@@ -1,5 +1,10 @@
 //! A market made by hand: a seeded price path and levels at leverage distances from where volume traded.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "also compiled by benches, where the lint table's leave for tests does not reach"
+)]
+
 use std::sync::Arc;
 
 use meltline::engine::snapshot::{LinkState, VenueStatus};
@@ -51,7 +56,9 @@ impl Book {
 
     fn decay(&mut self) {
         for tier in &mut self.tiers {
-            tier.iter_mut().for_each(|usd| *usd *= 0.9997);
+            for usd in tier {
+                *usd *= 0.9997;
+            }
         }
     }
 }
@@ -207,7 +214,7 @@ impl Market {
     /// Estimated USD on one side of price, over all venues; what the screen's totals must add up to.
     pub fn total(&mut self, side: Side) -> f64 {
         let snapshot = self.snapshot();
-        snapshot.venues.iter().flat_map(|v| v.live.as_ref()).flat_map(|c| c.totals(side)).sum()
+        snapshot.venues.iter().filter_map(|v| v.live.as_ref()).flat_map(|c| c.totals(side)).sum()
     }
 }
 
