@@ -82,7 +82,9 @@ fn estimate(c: &mut Criterion) {
         });
     }
     let mut full = Estimator::new(venue, bins);
-    market(true).iter().for_each(|e| full.apply(e));
+    for event in market(true) {
+        full.apply(&event);
+    }
     group.throughput(Throughput::Elements(1));
     group.bench_function("readout", |b| b.iter(|| black_box(full.readout())));
     group.finish();

@@ -5,6 +5,7 @@ pub mod layout;
 pub mod message;
 pub mod pixels;
 pub mod popup;
+pub mod profile;
 pub mod scale;
 pub mod settings;
 pub mod viewport;
@@ -25,6 +26,7 @@ use crate::estimate::Tier;
 use crate::market::{Asset, Interval};
 use pixels::{Change, Grid, Selection};
 use popup::{Picker, Popup};
+use profile::{Profile, Widths};
 use scale::{Cells, Scale};
 use viewport::Viewport;
 
@@ -55,6 +57,7 @@ pub struct App {
     cells: Cells,
     scale: Scale,
     threshold: f64,
+    widths: Widths,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
     now: Option<Instant>,
@@ -78,8 +81,9 @@ impl App {
             viewport,
             grid,
             cells: Cells::default(),
-            scale: Scale { top: 0.0, locked: false },
+            scale: Scale::default(),
             threshold: 0.0,
+            widths: Widths::default(),
             crosshair: None,
             popup: None,
             now: None,
@@ -149,7 +153,7 @@ impl App {
     fn fit_price(&mut self) -> bool {
         let bins = &self.snapshot.bins;
         let bars = || self.grid.columns.iter().filter_map(|c| c.bar);
-        let Some(mark) = self.price().or_else(|| bars().last().map(|b| b.close)) else { return false };
+        let Some(mark) = self.price().or_else(|| bars().next_back().map(|b| b.close)) else { return false };
         let low = bars().map(|b| b.low).fold(mark, f64::min);
         let high = bars().map(|b| b.high).fold(mark, f64::max);
         let at = |price: f64| bins.position(price);
@@ -162,7 +166,8 @@ impl App {
         let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
         self.cells = Cells::new(cells, oi);
         self.threshold = self.settings.threshold.usd(&self.cells);
-        self.scale.follow(self.settings.cut.usd(&self.cells));
+        self.widths = self.profile().widths();
+        self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
     }
 
     fn paste(&mut self, text: &str) -> Effect {
@@ -363,7 +368,9 @@ impl App {
         let cross = self.crosshair.unwrap_or(Crosshair { ts: g.time(g.columns - 1), position: start });
         let last = g.columns as i64 - 1;
         let column = g.column(cross.ts).clamp(0, last) + right;
-        let row = (g.row(cross.position).clamp(0, g.rows as i64 - 1) + 2 * up) / 2 * 2;
+        // By cells: the lower of the two pixels stands for both.
+        let cell = g.row(cross.position).clamp(0, g.rows as i64 - 1) / 2;
+        let row = 2 * (cell + up);
         let newest = g.dt * (self.snapshot.now.div_euclid(g.dt));
         if !(0..=last).contains(&column) {
             let end = self.viewport.end.unwrap_or(self.snapshot.now) + right * g.dt;
@@ -425,6 +432,19 @@ impl App {
     /// Levels below it are not drawn, USD per cell.
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// Levels by price at this moment, as the map panel shows them.
+    pub fn profile(&self) -> Profile {
+        let rows = self.grid.levels_now(&self.snapshot);
+        let g = self.grid.geometry;
+        let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
+        Profile { price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+    }
+
+    /// The USD that fill the width of the map panel.
+    pub fn widths(&self) -> Widths {
+        self.widths
     }
 
     /// What is counted and drawn.

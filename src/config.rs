@@ -265,29 +265,34 @@ impl Config {
 
     /// Checks what types cannot.
     fn validate(&self) -> anyhow::Result<()> {
-        fn within<T: PartialOrd + fmt::Display>(key: &str, value: &T, low: T, high: T) -> anyhow::Result<()> {
+        fn within<T: PartialOrd + Copy + fmt::Display>(
+            key: &str,
+            value: T,
+            low: T,
+            high: T,
+        ) -> anyhow::Result<()> {
             anyhow::ensure!(
-                *value >= low && *value <= high,
+                value >= low && value <= high,
                 "{key} = {value}: use a value from {low} to {high}"
             );
             Ok(())
         }
-        within("bin_bp", &self.bin_bp, 1.0, 100.0)?;
-        within("feed.backfill_hours", &self.feed.backfill_hours, 1, 720)?;
-        within("feed.open_interest_secs", &self.feed.open_interest_secs, 1, 300)?;
-        within("feed.silence_secs", &self.feed.silence_secs, 3, 600)?;
+        within("bin_bp", self.bin_bp, 1.0, 100.0)?;
+        within("feed.backfill_hours", self.feed.backfill_hours, 1, 720)?;
+        within("feed.open_interest_secs", self.feed.open_interest_secs, 1, 300)?;
+        within("feed.silence_secs", self.feed.silence_secs, 3, 600)?;
         if let Some(steps) = self.screen.colour_steps.set() {
-            within("screen.colour_steps", &steps, 2, 256)?;
+            within("screen.colour_steps", steps, 2, 256)?;
         }
         if let Some(fps) = self.screen.fps.set() {
-            within("screen.fps", &fps, 1, 60)?;
+            within("screen.fps", fps, 1, 60)?;
         }
         for (name, value, unit) in [
             ("screen.threshold", self.screen.threshold, self.screen.threshold_unit),
             ("screen.cut", self.screen.cut, self.screen.cut_unit),
         ] {
             let high = if unit == Unit::Usd { 1e15 } else { 100.0 };
-            within(name, &value, 0.0, high)?;
+            within(name, value, 0.0, high)?;
         }
         let binance = &self.venues.binance;
         for (name, url, schemes) in [
@@ -351,7 +356,7 @@ struct Located {
 impl Located {
     fn new(text: &str, span: Option<std::ops::Range<usize>>, what: impl Into<String>) -> Self {
         let at = span.map_or(0, |s| s.start.min(text.len()));
-        let line = text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count() + 1;
+        let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         Self { line, what: what.into() }
     }
 }

@@ -147,22 +147,15 @@ impl FromStr for Chord {
 
 impl fmt::Display for Chord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        if self.ctrl {
-            text.push_str("ctrl-");
-        }
-        if self.alt {
-            text.push_str("alt-");
-        }
-        match self.code {
-            code if NAMED.iter().any(|(_, c)| *c == code) => {
-                text.extend(NAMED.iter().find(|(_, c)| *c == code).map(|(name, _)| *name));
-            }
-            KeyCode::Char(c) => text.push(c),
-            KeyCode::F(n) => text.push_str(&format!("f{n}")),
-            other => text.push_str(&other.to_string()),
-        }
-        f.pad(&text)
+        let ctrl = if self.ctrl { "ctrl-" } else { "" };
+        let alt = if self.alt { "alt-" } else { "" };
+        let key = match (self.code, NAMED.iter().find(|(_, code)| *code == self.code)) {
+            (_, Some((name, _))) => (*name).to_owned(),
+            (KeyCode::Char(c), None) => c.to_string(),
+            (KeyCode::F(n), None) => format!("f{n}"),
+            (other, None) => other.to_string(),
+        };
+        f.pad(&format!("{ctrl}{alt}{key}"))
     }
 }
 

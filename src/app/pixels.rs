@@ -123,8 +123,8 @@ impl Grid {
         change
     }
 
-    /// USD of the levels now, by tier and pixel row; of the venues and tiers that are drawn.
-    pub fn profile(&self, snapshot: &Snapshot) -> [Vec<f64>; 6] {
+    /// USD of the levels now, by tier, a row of two pixels at a time from above; of the venues and tiers that are drawn.
+    pub fn levels_now(&self, snapshot: &Snapshot) -> Vec<[f64; 6]> {
         let mut scratch = Scratch::new(&self.geometry);
         let sources: Vec<Source> = self
             .selection
@@ -133,10 +133,14 @@ impl Grid {
                 Some(Source { venue: v.venue, column: Arc::clone(v.live.as_ref()?), weight: 1.0 })
             })
             .collect();
-        Tier::ALL.map(|tier| {
-            let only: TierSet = self.selection.tiers.iter().filter(|t| *t == tier).collect();
-            scratch.sum(&self.geometry, &sources, only)
-        })
+        let mut rows = vec![[0.0; 6]; self.geometry.rows / 2];
+        for tier in self.selection.tiers.iter() {
+            let usd = scratch.sum(&self.geometry, &sources, [tier].into_iter().collect());
+            for (row, pair) in rows.iter_mut().rev().zip(usd.chunks(2)) {
+                row[tier.index()] = pair.iter().sum();
+            }
+        }
+        rows
     }
 
     /// The tier and venue split of a pixel.

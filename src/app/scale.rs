@@ -136,34 +136,66 @@ pub fn nice_above(value: f64) -> f64 {
     [1.0, 2.0, 5.0].into_iter().map(|m| m * decade).find(|v| *v >= slack).unwrap_or(10.0 * decade)
 }
 
-/// The top of the colour scale, USD per cell.
+/// The largest of 1, 2, 5 × 10ⁿ that is not above `value`; 1 for nothing.
+pub fn nice_below(value: f64) -> f64 {
+    let above = nice_above(value);
+    if above <= value * (1.0 + 1e-9) { above } else { nice_above(above * 0.999 / 2.5) }
+}
+
+/// The colour scale: USD per cell at both ends of the ramp.
 ///
-/// It moves in 1-2-5 steps only, and falls only once the view is well below the next step: a moving top repaints the screen.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The ends move in 1-2-5 steps only, and come together only once the view is well inside the next step: a moving end
+/// repaints the screen, and a locked scale compares two symbols or two days.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Scale {
+    /// USD at the start of the ramp.
+    pub base: f64,
     /// USD at the end of the ramp; 0 before anything was seen.
     pub top: f64,
-    /// Whether it stays where it is.
+    /// Whether both stay where they are.
     pub locked: bool,
 }
 
 impl Scale {
-    /// Follows the view's upper cut in USD.
-    pub fn follow(&mut self, cut: f64) {
+    /// Follows the view's threshold and upper cut in USD.
+    pub fn follow(&mut self, threshold: f64, cut: f64) {
         if self.locked && self.top > 0.0 || cut <= 0.0 {
             return;
         }
+        // A little more than the top is shown as the top: better than a ramp whose upper half is never reached.
+        let cut = cut / 1.4;
         let wanted = nice_above(cut);
-        let falls = cut < 0.8 * nice_above(self.top * 0.999 / 2.5);
+        let falls = cut < 0.8 * nice_below(self.top * 0.999);
         if wanted > self.top || falls {
             self.top = wanted;
+        }
+        // One step below the top at most, or the ramp would have no length.
+        let highest = nice_below(self.top * 0.999);
+        let floor = |usd: f64| if usd > 0.0 { nice_below(usd).min(highest) } else { 0.0 };
+        if threshold < self.base || floor(0.8 * threshold) > self.base || self.base > highest {
+            self.base = floor(threshold);
         }
     }
 
     /// Forgets what it has seen, unless locked: the view changed.
     pub fn reset(&mut self) {
         if !self.locked {
-            self.top = 0.0;
+            *self = Self::default();
+        }
+    }
+
+    /// How far up the ramp an amount lies, 0 to 1.
+    pub fn intensity(self, usd: f64, curve: Curve) -> f64 {
+        let bend = |usd: f64| if curve == Curve::Sqrt { usd.sqrt() } else { usd };
+        let (base, top) = (bend(self.base), bend(self.top));
+        ((bend(usd) - base) / (top - base)).clamp(0.0, 1.0)
+    }
+
+    /// The amount that lies so far up the ramp, USD.
+    pub fn usd_at(self, intensity: f64, curve: Curve) -> f64 {
+        match curve {
+            Curve::Sqrt => (self.base.sqrt() + intensity * (self.top.sqrt() - self.base.sqrt())).powi(2),
+            Curve::Linear => self.base + intensity * (self.top - self.base),
         }
     }
 
@@ -172,20 +204,7 @@ impl Scale {
         if !(usd > 0.0 && usd >= threshold && self.top > 0.0) {
             return 0;
         }
-        let share = (usd / self.top).min(1.0);
-        let intensity = match curve {
-            Curve::Sqrt => share.sqrt(),
-            Curve::Linear => share,
-        };
-        ((intensity * steps as f64) as usize + 1).min(steps)
-    }
-
-    /// USD in the middle of a step of the ramp, for the legend.
-    pub fn usd_at(self, intensity: f64, curve: Curve) -> f64 {
-        match curve {
-            Curve::Sqrt => self.top * intensity * intensity,
-            Curve::Linear => self.top * intensity,
-        }
+        ((self.intensity(usd, curve) * steps as f64) as usize + 1).min(steps)
     }
 }
 
@@ -226,24 +245,39 @@ mod tests {
 
     #[test]
     fn the_top_moves_in_1_2_5_steps_and_falls_late() {
-        let mut scale = Scale { top: 0.0, locked: false };
-        let mut tops = Vec::new();
+        let mut scale = Scale::default();
+        let mut ends = Vec::new();
         for cut in [3.1e6, 4.9e6, 5.1e6, 4.5e6, 4.1e6, 3.9e6, 1.7e6, 1.5e6] {
-            scale.follow(cut);
-            tops.push(scale.top);
+            scale.follow(0.3 * cut, 1.4 * cut);
+            ends.push((scale.base, scale.top));
         }
-        assert_eq!(tops, [5e6, 5e6, 1e7, 1e7, 1e7, 5e6, 5e6, 2e6]);
+        let expected = [
+            (5e5, 5e6), // 930 k lies above 500 k
+            (1e6, 5e6), // 1.47 M by more than a quarter above 1 M
+            (1e6, 1e7),
+            (1e6, 1e7),
+            (1e6, 1e7), // 4.1 M is not yet well below 5 M
+            (1e6, 5e6),
+            (5e5, 5e6),
+            (2e5, 2e6),
+        ];
+        assert_eq!(ends, expected);
         scale.locked = true;
-        scale.follow(9e9);
+        scale.follow(1e9, 9e9);
         scale.reset();
         assert_eq!(scale.top, 2e6);
     }
 
     #[test]
     fn steps_cover_the_ramp_and_the_threshold_is_ground() {
-        let scale = Scale { top: 100.0, locked: false };
+        let scale = Scale { base: 0.0, top: 100.0, locked: false };
         let step = |usd| scale.step(usd, 4.0, Curve::Sqrt, 10);
         assert_eq!([0.0, 3.9, 4.0, 25.0, 99.0, 100.0, 500.0].map(step), [0, 0, 3, 6, 10, 10, 10]);
         assert_eq!(scale.step(50.0, 0.0, Curve::Linear, 10), 6);
+        let raised = Scale { base: 25.0, ..scale };
+        assert_eq!(raised.intensity(56.25, Curve::Sqrt), 0.5);
+        assert_eq!(raised.usd_at(0.5, Curve::Sqrt), 56.25);
+        assert_eq!((raised.intensity(9.0, Curve::Sqrt), raised.intensity(999.0, Curve::Linear)), (0.0, 1.0));
+        assert_eq!([0.9, 1.0, 1.9, 20.0, 99.0].map(nice_below), [0.5, 1.0, 1.0, 20.0, 50.0]);
     }
 }

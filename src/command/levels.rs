@@ -20,12 +20,11 @@ const TABLE_ROWS: usize = 15;
 /// Runs the command.
 pub fn run(args: &LevelsArgs, config: &Config) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match &args.input {
-        Some(path) => from_recording(args, path, config, &mut out)?,
-        None => {
-            let engine = super::live::settled_engine(args.asset, config)?;
-            write_map(&mut out, args, &engine, engine.now() + 1, true)?;
-        }
+    if let Some(path) = &args.input {
+        from_recording(args, path, config, &mut out)?;
+    } else {
+        let engine = super::live::settled_engine(args.asset, config)?;
+        write_map(&mut out, args, &engine, engine.now() + 1, true)?;
     }
     out.flush().context("cannot write the levels")
 }

@@ -123,7 +123,8 @@ async fn forward(mut items: mpsc::Receiver<FeedItem>, inputs: mpsc::Sender<Input
     }
 }
 
-fn open_capture(dir: &Path, asset: Asset) -> anyhow::Result<Option<Capture>> {
+/// The capture a folder asks for; none where it is empty.
+pub fn open_capture(dir: &Path, asset: Asset) -> anyhow::Result<Option<Capture>> {
     if dir.as_os_str().is_empty() {
         return Ok(None);
     }

@@ -142,7 +142,7 @@ impl Player {
         for event in batch {
             match parts.last_mut() {
                 Some(part) if part.last().is_some_and(|e| e.known_at() == event.known_at()) => {
-                    part.push(event)
+                    part.push(event);
                 }
                 _ => parts.push(vec![event]),
             }

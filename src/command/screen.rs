@@ -76,7 +76,6 @@ struct Session {
     frame: Duration,
     drawn: Option<Instant>,
     dirty: bool,
-    suspended: bool,
 }
 
 impl Session {
@@ -110,7 +109,6 @@ impl Session {
             frame,
             drawn: None,
             dirty: true,
-            suspended: false,
         })
     }
 
@@ -119,10 +117,10 @@ impl Session {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             let due = self.drawn.map_or_else(Instant::now, |at| at + self.frame);
-            if self.dirty && !self.suspended && due <= Instant::now() {
+            if self.dirty && !self.guard.suspended() && due <= Instant::now() {
                 self.draw()?;
             }
-            let owed = self.dirty && !self.suspended;
+            let owed = self.dirty && !self.guard.suspended();
             let alive = tokio::select! {
                 biased;
                 _ = self.signals.terminate.recv() => false,
@@ -140,19 +138,14 @@ impl Session {
                     }
                     true
                 }
-                changed = self.snapshots.changed(), if self.open => match changed {
-                    Ok(()) => {
-                        let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
-                        let effect = self.app.update(Message::Snapshot(snapshot));
-                        self.handle(effect)?
-                    }
-                    Err(_) => {
-                        self.open = false;
-                        !self.quit_when_ended
-                    }
-                },
+                changed = self.snapshots.changed(), if self.open => {
+                    self.open = changed.is_ok();
+                    let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+                    let effect = self.app.update(Message::Snapshot(snapshot));
+                    self.handle(effect)? && (self.open || !self.quit_when_ended)
+                }
                 now = tick.tick() => {
-                    if !self.suspended && !self.guard.holds() {
+                    if self.guard.lost() {
                         bail!("another part of the program failed");
                     }
                     let effect = self.app.update(Message::Tick(now.into_std()));
@@ -202,7 +195,6 @@ impl Session {
                 self.dirty = true;
             }
             Effect::Suspend => {
-                self.suspended = true;
                 self.guard.suspend()?;
             }
             Effect::Quit => return Ok(false),
@@ -215,7 +207,6 @@ impl Session {
         self.guard.resume().context("cannot take the terminal again")?;
         let size = self.screen.size()?;
         self.screen.resize(size.into())?;
-        self.suspended = false;
         self.dirty = true;
         self.drawn = None;
         Ok(true)

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::TapArgs;
 use crate::config::Config;
-use crate::feed::capture::Capture;
 use crate::feed::recording::Recording;
 use crate::feed::{self, FeedItem};
 use crate::market::MarketEvent;
@@ -20,23 +19,19 @@ use super::live;
 /// Runs the command.
 pub fn run(args: &TapArgs, mut config: Config) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match &args.input {
-        Some(path) => {
-            let mut recording = Recording::open(path, Some(args.asset))?;
-            while let Some(batch) = recording.next_batch()? {
-                write(&mut out, args, &batch)?;
-            }
-            out.flush()?;
-            super::report(&recording.tally())
+    if let Some(path) = &args.input {
+        let mut recording = Recording::open(path, Some(args.asset))?;
+        while let Some(batch) = recording.next_batch()? {
+            write(&mut out, args, &batch)?;
         }
-        None => {
-            if !args.venue.is_empty() {
-                config.choose_venues(&args.venue)?;
-            }
-            config.feed.capture = args.live.capture.clone().unwrap_or(config.feed.capture);
-            live::runtime()?.block_on(tap_live(args, &config, &mut out))
-        }
+        out.flush()?;
+        return super::report(&recording.tally());
     }
+    if !args.venue.is_empty() {
+        config.choose_venues(&args.venue)?;
+    }
+    config.feed.capture = args.live.capture.clone().unwrap_or(config.feed.capture);
+    live::runtime()?.block_on(tap_live(args, &config, &mut out))
 }
 
 fn write(out: &mut impl Write, args: &TapArgs, batch: &[MarketEvent]) -> std::io::Result<()> {
@@ -53,10 +48,7 @@ async fn tap_live(args: &TapArgs, config: &Config, out: &mut impl Write) -> anyh
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance]");
     }
-    let capture = match config.feed.capture.as_os_str().is_empty() {
-        true => None,
-        false => Some(Capture::directory(&config.feed.capture, args.asset)?),
-    };
+    let capture = live::open_capture(&config.feed.capture, args.asset)?;
     let (items, mut received) = mpsc::channel(256);
     let stop = CancellationToken::new();
     let feed_config = Arc::new(live::feed_config(config));

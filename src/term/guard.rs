@@ -17,7 +17,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Holds the terminal in raw mode on the alternate screen; gives it back when dropped.
 #[derive(Debug)]
-pub struct Guard(());
+pub struct Guard {
+    suspended: bool,
+}
 
 impl Guard {
     /// Takes the terminal, and sees to it that a panic anywhere gives it back before it is reported.
@@ -31,24 +33,31 @@ impl Guard {
             }));
         });
         // First the guard: a failure half way must be undone as well.
-        let guard = Self(());
+        let guard = Self { suspended: false };
         enter()?;
         Ok(guard)
     }
 
-    /// Whether the terminal is still ours; a panic on another thread takes it away.
-    pub fn holds(&self) -> bool {
-        TAKEN.load(Ordering::SeqCst)
+    /// Whether the terminal was given back for the time being.
+    pub fn suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Whether a panic on another thread gave the terminal back under our feet.
+    pub fn lost(&self) -> bool {
+        !self.suspended && !TAKEN.load(Ordering::SeqCst)
     }
 
     /// Gives the terminal back and stops the whole job, as ctrl-z does. Continue with [`Guard::resume`].
     pub fn suspend(&mut self) -> io::Result<()> {
         leave();
+        self.suspended = true;
         Ok(kill_current_process_group(Signal::STOP)?)
     }
 
     /// Takes the terminal again after the job was continued. Everything has to be drawn anew.
     pub fn resume(&mut self) -> io::Result<()> {
+        self.suspended = false;
         enter()
     }
 }

@@ -30,8 +30,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
     let strokes = candles::strokes(canvas.app);
     let price_row = canvas.app.price().map(|p| grid.geometry.row(canvas.app.snapshot().bins.position(p)));
-    // The price line starts in the last quarter: a line all across would repaint too many cells at every tick.
-    let line_from = area.width - area.width / 4;
+    // The price line is short: a line all across would repaint too many cells whenever price moves a row.
+    let line_from = area.width - area.width / 6;
     for (x, column) in grid.columns.iter().enumerate().take(usize::from(area.width)) {
         let stroke = strokes.get(x).copied().flatten();
         for y in 0..area.height {

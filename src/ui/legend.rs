@@ -5,8 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use ratatui::text::Span;
 
-use crate::app::settings::Curve;
-
 use super::{Canvas, text};
 
 /// Draws whichever of the two has a room.
@@ -41,18 +39,13 @@ fn beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
             _ => cell.set_symbol(canvas.ramp.glyph(upper.max(lower))),
         };
     }
-    let y_of = |usd: f64| {
-        let share = match curve {
-            Curve::Sqrt => (usd / scale.top).sqrt(),
-            Curve::Linear => usd / scale.top,
-        };
-        area.y + (((1.0 - share) * height) as u16).min(area.height - 1)
-    };
+    let y_of =
+        |usd: f64| area.y + (((1.0 - scale.intensity(usd, curve)) * height) as u16).min(area.height - 1);
     let mut above = None;
     for part in [1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01] {
         let usd = scale.top * part;
         let y = y_of(usd);
-        if usd < app.threshold() || above.is_some_and(|a: u16| y < a + 2) {
+        if usd < app.threshold().max(scale.base) || above.is_some_and(|a: u16| y < a + 2) {
             continue;
         }
         above = Some(y);
@@ -62,7 +55,7 @@ fn beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     }
     // The threshold, where the colours begin.
     let y = y_of(app.threshold().min(scale.top));
-    if app.threshold() > 0.0 && above.is_none_or(|a| y >= a + 1) {
+    if app.threshold() > 0.0 && above.is_none_or(|a| y > a) {
         let label = Rect { y, width: area.width - 2, height: 1, ..area };
         text::line_right(buf, label, &text::usd(app.threshold()), Style::new());
     }
@@ -87,8 +80,8 @@ fn line(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     for x in 0..room {
         let share = (f64::from(x) + 0.5) / f64::from(room);
         // From the threshold up: the ground needs no explanation here.
-        let share = lowest(canvas) + (1.0 - lowest(canvas)) * share;
-        let step = step_at(canvas, share).max(1);
+        let lowest = app.scale().intensity(app.threshold(), app.settings.curve);
+        let step = step_at(canvas, lowest + (1.0 - lowest) * share).max(1);
         let cell = &mut buf[(from + x, area.y)];
         match canvas.ramp.colour(step) {
             Some(colour) => cell.set_symbol(" ").set_bg(colour),
@@ -97,13 +90,4 @@ fn line(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     }
     let rest = Rect { x: from + room, width: area.width - width(&low).min(area.width) - room, ..area };
     text::line(buf, rest, &high, canvas.theme.dim);
-}
-
-/// Intensity at the threshold.
-fn lowest(canvas: &Canvas<'_>) -> f64 {
-    let share = (canvas.app.threshold() / canvas.app.scale().top).clamp(0.0, 1.0);
-    match canvas.app.settings.curve {
-        Curve::Sqrt => share.sqrt(),
-        Curve::Linear => share,
-    }
 }

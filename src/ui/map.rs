@@ -9,9 +9,9 @@ use crate::estimate::Tier;
 use super::{Canvas, text, totals};
 
 /// Parts of a cell a bar can end in.
-const PARTS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
-/// Tiers without colours; the digits are the keys that toggle them.
-const DIGITS: [&str; 6] = ["1", "2", "3", "4", "5", "6"];
+const PARTS: [&str; 8] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+/// Tiers without colours.
+const LETTERS: [&str; 6] = ["·", "A", "B", "C", "D", "E"];
 
 /// Draws the map panel if it has a room.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
@@ -20,35 +20,23 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
     let Some(area) = canvas.layout.map else { return };
     let app = canvas.app;
-    let g = app.grid().geometry;
-    let profile = app.grid().profile(app.snapshot());
-    let rows: Vec<[f64; 6]> = (0..usize::from(area.height))
-        .map(|y| {
-            let lower = g.rows - 2 - 2 * y;
-            std::array::from_fn(|tier| profile[tier].get(lower..lower + 2).map_or(0.0, |p| p.iter().sum()))
-        })
-        .collect();
-    let total = |row: &[f64; 6]| row.iter().sum::<f64>();
-    let longest = quantised(rows.iter().map(total).fold(0.0, f64::max));
-    if longest <= 0.0 {
+    let (profile, widths) = (app.profile(), app.widths());
+    if widths.bar <= 0.0 {
         return;
     }
-    for (y, row) in rows.iter().enumerate() {
-        bar(canvas, row, longest, Rect { y: area.y + y as u16, height: 1, ..area }, buf);
+    let row_at = |row: usize| Rect { y: area.y + row as u16, height: 1, ..area };
+    for (row, tiers) in profile.rows.iter().enumerate().take(usize::from(area.height)) {
+        // Blanks in the colour of the curve that may come to cross them: a curve that moves then needs no colour codes.
+        let side = if row as i64 > profile.price_row { canvas.theme.long } else { canvas.theme.short };
+        buf.set_style(row_at(row), side);
+        bar(canvas, tiers, widths.bar, row_at(row), buf);
     }
-    let price_row = app.price().map(|p| g.row(app.snapshot().bins.position(p)));
-    let Some(price_row) = price_row else { return };
-    // The cell row of the price belongs to neither side's curve.
-    let here = i64::from(area.height) - 1 - price_row.div_euclid(2);
-    let sums: Vec<f64> = rows.iter().map(total).collect();
-    let above = sums.get(..here.clamp(0, sums.len() as i64) as usize).unwrap_or_default();
-    let below = sums.get((here + 1).clamp(0, sums.len() as i64) as usize..).unwrap_or_default();
-    let widest = quantised(above.iter().sum::<f64>().max(below.iter().sum()));
-    let first_below = area.bottom() - below.len() as u16;
-    let down = below.iter().enumerate().map(|(i, usd)| (first_below + i as u16, *usd));
-    curve(down, widest, area, ["╮", "╰"], canvas.theme.long, buf);
-    let up = above.iter().enumerate().rev().map(|(i, usd)| (area.y + i as u16, *usd));
-    curve(up, widest, area, ["╯", "╭"], canvas.theme.short, buf);
+    let place = |(row, usd): (usize, f64)| {
+        let x = usd / widths.curve.max(f64::MIN_POSITIVE) * f64::from(area.width - 1);
+        (row_at(row).y, (x as u16).min(area.width - 1))
+    };
+    curve(profile.below().map(place), area.x, ["╮", "╰"], canvas.theme.long, buf);
+    curve(profile.above().map(place), area.x, ["╯", "╭"], canvas.theme.short, buf);
 
     let [long, short] = totals::sides(app);
     let heavier = |is: bool| if is { " ◂ heavier" } else { "" };
@@ -64,14 +52,9 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
 }
 
-/// The next power of 1.25: the panel's scale must not tremble with every tick.
-fn quantised(usd: f64) -> f64 {
-    if usd > 0.0 { 1.25_f64.powf((usd.ln() / 1.25_f64.ln()).ceil()) } else { 0.0 }
-}
-
 /// One row: tiers stacked from the left, lowest leverage first, to an eighth of a cell.
-fn bar(canvas: &Canvas<'_>, row: &[f64; 6], longest: f64, area: Rect, buf: &mut Buffer) {
-    let eighths = f64::from(area.width) * 8.0 / longest;
+fn bar(canvas: &Canvas<'_>, row: &[f64; 6], widest: f64, area: Rect, buf: &mut Buffer) {
+    let eighths = f64::from(area.width) * 8.0 / widest;
     let mut ends = [0_usize; 6];
     let mut sum = 0.0;
     for (end, usd) in ends.iter_mut().zip(row) {
@@ -85,33 +68,33 @@ fn bar(canvas: &Canvas<'_>, row: &[f64; 6], longest: f64, area: Rect, buf: &mut 
         let Some(tier) = tier_at(from) else { break };
         let cell = &mut buf[(area.x + x as u16, area.y)];
         if !canvas.theme.colours {
-            cell.set_symbol(DIGITS[tier]);
+            cell.set_symbol(LETTERS[tier]);
             continue;
         }
         let end = ends[tier].min(to);
-        cell.set_symbol(PARTS[end - from]);
-        cell.fg = canvas.theme.tiers[tier];
-        if end < to && end < full {
+        if end == to {
+            // A space: some fonts leave gaps between full blocks.
+            cell.set_symbol(" ").set_bg(canvas.theme.tiers[tier]);
+            continue;
+        }
+        cell.set_symbol(PARTS[end - from]).set_fg(canvas.theme.tiers[tier]);
+        if end < full {
             cell.bg = tier_at(end).map_or(Color::Reset, |t| canvas.theme.tiers[t]);
         }
     }
 }
 
-/// A cumulative curve as a stepped line, row by row away from price. `corners` are the outer and the inner one of a step.
+/// A cumulative curve as a stepped line of rows and columns, away from price. `corners` are the outer and the inner one
+/// of a step.
 fn curve(
-    rows: impl Iterator<Item = (u16, f64)>,
-    widest: f64,
-    area: Rect,
+    points: impl Iterator<Item = (u16, u16)>,
+    left: u16,
     corners: [&'static str; 2],
     style: Style,
     buf: &mut Buffer,
 ) {
-    let mut sum = 0.0;
-    let mut last = 0_u16;
-    for (y, usd) in rows {
-        sum += usd;
-        let x =
-            ((sum / widest.max(f64::MIN_POSITIVE) * f64::from(area.width - 1)) as u16).min(area.width - 1);
+    let mut last = 0;
+    for (y, x) in points {
         for at in last..=x {
             let symbol = match at {
                 _ if x == last => "│",
@@ -119,12 +102,7 @@ fn curve(
                 at if at == last => corners[1],
                 _ => "─",
             };
-            let cell = &mut buf[(area.x + at, y)];
-            // Over a bar the line keeps the bar's colour as its ground.
-            if cell.symbol() == "█" {
-                cell.bg = cell.fg;
-            }
-            cell.set_symbol(symbol).set_style(style);
+            buf[(left + at, y)].set_symbol(symbol).set_style(style);
         }
         last = x;
     }
@@ -132,13 +110,12 @@ fn curve(
 
 fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let theme = &canvas.theme;
-    let lock = if canvas.app.scale().locked { " locked" } else { "" };
-    text::line(buf, area, &format!("USD/row{lock}"), theme.dim);
-    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
-    let mut left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
-    if lock.is_empty() {
-        left.insert(0, text::Piece::new(0, "", theme.dim));
+    if let Some(legend) = canvas.layout.legend {
+        let title = if canvas.app.scale().locked { " LOCKED" } else { " USD/row" };
+        text::line(buf, Rect { width: legend.width, ..area }, title, theme.dim);
     }
+    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
+    let left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
     let zone = |mark: &str, zone: Option<super::zones::Zone>| {
         zone.map(|z| {
             let words = format!(
@@ -160,7 +137,7 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         let mut x = map.x;
         for tier in Tier::ALL {
             let on = canvas.app.selection().tiers.contains(tier);
-            let label = if theme.colours { "■" } else { DIGITS[tier.index()] };
+            let label = if theme.colours { "■" } else { LETTERS[tier.index()] };
             let rest = Rect { x, width: map.right().saturating_sub(x), ..area };
             let mark = if on && theme.colours { Style::new().fg(theme.tier(tier)) } else { theme.dim };
             text::line(buf, rest, label, mark);

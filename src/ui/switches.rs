@@ -21,7 +21,10 @@ pub fn draw_tiers(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
     let switches = Tier::ALL.map(|tier| Switch {
         on: canvas.app.selection().tiers.contains(tier),
         label: tier.label().to_owned(),
-        note: text::usd(long[tier.index()] + short[tier.index()]),
+        note: match long[tier.index()] + short[tier.index()] {
+            usd if usd > 0.0 => text::usd(usd),
+            _ => String::new(),
+        },
         style: if canvas.theme.colours { Style::new().fg(canvas.theme.tier(tier)) } else { Style::new() },
     });
     draw(canvas, "leverage tiers", &switches, cursor, buf);
@@ -47,7 +50,7 @@ pub fn draw_venues(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
 
 fn draw(canvas: &Canvas<'_>, title: &str, switches: &[Switch], cursor: usize, buf: &mut Buffer) {
     let theme = &canvas.theme;
-    let inside = super::popup_box(canvas, buf, title, 32, switches.len() as u16 + 2);
+    let inside = super::popup_box(canvas, buf, title, 36, switches.len() as u16 + 2);
     for (i, switch) in switches.iter().enumerate() {
         let row = Rect { y: inside.y + i as u16, height: 1, ..inside }.intersection(inside);
         let mark = if switch.on { "[x]" } else { "[ ]" };

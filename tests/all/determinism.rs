@@ -34,6 +34,12 @@ fn engine() -> Engine {
     Engine::new("BTC".parse().unwrap(), Origin::Replay, Arc::new(BinTable::new(5.0)), &[])
 }
 
+fn feed(engine: &mut Engine, events: &[MarketEvent]) {
+    for event in events {
+        engine.apply_event(event);
+    }
+}
+
 fn columns(engine: &Engine) -> Vec<Arc<Column>> {
     engine.venues()[0].history().ladder.iter().flatten().cloned().collect()
 }
@@ -43,7 +49,7 @@ fn the_same_events_twice_give_the_same_columns() {
     let events = wandering(120);
     let run = || {
         let mut engine = engine();
-        events.iter().for_each(|e| engine.apply_event(e));
+        feed(&mut engine, &events);
         columns(&engine)
     };
     let (first, second) = (run(), run());
@@ -63,7 +69,7 @@ fn looking_at_the_market_does_not_change_it() {
         }
     }
     let mut alone = engine();
-    events.iter().for_each(|e| alone.apply_event(e));
+    feed(&mut alone, &events);
     assert_eq!(columns(&watched), columns(&alone));
 }
 
@@ -72,9 +78,9 @@ fn a_closed_column_is_never_repainted() {
     let events = wandering(60);
     let mut engine = engine();
     let (early, late) = events.split_at(events.len() / 2);
-    early.iter().for_each(|e| engine.apply_event(e));
+    feed(&mut engine, early);
     let before: Vec<Column> = columns(&engine).iter().map(|c| (**c).clone()).collect();
-    late.iter().for_each(|e| engine.apply_event(e));
+    feed(&mut engine, late);
     let after = columns(&engine);
     for column in before {
         let now = after.iter().find(|c| c.start == column.start && c.interval == column.interval).unwrap();
@@ -98,7 +104,7 @@ fn a_column_closes_on_the_first_event_two_seconds_after_its_end() {
 #[test]
 fn five_minutes_are_the_last_minute_with_the_activity_of_all() {
     let mut engine = engine();
-    wandering(12).iter().for_each(|e| engine.apply_event(e));
+    feed(&mut engine, &wandering(12));
     let history = engine.venues()[0].history();
     let five = &history.ladder[1][1];
     let minutes: Vec<_> =

@@ -1,5 +1,10 @@
 //! A market made by hand: a seeded price path and levels at leverage distances from where volume traded.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "also compiled by benches, where the lint table's leave for tests does not reach"
+)]
+
 use std::sync::Arc;
 
 use meltline::engine::snapshot::{LinkState, VenueStatus};
@@ -51,7 +56,9 @@ impl Book {
 
     fn decay(&mut self) {
         for tier in &mut self.tiers {
-            tier.iter_mut().for_each(|usd| *usd *= 0.9997);
+            for usd in tier {
+                *usd *= 0.9997;
+            }
         }
     }
 }
@@ -118,7 +125,7 @@ impl Market {
                 (Tier::X10, 0.096, 0.2),
                 (Tier::X5, 0.196, 0.1),
             ] {
-                let usd = 2.2e6 * self.burst * self.burst * share * book.weight * part;
+                let usd = 2.0e5 * self.burst * self.burst * share * book.weight * part;
                 for sign in [-1.0, 1.0] {
                     let jitter: f64 = self.rng.random_range(0.7..1.3);
                     let bin = self.bins.bin(self.price * (1.0 + sign * distance)).unwrap();
@@ -129,7 +136,7 @@ impl Market {
             let cross = self.rng.random_range(20..600);
             let middle = self.bins.bin(self.price).unwrap();
             for sign in [-1, 1] {
-                book.add(Tier::Low, middle + sign * cross, 4.0e5 * self.burst * book.weight * part);
+                book.add(Tier::Low, middle + sign * cross, 1.2e5 * self.burst * book.weight * part);
             }
             book.sweep(low, high);
             book.decay();
@@ -149,7 +156,7 @@ impl Market {
 
     fn column(&self, book: &Book) -> Column {
         let middle = self.bins.bin(self.price).unwrap();
-        let pack = |tier: &Vec<f64>| Packed::new(book.first, tier, 1_000.0);
+        let pack = |tier: &Vec<f64>| Packed::new(book.first, tier, 100.0);
         Column {
             start: START + self.minute * MINUTE,
             interval: Interval::M1,
@@ -206,7 +213,7 @@ impl Market {
     /// Estimated USD on one side of price, over all venues; what the screen's totals must add up to.
     pub fn total(&mut self, side: Side) -> f64 {
         let snapshot = self.snapshot();
-        snapshot.venues.iter().flat_map(|v| v.live.as_ref()).flat_map(|c| c.totals(side)).sum()
+        snapshot.venues.iter().filter_map(|v| v.live.as_ref()).flat_map(|c| c.totals(side)).sum()
     }
 }
 

@@ -1,0 +1,73 @@
+//! Levels by price at this moment, for the map panel: one row a cell of the screen.
+
+/// The rows of the map, from above.
+#[derive(Debug, Clone, Default)]
+pub struct Profile {
+    /// USD by tier, row by row.
+    pub rows: Vec<[f64; 6]>,
+    /// The row that holds the price; below zero or beyond the rows when it is out of view.
+    pub price_row: i64,
+}
+
+impl Profile {
+    /// USD of a row over all tiers.
+    pub fn usd(&self, row: usize) -> f64 {
+        self.rows.get(row).map_or(0.0, |tiers| tiers.iter().sum())
+    }
+
+    /// Rows below price with the USD from price down to each, all rows included: the longs' curve.
+    pub fn below(&self) -> impl Iterator<Item = (usize, f64)> {
+        let first = (self.price_row + 1).clamp(0, self.rows.len() as i64) as usize;
+        self.cumulative(first..self.rows.len())
+    }
+
+    /// Rows above price, from price up: the shorts' curve.
+    pub fn above(&self) -> impl Iterator<Item = (usize, f64)> {
+        let end = self.price_row.clamp(0, self.rows.len() as i64) as usize;
+        self.cumulative((0..end).rev())
+    }
+
+    fn cumulative(&self, rows: impl Iterator<Item = usize>) -> impl Iterator<Item = (usize, f64)> {
+        rows.scan(0.0, |sum, row| {
+            *sum += self.usd(row);
+            Some((row, *sum))
+        })
+    }
+
+    /// The USD that fill the width of the panel.
+    pub fn widths(&self) -> Widths {
+        // A little air, so that a growing level does not hit the edge before the widths move again.
+        const AIR: f64 = 1.08;
+        let longest = (0..self.rows.len()).map(|r| self.usd(r)).fold(0.0, f64::max);
+        let end = |curve: Option<(usize, f64)>| curve.map_or(0.0, |(_, usd)| usd);
+        let widest = end(self.below().last()).max(end(self.above().last()));
+        Widths { bar: AIR * longest, curve: AIR * widest }
+    }
+}
+
+/// The USD that fill the width of the panel. They move with closed columns only: moving with every tick, all bars
+/// would tremble and be repainted.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Widths {
+    /// For a bar.
+    pub bar: f64,
+    /// For a curve.
+    pub curve: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_run_away_from_price_and_leave_its_row_out() {
+        let row = |usd: f64| [usd, 0.0, 0.0, 1.0, 0.0, 0.0];
+        let profile = Profile { rows: vec![row(1.0), row(2.0), row(90.0), row(4.0), row(8.0)], price_row: 2 };
+        assert_eq!(profile.above().collect::<Vec<_>>(), [(1, 3.0), (0, 5.0)]);
+        assert_eq!(profile.below().collect::<Vec<_>>(), [(3, 5.0), (4, 14.0)]);
+        assert_eq!(profile.widths().bar, 91.0 * 1.08);
+        assert_eq!(profile.widths().curve, 14.0 * 1.08);
+        let high = Profile { price_row: -3, ..profile };
+        assert_eq!((high.above().count(), high.below().count()), (0, 5));
+    }
+}

@@ -1,0 +1,206 @@
+//! What keys, time and feeds do to the screen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::KeyCode;
+use meltline::app::{App, Effect, Keymap, Message, Settings};
+use meltline::engine::snapshot::LinkState;
+use meltline::engine::{Command, Origin, Snapshot};
+use meltline::feed::status::StreamStatus;
+use meltline::market::{Interval, Side};
+
+use crate::fixture::Market;
+use crate::screen::{app, plain, press, text, typed};
+
+fn hours(hours: i64) -> (Market, App) {
+    let mut market = Market::new(3, 60 * hours);
+    let app = app(plain(), market.snapshot(), 120, 40);
+    (market, app)
+}
+
+/// The newest picture of a market with something changed.
+fn with(market: &mut Market, change: impl FnOnce(&mut Snapshot)) -> Message {
+    let mut snapshot = Snapshot::clone(&market.snapshot());
+    change(&mut snapshot);
+    Message::Snapshot(Arc::new(snapshot))
+}
+
+#[test]
+fn the_picker_asks_the_engine_for_what_was_chosen() {
+    let (_, mut app) = hours(3);
+    assert_eq!(typed(&mut app, "spep"), Effect::Redraw);
+    assert_eq!(press(&mut app, KeyCode::Enter), Effect::Command(Command::Watch("PEPE".parse().unwrap())));
+    typed(&mut app, "s");
+    assert_eq!(press(&mut app, KeyCode::Enter), Effect::Redraw, "it is BTC already");
+    assert_eq!(typed(&mut app, "n"), Effect::Command(Command::Watch("ETH".parse().unwrap())));
+    assert_eq!(typed(&mut app, "N"), Effect::Command(Command::Watch("币安人生".parse().unwrap())));
+    typed(&mut app, "s");
+    app.update(Message::Paste("doge\n".to_owned()));
+    assert_eq!(press(&mut app, KeyCode::Enter), Effect::Command(Command::Watch("DOGE".parse().unwrap())));
+}
+
+#[test]
+fn totals_are_those_of_the_live_columns_and_follow_the_switches() {
+    let (mut market, mut app) = hours(6);
+    let sum = |app: &App, side: Side| app.totals()[side.index()].iter().sum::<f64>();
+    for side in Side::BOTH {
+        let expected = market.total(side);
+        assert!((sum(&app, side) / expected - 1.0).abs() < 1e-9);
+    }
+    let all = sum(&app, Side::Long);
+    typed(&mut app, "v6");
+    assert!(sum(&app, Side::Long) < all);
+    assert!(text(&app).contains("5/6 tiers"));
+    typed(&mut app, "6");
+    press(&mut app, KeyCode::Esc);
+    assert_eq!(sum(&app, Side::Long), all);
+    typed(&mut app, "x1");
+    let bybit_only = sum(&app, Side::Long);
+    assert!(bybit_only > 0.2 * all && bybit_only < 0.5 * all);
+}
+
+#[test]
+fn freezing_keeps_the_picture_but_not_the_state_of_the_feeds() {
+    let (mut market, mut app) = hours(3);
+    let before = app.snapshot().now;
+    typed(&mut app, " ");
+    for _ in 0..30 {
+        market.trade(1.0);
+        market.close();
+    }
+    app.update(with(&mut market, |s| s.venues[0].status.state = LinkState::Blocked));
+    assert_eq!(app.snapshot().now, before);
+    let words = text(&app);
+    assert!(words.contains("FROZEN") && words.contains("refuses this address"), "{words}");
+    typed(&mut app, " ");
+    assert!(app.snapshot().now > before);
+}
+
+#[test]
+fn thresholds_step_and_say_their_unit_and_usd() {
+    let (_, mut app) = hours(12);
+    assert!(text(&app).contains("p85 ≥ $"));
+    let before = app.threshold();
+    typed(&mut app, "]]]");
+    assert!(text(&app).contains("p92 ≥ $"));
+    assert!(app.threshold() > before);
+    let raised = app.threshold();
+    typed(&mut app, "u");
+    assert!(text(&app).contains("% of max ≥ $"));
+    assert!(app.threshold() > 0.3 * raised && app.threshold() < 3.0 * raised);
+    typed(&mut app, "uu");
+    assert!(text(&app).contains("% of OI ≥ $"));
+    typed(&mut app, "u");
+    assert!(text(&app).contains(" p"));
+}
+
+#[test]
+fn a_locked_scale_stays() {
+    let (_, mut app) = hours(12);
+    typed(&mut app, "L");
+    let scale = app.scale();
+    typed(&mut app, "v5");
+    press(&mut app, KeyCode::Esc);
+    typed(&mut app, "rrr++");
+    assert_eq!(app.scale(), scale);
+    assert!(text(&app).contains("LOCKED"));
+}
+
+#[test]
+fn ranges_zoom_and_reset() {
+    let (_, mut app) = hours(30);
+    let dt = |app: &App| app.grid().geometry.dt;
+    let day = dt(&app);
+    typed(&mut app, "R");
+    assert_eq!(app.settings.range, Interval::from_hours(12));
+    assert!(dt(&app) < day);
+    typed(&mut app, "RRr");
+    assert_eq!(dt(&app), day);
+    typed(&mut app, ">>");
+    assert!(dt(&app) < day);
+    let step = app.grid().geometry.step;
+    typed(&mut app, "+");
+    assert!(app.grid().geometry.step < step);
+    typed(&mut app, "=");
+    assert_eq!((dt(&app), app.grid().geometry.step), (day, step));
+}
+
+#[test]
+fn the_crosshair_pushes_the_view_into_the_past_and_f_comes_back() {
+    let (_, mut app) = hours(30);
+    typed(&mut app, &"h".repeat(200));
+    assert!(!app.following());
+    assert!(text(&app).contains("PAST"));
+    typed(&mut app, "f");
+    assert!(app.following());
+    typed(&mut app, "=");
+    assert!(app.crosshair().is_none());
+    typed(&mut app, &"l".repeat(5));
+    assert!(app.following(), "there is nothing later than now");
+}
+
+#[test]
+fn ages_count_only_when_worth_saying_and_stale_is_said() {
+    let (mut market, mut app) = hours(3);
+    let start = Instant::now();
+    let streams = |last| vec![StreamStatus { name: "aggTrade", last: Some(last), steady: true }];
+    app.update(with(&mut market, |s| s.venues[0].status.streams = streams(start)));
+    let mut at = |seconds: u64| app.update(Message::Tick(start + Duration::from_secs(seconds)));
+    assert_eq!(at(0), Effect::None);
+    assert_eq!(at(2), Effect::None);
+    assert_eq!(at(3), Effect::Redraw);
+    assert_eq!(at(3), Effect::None);
+    assert_eq!(at(31), Effect::Redraw);
+    let words = text(&app);
+    assert!(words.contains("STALE") && words.contains("age 31s"), "{words}");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_words() {
+    let (mut market, mut app) = hours(3);
+    let now = Instant::now();
+    app.update(Message::Tick(now));
+    app.update(with(&mut market, |s| {
+        s.origin = Origin::Replay;
+        let status = &mut s.venues[0].status;
+        status.state = LinkState::Reconnecting { at: now + Duration::from_secs(4) };
+        status.note = "connection reset".to_owned();
+        status.counters.missed = 3;
+        status.counters.malformed = 1;
+    }));
+    let words = text(&app);
+    for part in [
+        "REPLAY",
+        "binance: reconnecting in 4 s - connection reset",
+        "binance: 3 missed, 1 malformed",
+        "PARTLY LIVE",
+    ] {
+        assert!(words.contains(part), "{part}\n{words}");
+    }
+    app.update(with(&mut market, |s| {
+        s.venues[1].status.state = LinkState::Silent { stream: "aggTrade".to_owned() }
+    }));
+    assert!(text(&app).contains("bybit: silent: no aggTrade"));
+}
+
+#[test]
+fn keys_can_be_rebound_and_leave() {
+    let keymap = Keymap::with([("quit", vec!["ctrl-q", "Q"]), ("candles", vec!["q"])]).unwrap();
+    let mut app = app(Settings { keymap, ..plain() }, Market::new(1, 60).snapshot(), 120, 40);
+    assert_eq!(typed(&mut app, "q"), Effect::Redraw);
+    assert!(!app.settings.candles);
+    assert_eq!(typed(&mut app, "c"), Effect::None);
+    assert_eq!(typed(&mut app, "Q"), Effect::Quit);
+    assert!(text(&app).contains("ctrl-q quit"), "the hints know");
+    assert_eq!(typed(&mut app, "?Q"), Effect::Quit, "a popup does not hold anyone back");
+}
+
+#[test]
+fn another_asset_starts_afresh() {
+    let (mut market, mut app) = hours(12);
+    typed(&mut app, "++hh ");
+    app.update(with(&mut market, |s| s.asset = "ETH".parse().unwrap()));
+    assert!(!app.frozen() && app.crosshair().is_none());
+    assert!(text(&app).contains("ETH"));
+}

@@ -1,0 +1,92 @@
+//! A random walk over keys, sizes and pictures: no panic, and no label on top of another.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use meltline::app::{App, Message, Settings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::fixture::{self, Market};
+use crate::screen::{app, frame};
+
+/// Words of the time axis and labels of the price axis must be whole.
+fn assert_labels_whole(app: &App) {
+    if app.popup().is_some() || app.crosshair().is_some() {
+        return;
+    }
+    let Some(layout) = app.layout() else { return };
+    let buffer = frame(app);
+    let row = |area: ratatui::layout::Rect, y: u16| -> String {
+        (area.left()..area.right()).map(|x| buffer[(x, y)].symbol()).collect()
+    };
+    let times = row(layout.times, layout.times.y);
+    for label in times.split('╵').skip(1) {
+        let label = label.trim_end_matches("UTC").trim_end();
+        let whole = match label.as_bytes() {
+            [_, _, b':', _, _] => label.chars().filter(char::is_ascii_digit).count() == 4,
+            [day @ .., _, _, _] => day.len() == 3 || label.len() == 9,
+            _ => false,
+        };
+        assert!(whole, "{label:?} in {times:?}");
+    }
+    for y in layout.prices.top()..layout.prices.bottom() {
+        let label = row(layout.prices, y);
+        let label = label.trim_end();
+        let Some(number) = label.strip_prefix(['╴', '◀', '◂', '▲', '▼']) else {
+            assert_eq!(label, "");
+            continue;
+        };
+        let plain = number.trim_start_matches(['$', '<']).trim_end_matches(['k', 'M', 'B', 'T']);
+        assert!(plain.parse::<f64>().is_ok(), "{label:?}");
+    }
+}
+
+#[test]
+fn any_keys_at_any_size_neither_panic_nor_overlap() {
+    const CODES: [KeyCode; 8] = [
+        KeyCode::Left,
+        KeyCode::Right,
+        KeyCode::Up,
+        KeyCode::Down,
+        KeyCode::Enter,
+        KeyCode::Esc,
+        KeyCode::Backspace,
+        KeyCode::PageDown,
+    ];
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let mut market = Market::new(5, 900);
+    let mut app = app(Settings::default(), market.snapshot(), 160, 50);
+    let start = Instant::now();
+    let mut drawn = 0;
+    for i in 0..4_000_u64 {
+        let message = match rng.random_range(0..100) {
+            0..3 => Message::Resize(rng.random_range(50..=240), rng.random_range(20..=70)),
+            3..5 => Message::Tick(start + Duration::from_millis(100 * i)),
+            5 => Message::Snapshot(fixture::empty()),
+            6..12 => {
+                market.trade(0.5);
+                if rng.random_range(0..2) == 0 {
+                    market.close();
+                }
+                Message::Snapshot(market.snapshot())
+            }
+            12..35 => {
+                Message::Key(KeyEvent::new(CODES[rng.random_range(0..CODES.len())], KeyModifiers::NONE))
+            }
+            _ => {
+                let c = char::from(rng.random_range(b' '..=b'~'));
+                let modifiers =
+                    if rng.random_range(0..20) == 0 { KeyModifiers::ALT } else { KeyModifiers::NONE };
+                Message::Key(KeyEvent::new(KeyCode::Char(c), modifiers))
+            }
+        };
+        app.update(message);
+        if rng.random_range(0..4) == 0 {
+            assert_labels_whole(&app);
+            frame(&app);
+            drawn += 1;
+        }
+    }
+    assert!(drawn > 500);
+}
