@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ pub struct Driver {
     frames: mpsc::Sender<RawFrame>,
     orders: mpsc::Sender<Order>,
     /// The merger tells of an outage: up to when it knows every minute, UTC ms.
-    outages: mpsc::Receiver<Option<i64>>,
+    outages: Mutex<mpsc::Receiver<Option<i64>>>,
     stop: CancellationToken,
 }
 
@@ -53,7 +53,21 @@ pub fn pair(
         .ok_or_else(|| anyhow::anyhow!("no translator for venue {}", adapter.venue()))?;
     let link = Link::new(Arc::clone(&board), translator, frames_seen, orders_seen, outage);
     let rest = Rest::new(&net, adapter.title(), adapter.rest_base())?;
-    Ok((Driver { config, net, rest, adapter, asset, board, frames, orders, outages, stop }, link))
+    Ok((
+        Driver {
+            config,
+            net,
+            rest,
+            adapter,
+            asset,
+            board,
+            frames,
+            orders,
+            outages: Mutex::new(outages),
+            stop,
+        },
+        link,
+    ))
 }
 
 impl Driver {
@@ -66,7 +80,7 @@ impl Driver {
         }
     }
 
-    async fn follow(mut self) {
+    async fn follow(self) {
         let (answer, directory) = self.directory().await;
         let assets = picker_order(directory.listings.iter().map(|l| l.asset));
         self.order(Order::Assets(assets)).await;
@@ -82,15 +96,16 @@ impl Driver {
         let mut poll = interval(self.config.oi_poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let call = self.adapter.poll(&listing);
+        let mut outages = self.outages.lock().await;
         loop {
             tokio::select! {
                 biased;
-                outage = self.outages.recv() => {
+                outage = outages.recv() => {
                     let Some(known) = outage else { return };
                     self.board.all_up().await;
                     self.catch_up(&listing, known, Vec::new()).await;
                 }
-                _ = poll.tick() => self.poll(&call).await,
+                () = async { poll.tick().await; self.poll(&call).await } => {}
             }
         }
     }
@@ -240,7 +255,7 @@ impl Driver {
     }
 
     fn count(&self, error: &RestError) {
-        if error.wait().is_some() {
+        if error.is_limit() {
             self.board.rate_limited();
         }
     }

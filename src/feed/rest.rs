@@ -56,6 +56,16 @@ pub enum RestError {
         /// How long.
         wait: Duration,
     },
+    /// The venue told us to wait, and the wait is not over; nothing was asked.
+    #[error("{venue} {}; next call in {}", if *banned { "has banned this address" } else { "asks us to slow down" }, span(*wait))]
+    Waiting {
+        /// Who.
+        venue: &'static str,
+        /// How long still.
+        wait: Duration,
+        /// It is a ban.
+        banned: bool,
+    },
     /// The venue's own trouble.
     #[error("{venue} has trouble (HTTP {status}); will try again")]
     Server {
@@ -106,21 +116,26 @@ impl RestError {
     /// How long the venue wants us to wait, if it says.
     pub fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Slow { wait, .. } | Self::Banned { wait, .. } => Some(*wait),
+            Self::Slow { wait, .. } | Self::Banned { wait, .. } | Self::Waiting { wait, .. } => Some(*wait),
             _ => None,
         }
     }
 
     /// The venue refuses this place or this address.
     pub fn is_blocked(&self) -> bool {
-        matches!(self, Self::Blocked { .. } | Self::Banned { .. })
+        matches!(self, Self::Blocked { .. } | Self::Banned { .. } | Self::Waiting { banned: true, .. })
+    }
+
+    /// The venue said just now that we ask too much.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Slow { .. } | Self::Banned { .. })
     }
 }
 
 fn span(wait: Duration) -> String {
     match wait.as_secs() {
         s if s < 120 => format!("{s} s"),
-        s if s < 7_200 => format!("{} min", s.div_ceil(60)),
+        s if s < 7_140 => format!("{} min", s.div_ceil(60)),
         s => format!("{} h", s.div_ceil(3_600)),
     }
 }
@@ -132,23 +147,34 @@ struct Limiter {
     window: Instant,
     /// No call before this time: the venue said so.
     closed_until: Instant,
+    banned: bool,
+}
+
+/// Whether a call may go out.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    /// Now; it is counted.
+    Now,
+    /// Once the running minute is over.
+    At(Instant),
+    /// The venue forbids it for so long.
+    Closed(Duration),
 }
 
 impl Limiter {
-    /// When a call of this weight may go out; it is counted if that is now.
-    fn admit(&mut self, weight: u32, now: Instant) -> Option<Instant> {
+    fn admit(&mut self, weight: u32, now: Instant) -> Admission {
         if now < self.closed_until {
-            return Some(self.closed_until);
+            return Admission::Closed(self.closed_until - now);
         }
         if now >= self.window + MINUTE {
             self.window = now;
             self.used = 0;
         }
         if self.used > 0 && self.used + weight > BUDGET {
-            return Some(self.window + MINUTE);
+            return Admission::At(self.window + MINUTE);
         }
         self.used += weight;
-        None
+        Admission::Now
     }
 }
 
@@ -164,17 +190,23 @@ impl Rest {
     /// To a venue (by the name people write) at a base such as `https://fapi.binance.com`.
     pub fn new(net: &Net, venue: &'static str, base: &str) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let limiter = Mutex::new(Limiter { used: 0, window: now, closed_until: now });
+        let limiter = Mutex::new(Limiter { used: 0, window: now, closed_until: now, banned: false });
         Ok(Self { http: net.http_client()?, base: base.trim_end_matches('/').to_owned(), venue, limiter })
     }
 
-    /// Makes a call, once the limits allow it, and gives the answer's text.
+    /// Makes a call, once the weight of the minute allows it, and gives the answer's text.
     pub async fn get(&self, request: &Request) -> Result<String, RestError> {
         loop {
-            let admitted = self.limiter.lock().await.admit(request.weight, Instant::now());
-            match admitted {
-                None => break,
-                Some(later) => sleep_until(later).await,
+            let mut limiter = self.limiter.lock().await;
+            let admission = limiter.admit(request.weight, Instant::now());
+            let banned = limiter.banned;
+            drop(limiter);
+            match admission {
+                Admission::Now => break,
+                Admission::At(later) => sleep_until(later).await,
+                Admission::Closed(wait) => {
+                    return Err(RestError::Waiting { venue: self.venue, wait, banned });
+                }
             }
         }
         let url = format!("{}{}", self.base, request.path);
@@ -188,7 +220,9 @@ impl Rest {
         let error = RestError::of(self.venue, status, wait, &body);
         tracing::warn!(status = status.as_u16(), path = %request.path, body = %clean(&body, 300), "{error}");
         if let Some(wait) = error.wait() {
-            self.limiter.lock().await.closed_until = Instant::now() + wait;
+            let mut limiter = self.limiter.lock().await;
+            limiter.closed_until = Instant::now() + wait;
+            limiter.banned = error.is_blocked();
         }
         Err(error)
     }
@@ -237,12 +271,12 @@ mod tests {
     #[test]
     fn the_weight_of_a_minute_is_kept_below_the_budget() {
         let start = Instant::now();
-        let mut limiter = Limiter { used: 0, window: start, closed_until: start };
-        assert_eq!(limiter.admit(BUDGET, start), None);
-        assert_eq!(limiter.admit(1, start), Some(start + MINUTE));
-        assert_eq!(limiter.admit(1, start + MINUTE), None);
+        let mut limiter = Limiter { used: 0, window: start, closed_until: start, banned: false };
+        assert_eq!(limiter.admit(BUDGET, start), Admission::Now);
+        assert_eq!(limiter.admit(1, start), Admission::At(start + MINUTE));
+        assert_eq!(limiter.admit(1, start + MINUTE), Admission::Now);
         limiter.closed_until = start + 2 * MINUTE;
-        assert_eq!(limiter.admit(1, start + MINUTE), Some(start + 2 * MINUTE));
+        assert_eq!(limiter.admit(1, start + MINUTE), Admission::Closed(MINUTE));
     }
 
     #[test]

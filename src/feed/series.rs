@@ -33,7 +33,7 @@ pub struct Series {
     pub listing: Listing,
     told: bool,
     trade: Option<(u64, i64)>,
-    candle: Option<i64>,
+    /// End of the last candle.
     candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
@@ -50,7 +50,6 @@ impl Series {
             listing,
             told: false,
             trade: None,
-            candle: None,
             candle_end: None,
             mark: None,
             open_interest: None,
@@ -119,11 +118,10 @@ impl Series {
 
     /// A finished candle that starts at `ts`.
     pub fn candle(&mut self, out: &mut Sink<'_>, ts: i64, candle: Candle) {
-        if self.candle.is_some_and(|last| ts <= last) {
+        if self.candle_end.is_some_and(|end| ts < end) {
             out.counters.duplicates += 1;
             return;
         }
-        self.candle = Some(ts);
         self.candle_end = Some(ts.saturating_add(candle.interval.ms()));
         self.push(out, ts, EventKind::Candle(candle));
     }

@@ -155,7 +155,7 @@ impl Session {
         let status = answer.status();
         let wait = retry_after(answer.headers());
         let refusal = RestError::of(venue, status, wait, "");
-        if refusal.wait().is_some() {
+        if refusal.is_limit() {
             self.board.rate_limited();
         }
         let retry = if refusal.is_blocked() { self.config.blocked_retry } else { Duration::ZERO };

@@ -292,6 +292,37 @@ async fn a_ban_is_told_with_its_length_and_live_data_go_on() {
         .await;
     feed.until("trades without history", |f| f.trades().len() > 10).await;
     assert_eq!(feed.status().unwrap().state, LinkState::Blocked);
+    assert_eq!(feed.status().unwrap().counters.rate_limited, 1, "and is not asked again while the ban lasts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_during_a_ban_does_not_hold_up_live_data() {
+    let asked = AtomicUsize::new(0);
+    let exchange = Exchange::with(
+        |n, socket, _| {
+            Box::pin(async move {
+                if n == 0 {
+                    drop(forward_some(socket, 50).await);
+                } else {
+                    forward(socket, |_| true).await;
+                }
+            })
+        },
+        // History is given; the first poll after it is answered with a ban.
+        move |path| {
+            let banned =
+                path.starts_with("/fapi/v1/openInterest?") && asked.fetch_add(1, Ordering::SeqCst) == 1;
+            banned.then(|| (418, "Retry-After: 7200\r\n", "{}".to_owned()))
+        },
+    )
+    .await;
+    let mut feed = Listener::start(exchange.config(), None);
+    feed.until("banned", |f| f.status().is_some_and(|s| s.state == LinkState::Blocked)).await;
+    let sockets = &exchange.sockets;
+    feed.until("a second socket speaks", |f| {
+        sockets.load(Ordering::SeqCst) == 2 && f.gaps().iter().any(|g| g == "mark")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
