@@ -200,11 +200,14 @@ impl App {
             }
             _ => None,
         };
-        let step = match key.code {
-            KeyCode::Up => -1,
-            KeyCode::Down => 1,
-            KeyCode::PageUp => -10,
-            KeyCode::PageDown => 10,
+        let types = matches!(popup, Popup::Picker(_));
+        let step = match (key.code, action) {
+            (KeyCode::Up, _) => -1,
+            (KeyCode::Down, _) => 1,
+            (KeyCode::PageUp, _) => -10,
+            (KeyCode::PageDown, _) => 10,
+            (_, Some(Action::Up)) if !types => -1,
+            (_, Some(Action::Down)) if !types => 1,
             _ => 0,
         };
         let venues = self.latest.venues.len();
@@ -223,7 +226,8 @@ impl App {
             (_, KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), _) if step != 0 => picker.step(step),
             (Popup::Help(top), _) if step != 0 => {
-                *top = top.saturating_add_signed(step).min(Action::ALL.len());
+                let page = usize::from(self.size.1.saturating_sub(2));
+                *top = top.saturating_add_signed(step).min(Action::ALL.len().saturating_sub(page));
             }
             (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(5),
             (Popup::Venues(row), _) if step != 0 => {
@@ -321,11 +325,15 @@ impl App {
             Action::Help => self.popup = Some(Popup::Help(0)),
             Action::Close => self.crosshair = None,
         }
-        if matches!(action, Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset) {
-            self.scale.reset();
-        }
         self.refresh();
-        self.rescale();
+        match action {
+            Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset => {
+                self.scale.reset();
+                self.rescale();
+            }
+            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.rescale(),
+            _ => {}
+        }
         Effect::Redraw
     }
 
