@@ -1,6 +1,7 @@
 //! The screen's state: what is looked at, and what each key does to it. No I/O, no clock.
 
 pub mod keymap;
+mod keys;
 pub mod layout;
 pub mod message;
 pub mod pixels;
@@ -13,19 +14,16 @@ pub mod viewport;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-
 pub use keymap::{Action, Keymap};
 pub use layout::Layout;
 pub use message::{Effect, Message};
 pub use settings::Settings;
 
 use crate::engine::snapshot::LinkState;
-use crate::engine::{Command, Snapshot, VenueView};
-use crate::estimate::Tier;
+use crate::engine::{Snapshot, VenueView};
 use crate::market::{Asset, Interval};
 use pixels::{Change, Grid, Selection};
-use popup::{Picker, Popup};
+use popup::Popup;
 use profile::{Profile, Widths};
 use scale::{Cells, Scale};
 use viewport::Viewport;
@@ -168,222 +166,6 @@ impl App {
         self.threshold = self.settings.threshold.usd(&self.cells);
         self.widths = self.profile().widths();
         self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
-    }
-
-    fn paste(&mut self, text: &str) -> Effect {
-        if let Some(Popup::Picker(picker)) = &mut self.popup {
-            picker.push(text, &self.latest.assets);
-            return Effect::Redraw;
-        }
-        Effect::None
-    }
-
-    fn key(&mut self, key: KeyEvent) -> Effect {
-        if key.kind == KeyEventKind::Release {
-            return Effect::None;
-        }
-        match self.popup.take() {
-            Some(popup) => self.popup_key(popup, key),
-            None => match self.settings.keymap.action(key) {
-                Some(action) => self.act(action),
-                None => Effect::None,
-            },
-        }
-    }
-
-    /// A key while a popup is open. The popup was taken out; whoever keeps it open puts it back.
-    fn popup_key(&mut self, mut popup: Popup, key: KeyEvent) -> Effect {
-        let action = self.settings.keymap.action(key);
-        let typed = match key.code {
-            KeyCode::Char(c) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
-                Some(c)
-            }
-            _ => None,
-        };
-        let step = match key.code {
-            KeyCode::Up => -1,
-            KeyCode::Down => 1,
-            KeyCode::PageUp => -10,
-            KeyCode::PageDown => 10,
-            _ => 0,
-        };
-        let venues = self.latest.venues.len();
-        match (&mut popup, key.code) {
-            (_, KeyCode::Esc) => return Effect::Redraw,
-            (Popup::Picker(picker), KeyCode::Enter) => {
-                return match picker.choice() {
-                    Some(asset) if asset != self.latest.asset => Effect::Command(Command::Watch(asset)),
-                    _ => Effect::Redraw,
-                };
-            }
-            (Popup::Picker(picker), KeyCode::Backspace) => picker.pop(&self.latest.assets),
-            (Popup::Picker(picker), _) if typed.is_some() => {
-                picker.push(typed.map(String::from).unwrap_or_default().as_str(), &self.latest.assets);
-            }
-            (_, KeyCode::Enter) => return Effect::Redraw,
-            (Popup::Picker(picker), _) if step != 0 => picker.step(step),
-            (Popup::Help(top), _) if step != 0 => {
-                *top = top.saturating_add_signed(step).min(Action::ALL.len());
-            }
-            (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(5),
-            (Popup::Venues(row), _) if step != 0 => {
-                *row = row.saturating_add_signed(step).min(venues.saturating_sub(1));
-            }
-            (Popup::Tiers(row), KeyCode::Char(c @ (' ' | '1'..='6'))) => {
-                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
-                self.selection.tiers = self.selection.tiers.toggled(Tier::ALL[*row]);
-                self.refresh();
-            }
-            (Popup::Venues(row), KeyCode::Char(c @ (' ' | '1'..='9'))) => {
-                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
-                self.toggle_venue(*row);
-            }
-            // Every other key means what it always means, and closes the popup; the popup's own key just closes it.
-            _ => {
-                let opens = match popup {
-                    Popup::Help(_) => Action::Help,
-                    Popup::Picker(_) => Action::SymbolPicker,
-                    Popup::Tiers(_) => Action::Tiers,
-                    Popup::Venues(_) => Action::Venues,
-                };
-                return match action {
-                    Some(a) if a == opens => Effect::Redraw,
-                    Some(a) => match self.act(a) {
-                        Effect::None => Effect::Redraw,
-                        effect => effect,
-                    },
-                    None => {
-                        self.popup = Some(popup);
-                        Effect::None
-                    }
-                };
-            }
-        }
-        self.popup = Some(popup);
-        Effect::Redraw
-    }
-
-    fn toggle_venue(&mut self, row: usize) {
-        let Some(venue) = self.latest.venues.get(row).map(|v| v.venue) else { return };
-        match self.selection.hidden.iter().position(|v| *v == venue) {
-            Some(i) => {
-                self.selection.hidden.remove(i);
-            }
-            None => self.selection.hidden.push(venue),
-        }
-        self.refresh();
-    }
-
-    fn act(&mut self, action: Action) -> Effect {
-        match action {
-            Action::Quit => return Effect::Quit,
-            Action::Suspend => return Effect::Suspend,
-            Action::SymbolPicker => self.popup = Some(Popup::Picker(Picker::new(&self.latest.assets))),
-            Action::NextSymbol => return self.step_symbol(1),
-            Action::PreviousSymbol => return self.step_symbol(-1),
-            Action::ThresholdDown => self.settings.threshold = self.settings.threshold.stepped(false),
-            Action::ThresholdUp => self.settings.threshold = self.settings.threshold.stepped(true),
-            Action::CutDown => self.settings.cut = self.settings.cut.stepped(false),
-            Action::CutUp => self.settings.cut = self.settings.cut.stepped(true),
-            Action::ThresholdUnit => {
-                let unit = self.settings.threshold.unit.next();
-                self.settings.threshold = self.settings.threshold.in_unit(unit, &self.cells);
-                self.settings.cut = self.settings.cut.in_unit(unit, &self.cells);
-            }
-            Action::LockScale => self.scale.locked = !self.scale.locked,
-            Action::NextRange => self.step_range(1),
-            Action::PreviousRange => self.step_range(-1),
-            Action::CandleInterval => self.settings.candle_interval = self.next_candle_interval(),
-            Action::Candles => self.settings.candles = !self.settings.candles,
-            Action::Tiers => self.popup = Some(Popup::Tiers(0)),
-            Action::Venues => self.popup = Some(Popup::Venues(0)),
-            Action::Palette => self.settings.palette = self.settings.palette.next(),
-            Action::Left => self.move_crosshair(-1, 0),
-            Action::Right => self.move_crosshair(1, 0),
-            Action::Up => self.move_crosshair(0, 1),
-            Action::Down => self.move_crosshair(0, -1),
-            Action::PriceZoomIn => self.viewport.zoom_price(true),
-            Action::PriceZoomOut => self.viewport.zoom_price(false),
-            Action::TimeZoomIn => self.viewport.zoom_time(true),
-            Action::TimeZoomOut => self.viewport.zoom_time(false),
-            Action::Reset => {
-                self.viewport = Viewport::FOLLOW;
-                self.crosshair = None;
-            }
-            Action::Follow => {
-                self.viewport.end = None;
-                self.viewport.auto_price = true;
-            }
-            Action::Freeze => {
-                self.frozen = !self.frozen;
-                self.snapshot = Arc::clone(&self.latest);
-            }
-            Action::Help => self.popup = Some(Popup::Help(0)),
-            Action::Close => self.crosshair = None,
-        }
-        if matches!(action, Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset) {
-            self.scale.reset();
-        }
-        self.refresh();
-        self.rescale();
-        Effect::Redraw
-    }
-
-    fn step_symbol(&self, by: isize) -> Effect {
-        let list = self.watchlist();
-        let here = list.iter().position(|a| *a == self.latest.asset);
-        let next = match here {
-            Some(i) => (i as isize + by).rem_euclid(list.len() as isize) as usize,
-            None => 0,
-        };
-        match list.get(next) {
-            Some(asset) if *asset != self.latest.asset => Effect::Command(Command::Watch(*asset)),
-            _ => Effect::None,
-        }
-    }
-
-    fn step_range(&mut self, by: isize) {
-        let ranges = &settings::RANGES;
-        let here = ranges.iter().position(|r| *r >= self.settings.range).unwrap_or(ranges.len() - 1);
-        self.settings.range = ranges[here.saturating_add_signed(by).min(ranges.len() - 1)];
-        self.viewport = Viewport { end: self.viewport.end, ..Viewport::FOLLOW };
-        self.scale.reset();
-    }
-
-    fn next_candle_interval(&self) -> Option<Interval> {
-        let dt = self.grid.geometry.dt;
-        let after = self.settings.candle_interval.map_or(dt, Interval::ms);
-        // Only intervals that can be told apart from one candle a column, and of which a few fit.
-        let widest = dt * self.grid.geometry.columns as i64 / 4;
-        settings::CANDLE_INTERVALS.into_iter().find(|i| i.ms() > after.max(dt) && i.ms() <= widest)
-    }
-
-    /// Moves the crosshair by cells; over the edge the view moves along.
-    fn move_crosshair(&mut self, right: i64, up: i64) {
-        let g = self.grid.geometry;
-        if g.columns == 0 || g.rows == 0 {
-            return;
-        }
-        let start = self.price().map_or(self.viewport.centre, |p| self.snapshot.bins.position(p));
-        let cross = self.crosshair.unwrap_or(Crosshair { ts: g.time(g.columns - 1), position: start });
-        let last = g.columns as i64 - 1;
-        let column = g.column(cross.ts).clamp(0, last) + right;
-        // By cells: the lower of the two pixels stands for both.
-        let cell = g.row(cross.position).clamp(0, g.rows as i64 - 1) / 2;
-        let row = 2 * (cell + up);
-        let newest = g.dt * (self.snapshot.now.div_euclid(g.dt));
-        if !(0..=last).contains(&column) {
-            let end = self.viewport.end.unwrap_or(self.snapshot.now) + right * g.dt;
-            self.viewport.end = (end < newest).then_some(end);
-        }
-        if row < 0 || row >= g.rows as i64 {
-            self.viewport.centre += 2.0 * up as f64 * g.step;
-            self.viewport.auto_price = false;
-        }
-        self.crosshair = Some(Crosshair {
-            ts: (g.start + column * g.dt + g.dt / 2).min(newest + g.dt / 2),
-            position: g.low + (row as f64 + 0.5) * g.step,
-        });
     }
 
     /// What changes with time alone: for each venue, the seconds since its last frame, once they are worth saying.

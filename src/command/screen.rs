@@ -53,6 +53,7 @@ pub fn run(
 
 /// Signals the screen answers.
 struct Signals {
+    interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
     stop: Signal,
@@ -86,6 +87,7 @@ impl Session {
         quit_when_ended: bool,
     ) -> anyhow::Result<Self> {
         let signals = Signals {
+            interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             // tokio has no names for these two.
@@ -123,6 +125,7 @@ impl Session {
             let owed = self.dirty && !self.guard.suspended();
             let alive = tokio::select! {
                 biased;
+                _ = self.signals.interrupt.recv() => false,
                 _ = self.signals.terminate.recv() => false,
                 _ = self.signals.hangup.recv() => false,
                 _ = self.signals.stop.recv() => self.handle(Effect::Suspend)?,

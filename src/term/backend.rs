@@ -12,14 +12,13 @@ use ratatui::layout::{Position, Size};
 #[derive(Debug)]
 pub struct QuietBackend<W: Write> {
     inner: CrosstermBackend<W>,
-    cursor_hidden: bool,
     written: bool,
 }
 
 impl<W: Write> QuietBackend<W> {
     /// A backend on a buffered writer; it is flushed once a frame.
     pub fn new(writer: W) -> Self {
-        Self { inner: CrosstermBackend::new(writer), cursor_hidden: false, written: false }
+        Self { inner: CrosstermBackend::new(writer), written: false }
     }
 }
 
@@ -55,17 +54,15 @@ impl<W: Write> Backend for QuietBackend<W> {
         Synchronized::begin(&mut self.inner)?.0.draw(content)
     }
 
+    // The guard hides the cursor once and shows it when it leaves. Ratatui would say so on every frame, and its terminal
+    // prints to standard error, and panics, if the cursor cannot be shown on a terminal that is gone.
+
     fn hide_cursor(&mut self) -> io::Result<()> {
-        if self.cursor_hidden {
-            return Ok(());
-        }
-        self.cursor_hidden = true;
-        self.inner.hide_cursor()
+        Ok(())
     }
 
     fn show_cursor(&mut self) -> io::Result<()> {
-        self.cursor_hidden = false;
-        self.inner.show_cursor()
+        Ok(())
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {

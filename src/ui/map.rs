@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
 use crate::estimate::Tier;
+use crate::market::Side;
 
 use super::{Canvas, text, totals};
 
@@ -39,9 +40,9 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     curve(profile.above().map(place), area.x, ["╯", "╭"], canvas.theme.short, buf);
 
     let [long, short] = totals::sides(app);
-    let heavier = |is: bool| if is { " ◂ heavier" } else { "" };
-    let short_text = format!("shorts {} above{}", text::usd(short), heavier(short > long));
-    let long_text = format!("longs {} below{}", text::usd(long), heavier(long > short));
+    let heavier = |side: Side| if totals::heavier(app) == Some(side) { " ◂ heavier" } else { "" };
+    let short_text = format!("shorts {} above{}", text::usd(short), heavier(Side::Short));
+    let long_text = format!("longs {} below{}", text::usd(long), heavier(Side::Long));
     for (y, words, style) in
         [(area.y, short_text, canvas.theme.short), (area.bottom() - 1, long_text, canvas.theme.long)]
     {

@@ -44,6 +44,10 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Piece::new(8, "model 1", theme.dim),
         Piece::new(2, format!("{value}{}", text::usd(app.threshold())), Style::new()),
     ];
+    if app.scale().top <= 0.0 {
+        // Nothing in view yet that a threshold could be taken of.
+        pieces.pop();
+    }
     if tiers < Tier::ALL.len() {
         pieces.push(Piece::new(2, format!("{tiers}/6 tiers"), theme.warn));
     }

@@ -3,12 +3,19 @@
 use ratatui::buffer::Buffer;
 
 use crate::app::App;
+use crate::market::Side;
 
 use super::{Canvas, text};
 
 /// USD of estimated levels now, longs then shorts.
 pub fn sides(app: &App) -> [f64; 2] {
     app.totals().map(|tiers| tiers.iter().sum())
+}
+
+/// The side with clearly more levels; within a twentieth of each other they are about even.
+pub fn heavier(app: &App) -> Option<Side> {
+    let [long, short] = sides(app);
+    if long > 1.05 * short { Some(Side::Long) } else { (short > 1.05 * long).then_some(Side::Short) }
 }
 
 /// Draws the line if it has a room.
@@ -19,19 +26,23 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         return;
     }
     let theme = &canvas.theme;
-    let heavier = if long > short { "longs heavier" } else { "shorts heavier" };
+    let heavier = match heavier(canvas.app) {
+        Some(Side::Long) => "longs heavier",
+        Some(Side::Short) => "shorts heavier",
+        None => "about even",
+    };
     let (long, short) = (text::usd(long), text::usd(short));
     let wide = area.width >= 64;
     let left = vec![
         text::Piece::new(2, if wide { "estimated" } else { "est." }, theme.dim),
         text::Piece::new(
             0,
-            if wide { format!("longs {long} below") } else { format!("L {long}▼") },
+            if wide { format!("longs {long} below") } else { format!("longs {long}▼") },
             theme.long,
         ),
         text::Piece::new(
             0,
-            if wide { format!("shorts {short} above") } else { format!("S {short}▲") },
+            if wide { format!("shorts {short} above") } else { format!("shorts {short}▲") },
             theme.short,
         ),
         text::Piece::new(1, heavier, theme.strong),
