@@ -78,7 +78,7 @@ impl Default for BinanceConfig {
 pub struct FeedConfig {
     /// Where Binance is.
     pub binance: BinanceConfig,
-    /// Which proxy to use.
+    /// Which proxy to use: [`ProxyEnv::from_env`], or none, which is the default.
     pub proxy: ProxyEnv,
     /// Longest time to open a socket or wait for a REST answer.
     pub timeout: Duration,

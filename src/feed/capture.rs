@@ -177,7 +177,8 @@ impl Capture {
         let Target::Directory(directory, asset) = &self.target else { return Ok(0) };
         let hour = frame.recv.div_euclid(Interval::H1.ms() * 1_000_000);
         let at = self.open.iter().position(|s| s.venue == Some(frame.venue));
-        if let Some(at) = at.filter(|&at| self.open[at].hour == hour) {
+        // Never back: an answer may have been received a moment before the frame that went ahead of it.
+        if let Some(at) = at.filter(|&at| self.open[at].hour >= hour) {
             return Ok(at);
         }
         let sink = new_segment(directory, frame.venue, *asset, hour)?;
@@ -260,6 +261,7 @@ mod tests {
             let mut capture = Capture::directory(dir.path(), asset).unwrap();
             for hour in 0..2 {
                 capture.write(&frame(start + hour * HOUR, Body::Open)).unwrap();
+                capture.write(&frame(start + hour * HOUR - 1, Body::Close)).unwrap();
             }
             capture.finish().unwrap();
         }

@@ -4,6 +4,8 @@
 //! cuts it, a second one takes over: it runs beside the first until every steady stream has spoken and the two have
 //! overlapped for a while; only then do its frames follow those of the first, where repeats are told by number and time.
 
+mod patience;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,12 +25,10 @@ use super::net::{Net, Socket};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
 use super::venue::{Adapter, ConnSpec};
+use patience::{Patience, Watch};
 
 /// Between two texts to the venue; Binance cuts faster senders (`exchanges.md` §1.5).
 const SPACING: Duration = Duration::from_millis(300);
-
-/// How often a silent stream's patience may double: 15 s grow to 16 min.
-const MOST_PATIENCE: u32 = 6;
 
 /// One connection of a venue.
 pub struct Session {
@@ -52,7 +52,7 @@ enum End {
     /// Lost, and why.
     Lost(String),
     /// A stream that should speak did not.
-    Silent(&'static str),
+    Silent(usize),
     /// The venue does not want us: why, and how long to wait at least.
     Refused { blocked: bool, note: String, wait: Duration },
 }
@@ -81,8 +81,7 @@ impl Session {
     /// Runs until stopped.
     pub async fn run(self) {
         let mut backoff = Backoff::new(self.config.backoff_first, self.config.backoff_most);
-        // How often in a row a stream was silent: a coin that hardly trades must not make us reconnect for ever.
-        let mut patience = 0;
+        let mut patience = Patience::new(&self.spec);
         loop {
             let dialled = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -93,12 +92,15 @@ impl Session {
                 Ok(socket) => {
                     self.board.up();
                     self.tell(Body::Open).await;
-                    let (end, spoke) = self.live(socket, patience).await;
+                    let opened = Instant::now();
+                    let (end, spoke) = self.live(socket, &patience).await;
                     self.tell(Body::Close).await;
                     self.board.lost();
                     if spoke {
                         backoff.reset();
-                        patience = 0;
+                    }
+                    if let End::Silent(stream) = end {
+                        patience.silent(stream, opened.elapsed());
                     }
                     end
                 }
@@ -108,7 +110,7 @@ impl Session {
             match end {
                 End::Stopped | End::Relieved => return,
                 End::Silent(stream) => {
-                    patience = (patience + 1).min(MOST_PATIENCE);
+                    let stream = self.spec.streams[stream].name;
                     let note = format!(
                         "{} sends nothing on {stream}: wrong address, or nothing happens there; connecting anew",
                         self.adapter.title()
@@ -168,7 +170,7 @@ impl Session {
         let _ = self.frames.send(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), body)).await;
     }
 
-    fn start(&self, socket: Socket, role: Role, patience: u32) -> Running<'_> {
+    fn start<'a>(&'a self, socket: Socket, role: Role, patience: &'a Patience) -> Running<'a> {
         let (role, role_seen) = watch::channel(role);
         let (told, ready) = watch::channel(false);
         let served = Box::pin(self.serve(socket, role_seen, told, patience));
@@ -176,7 +178,7 @@ impl Session {
     }
 
     /// From an opened socket to the end of it and of all that relieved it; and whether the last one spoke on all streams.
-    async fn live(&self, socket: Socket, patience: u32) -> (End, bool) {
+    async fn live(&self, socket: Socket, patience: &Patience) -> (End, bool) {
         let mut active = self.start(socket, Role::Active, patience);
         let mut standby: Option<Running<'_>> = None;
         let mut retry = Backoff::new(self.config.backoff_first, self.config.backoff_most);
@@ -234,9 +236,9 @@ impl Session {
         mut socket: Socket,
         mut role: watch::Receiver<Role>,
         ready: watch::Sender<bool>,
-        patience: u32,
+        patience: &Patience,
     ) -> End {
-        let mut watch = Watch::new(&self.spec, patience);
+        let mut watch = Watch::new(patience);
         self.note_ready(&watch, &role, &ready);
         let mut held = VecDeque::new();
         let every = self.spec.keep_alive.as_ref().map_or(Duration::MAX, |(every, _)| *every);
@@ -258,11 +260,7 @@ impl Session {
                         return self.drain(socket).await;
                     }
                 }
-                () = sleep_until(due.map_or_else(far, |(at, _)| at)), if due.is_some() => {
-                    if let Some((_, stream)) = due {
-                        return End::Silent(stream);
-                    }
-                }
+                stream = silence(due) => return End::Silent(stream),
                 message = socket.next() => {
                     let frame = match self.message(message) {
                         Ok(Some(frame)) => frame,
@@ -338,7 +336,9 @@ impl Session {
         ready: &watch::Sender<bool>,
     ) {
         let Body::Ws(text) = &frame.body else { return };
-        let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(name)) else { return };
+        let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(&self.spec, name)) else {
+            return;
+        };
         self.board.heard(self.conn, stream, std::time::Instant::now());
         self.note_ready(watch, role, ready);
     }
@@ -381,6 +381,13 @@ async fn next_ready(standby: &mut Option<Running<'_>>, overlap: Duration) -> boo
     }
 }
 
+/// Waits until a stream has been silent for too long; which.
+async fn silence(due: Option<(Instant, usize)>) -> usize {
+    let Some((at, stream)) = due else { return std::future::pending().await };
+    sleep_until(at).await;
+    stream
+}
+
 /// A time that does not come, for timers that are switched off.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
@@ -391,46 +398,5 @@ fn words(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer in time".into(),
         e => e.to_string(),
-    }
-}
-
-/// Which streams have spoken, and when.
-struct Watch<'a> {
-    spec: &'a ConnSpec,
-    opened: Instant,
-    last: Vec<Option<Instant>>,
-    patience: u32,
-}
-
-impl<'a> Watch<'a> {
-    fn new(spec: &'a ConnSpec, patience: u32) -> Self {
-        Self { spec, opened: Instant::now(), last: vec![None; spec.streams.len()], patience }
-    }
-
-    /// Notes that a stream spoke; its place.
-    fn heard(&mut self, name: &str) -> Option<usize> {
-        let at = self.spec.streams.iter().position(|s| s.name == name)?;
-        self.last[at] = Some(Instant::now());
-        Some(at)
-    }
-
-    /// Time in which nobody listened does not count.
-    fn pause(&mut self, time: Duration) {
-        self.opened += time;
-        self.last.iter_mut().flatten().for_each(|last| *last += time);
-    }
-
-    fn all_spoke(&self) -> bool {
-        self.spec.streams.iter().zip(&self.last).all(|(s, last)| s.first.is_none() || last.is_some())
-    }
-
-    /// When the first stream will have been silent for too long, and which.
-    fn due(&self) -> Option<(Instant, &'static str)> {
-        let streams = self.spec.streams.iter().zip(&self.last);
-        let due = streams.filter_map(|(s, last)| match last {
-            Some(last) => s.idle.map(|idle| (*last + idle * (1 << self.patience), s.name)),
-            None => s.first.map(|first| (self.opened + first * (1 << self.patience), s.name)),
-        });
-        due.min_by_key(|(at, _)| *at)
     }
 }
