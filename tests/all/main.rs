@@ -10,6 +10,7 @@
 mod fixture;
 mod screen;
 mod screen_bytes;
+mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
