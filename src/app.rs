@@ -58,6 +58,8 @@ pub struct App {
     widths: Widths,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
+    /// The asset that was asked for and has not come yet.
+    wanted: Option<Asset>,
     now: Option<Instant>,
 }
 
@@ -84,6 +86,7 @@ impl App {
             widths: Widths::default(),
             crosshair: None,
             popup: None,
+            wanted: None,
             now: None,
         };
         app.refresh();
@@ -115,6 +118,7 @@ impl App {
         self.latest = snapshot;
         if moved_on {
             // Another market: nothing of the old view applies.
+            self.wanted = None;
             self.frozen = false;
             self.crosshair = None;
             self.viewport = Viewport::FOLLOW;
@@ -242,6 +246,11 @@ impl App {
     /// The popup, if one is open.
     pub fn popup(&self) -> Option<&Popup> {
         self.popup.as_ref()
+    }
+
+    /// The asset that was asked for and has not come yet.
+    pub fn wanted(&self) -> Option<Asset> {
+        self.wanted
     }
 
     /// Whether the picture is frozen.

@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::engine::Command;
 use crate::estimate::Tier;
-use crate::market::Interval;
+use crate::market::{Asset, Interval};
 
 use super::popup::{Picker, Popup};
 use super::viewport::Viewport;
@@ -58,8 +58,8 @@ impl App {
             (_, KeyCode::Esc) => return Effect::Redraw,
             (Popup::Picker(picker), KeyCode::Enter) => {
                 return match picker.choice() {
-                    Some(asset) if asset != self.latest.asset => Effect::Command(Command::Watch(asset)),
-                    _ => Effect::Redraw,
+                    Some(asset) => self.watch(asset),
+                    None => Effect::Redraw,
                 };
             }
             (Popup::Picker(picker), KeyCode::Backspace) => picker.pop(&self.latest.assets),
@@ -149,8 +149,8 @@ impl App {
             Action::Right => self.move_crosshair(1, 0),
             Action::Up => self.move_crosshair(0, 1),
             Action::Down => self.move_crosshair(0, -1),
-            Action::PriceZoomIn => self.viewport.zoom_price(true),
-            Action::PriceZoomOut => self.viewport.zoom_price(false),
+            Action::PriceZoomIn => self.viewport.zoom_price(&self.snapshot.bins, true),
+            Action::PriceZoomOut => self.viewport.zoom_price(&self.snapshot.bins, false),
             Action::TimeZoomIn => self.viewport.zoom_time(true),
             Action::TimeZoomOut => self.viewport.zoom_time(false),
             Action::Reset => {
@@ -180,17 +180,25 @@ impl App {
         Effect::Redraw
     }
 
-    fn step_symbol(&self, by: isize) -> Effect {
+    fn step_symbol(&mut self, by: isize) -> Effect {
         let list = self.watchlist();
-        let here = list.iter().position(|a| *a == self.latest.asset);
+        // From the one on its way, so that the key can be pressed twice.
+        let from = self.wanted.unwrap_or(self.latest.asset);
+        let here = list.iter().position(|a| *a == from);
         let next = match here {
             Some(i) => (i as isize + by).rem_euclid(list.len() as isize) as usize,
             None => 0,
         };
         match list.get(next) {
-            Some(asset) if *asset != self.latest.asset => Effect::Command(Command::Watch(*asset)),
-            _ => Effect::None,
+            Some(asset) => self.watch(*asset),
+            None => Effect::None,
         }
+    }
+
+    /// Asks for an asset, unless it is the one that is watched.
+    fn watch(&mut self, asset: Asset) -> Effect {
+        self.wanted = (asset != self.latest.asset).then_some(asset);
+        self.wanted.map_or(Effect::Redraw, |asset| Effect::Command(Command::Watch(asset)))
     }
 
     fn step_range(&mut self, by: isize) {
@@ -212,7 +220,7 @@ impl App {
     /// Moves the crosshair by cells; over the edge the view moves along.
     fn move_crosshair(&mut self, right: i64, up: i64) {
         let g = self.grid.geometry;
-        if g.columns == 0 || g.rows == 0 {
+        if g.columns == 0 || g.rows == 0 || self.viewport.half == 0.0 {
             return;
         }
         let start = self.price().map_or(self.viewport.centre, |p| self.snapshot.bins.position(p));

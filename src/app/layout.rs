@@ -37,7 +37,7 @@ impl Layout {
             return None;
         }
         let legend_width = if width >= 80 { 9 } else { 0 };
-        let map_width = if width >= 120 { (width / 5).clamp(26, 44) } else { 0 };
+        let map_width = if width >= 120 { (width / 5).clamp(30, 44) } else { 0 };
         let price_width = if width >= 40 { 10 } else { 8 };
         let heat_width = width - legend_width - map_width - price_width;
 

@@ -90,17 +90,19 @@ impl Limit {
     #[must_use]
     pub fn in_unit(self, unit: Unit, cells: &Cells) -> Self {
         let usd = self.usd(cells);
-        let percent_of = |whole: f64| if whole > 0.0 { nice_above(100.0 * usd / whole * 0.75) } else { 1.0 };
+        let percent_of =
+            |whole: f64| if whole > 0.0 { two_digits(100.0 * usd / whole).min(100.0) } else { 1.0 };
         let value = match unit {
             Unit::Percentile => (cells.rank(usd) * 2.0).round() / 2.0,
-            Unit::ShareOfMax => percent_of(cells.max()).min(100.0),
-            Unit::Usd => nice_above(usd * 0.75),
-            Unit::ShareOfOi => percent_of(cells.oi).min(100.0),
+            Unit::ShareOfMax => percent_of(cells.max()),
+            Unit::Usd => two_digits(usd),
+            Unit::ShareOfOi => percent_of(cells.oi),
         };
         Self { unit, value }
     }
 
-    /// One step up or down; percentiles in fives up to 90 and finer above, everything else 1-2-5.
+    /// One step up or down; percentiles in fives up to 90 and finer above, shares of the maximum in fives
+    /// from 10 %, everything else 1-2-5.
     #[must_use]
     pub fn stepped(self, up: bool) -> Self {
         let value = match self.unit {
@@ -113,8 +115,12 @@ impl Limit {
                     ladder.take_while(|v| *v < self.value).last().unwrap_or(0.0)
                 }
             }
+            Unit::ShareOfMax if up && self.value >= 10.0 => ((self.value / 5.0).floor() + 1.0) * 5.0,
+            Unit::ShareOfMax if !up && self.value > 10.0 => {
+                (((self.value / 5.0).ceil() - 1.0) * 5.0).max(10.0)
+            }
             _ if up => nice_above(self.value * 1.001),
-            _ => nice_above(self.value * 0.999 / 2.5),
+            _ => nice_below(self.value * 0.999),
         };
         let range = match self.unit {
             Unit::Usd => (1.0, 1e12),
@@ -123,6 +129,15 @@ impl Limit {
         };
         Self { value: value.clamp(range.0, range.1), ..self }
     }
+}
+
+/// Rounded to two digits.
+fn two_digits(value: f64) -> f64 {
+    if !(value > 0.0 && value.is_finite()) {
+        return 0.0;
+    }
+    let unit = 10_f64.powf(value.log10().floor() - 1.0);
+    (value / unit).round() * unit
 }
 
 /// The smallest of 1, 2, 5 × 10ⁿ that is not below `value`; 1 for nothing.
@@ -163,7 +178,7 @@ impl Scale {
             return;
         }
         // A little more than the top is shown as the top: better than a ramp whose upper half is never reached.
-        let cut = cut / 1.4;
+        let cut = cut / 1.25;
         let wanted = nice_above(cut);
         let falls = cut < 0.8 * nice_below(self.top * 0.999);
         if wanted > self.top || falls {
@@ -239,8 +254,14 @@ mod tests {
         assert_eq!(Limit { unit: Unit::Usd, value: 5e6 }.stepped(false).value, 2e6);
         let cells = Cells::new((1..=100).map(|i| f64::from(i) * 1e5), 1e9);
         let there = p.in_unit(Unit::Usd, &cells);
-        assert_eq!(there.value, 1e7);
-        assert!(there.in_unit(Unit::Percentile, &cells).value >= 85.0);
+        assert_eq!(there.value, 8.5e6);
+        assert_eq!(there.in_unit(Unit::ShareOfMax, &cells).value, 85.0);
+        assert_eq!(there.in_unit(Unit::Percentile, &cells).value, 85.0);
+        let share = |value| Limit { unit: Unit::ShareOfMax, value };
+        let up: Vec<f64> = [5.0, 10.0, 73.0, 98.0, 100.0].map(|v| share(v).stepped(true).value).into();
+        assert_eq!(up, [10.0, 15.0, 75.0, 100.0, 100.0]);
+        let down: Vec<f64> = [100.0, 73.0, 12.0, 10.0, 1.0].map(|v| share(v).stepped(false).value).into();
+        assert_eq!(down, [95.0, 70.0, 10.0, 5.0, 0.5]);
     }
 
     #[test]
@@ -248,7 +269,7 @@ mod tests {
         let mut scale = Scale::default();
         let mut ends = Vec::new();
         for cut in [3.1e6, 4.9e6, 5.1e6, 4.5e6, 4.1e6, 3.9e6, 1.7e6, 1.5e6] {
-            scale.follow(0.3 * cut, 1.4 * cut);
+            scale.follow(0.3 * cut, 1.25 * cut);
             ends.push((scale.base, scale.top));
         }
         let expected = [

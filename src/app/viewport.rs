@@ -91,10 +91,14 @@ impl Viewport {
         self.time_zoom = (self.time_zoom + if closer { 1 } else { -1 }).clamp(-6, 20);
     }
 
-    /// Zooms price about the middle; `true` is closer.
-    pub fn zoom_price(&mut self, closer: bool) {
+    /// Zooms price about the middle; `true` is closer. The widest view holds a fifth to five times the middle.
+    pub fn zoom_price(&mut self, bins: &BinTable, closer: bool) {
+        // Before the first data there is no middle to zoom about.
+        if self.half == 0.0 {
+            return;
+        }
         let factor = if closer { 1.0 / ZOOM } else { ZOOM };
-        self.half = (self.half * factor).clamp(4.0, 20_000.0);
+        self.half = (self.half * factor).clamp(4.0, 5_f64.ln() / bins.log_step());
         self.auto_price = false;
     }
 
@@ -152,7 +156,7 @@ mod tests {
         let half = view.half;
         assert!(view.fit_price(&bins, day, 80_060.0, 79_900.0, 80_060.0));
         assert!(view.half > half && view.half >= 160.0);
-        view.zoom_price(true);
+        view.zoom_price(&bins, true);
         assert!(!view.fit_price(&bins, day, 90_000.0, 90_000.0, 90_000.0));
     }
 }

@@ -58,6 +58,9 @@ impl Guard {
     /// Takes the terminal again after the job was continued. Everything has to be drawn anew.
     pub fn resume(&mut self) -> io::Result<()> {
         self.suspended = false;
+        // After a stop that was not ours the shell has changed the terminal's mode behind crossterm's back, and crossterm
+        // sets nothing it believes to be set.
+        leave();
         enter()
     }
 }

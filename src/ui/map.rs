@@ -112,10 +112,11 @@ fn curve(
 fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let theme = &canvas.theme;
     if let Some(legend) = canvas.layout.legend {
-        let title = if canvas.app.scale().locked { " LOCKED" } else { " USD/row" };
+        let title = if canvas.app.scale().locked { " LOCKED" } else { " est. USD" };
         text::line(buf, Rect { width: legend.width, ..area }, title, theme.dim);
     }
-    let heat = Rect { x: canvas.layout.heat.x, width: canvas.layout.heat.width, ..area };
+    let heat = canvas.layout.heat;
+    let heat = Rect { x: heat.x + 1, width: heat.width - 1, ..area };
     let left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
     let zone = |mark: &str, zone: Option<super::zones::Zone>| {
         zone.map(|z| {

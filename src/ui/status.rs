@@ -37,9 +37,13 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Unit::Usd => "≥ ".to_owned(),
         Unit::ShareOfOi => format!("{}% of OI ≥ ", round(limit.value)),
     };
+    let asset = match app.wanted() {
+        Some(wanted) => format!("{} → {wanted}…", app.latest().asset),
+        None => app.latest().asset.to_string(),
+    };
     let mut pieces = vec![
         Piece::new(9, " meltline", theme.dim),
-        Piece::new(0, app.latest().asset.to_string(), theme.strong),
+        Piece::new(0, asset, theme.strong),
         Piece::new(3, format!("{}·{}", settings.range_label(), text::span(app.candle_ms())), Style::new()),
         Piece::new(8, "model 1", theme.dim),
         Piece::new(2, format!("{value}{}", text::usd(app.threshold())), Style::new()),
@@ -155,7 +159,8 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let mut pieces = Vec::new();
     for view in &app.latest().venues {
         if let Some(words) = trouble(app, view) {
-            pieces.push(Piece::new(1, format!(" {words}"), canvas.theme.warn));
+            // The first is never left out: it is cut at the edge instead.
+            pieces.push(Piece::new(u8::from(!pieces.is_empty()), format!(" {words}"), canvas.theme.warn));
         }
         let c = &view.status.counters;
         let counts = [(c.missed, "missed"), (c.malformed, "malformed"), (c.unknown, "unknown")];
@@ -168,18 +173,23 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     pieces
 }
 
-/// Why a venue is not live; `None` if it is.
+/// Why a venue is not live, with its own words; `None` if there is nothing to say.
 fn trouble(app: &App, view: &VenueView) -> Option<String> {
     let state = match &view.status.state {
-        LinkState::Live | LinkState::Recorded | LinkState::Ended if !app.stale(view) => return None,
-        LinkState::Connecting | LinkState::Backfilling => return None,
+        _ if app.stale(view) => "STALE".to_owned(),
         LinkState::Silent { stream } => format!("silent: no {stream}"),
         LinkState::Reconnecting { .. } => match app.retry_in(view) {
             Some(seconds) => format!("reconnecting in {seconds} s"),
             None => "reconnecting".to_owned(),
         },
         LinkState::Blocked => "refuses this address".to_owned(),
-        LinkState::Live | LinkState::Recorded | LinkState::Ended => "STALE".to_owned(),
+        LinkState::Connecting => "connecting".to_owned(),
+        LinkState::Backfilling => "fetching history".to_owned(),
+        LinkState::Live | LinkState::Recorded | LinkState::Ended if view.status.note.is_empty() => {
+            return None;
+        }
+        LinkState::Live | LinkState::Recorded => "note".to_owned(),
+        LinkState::Ended => "ended".to_owned(),
     };
     let note = &view.status.note;
     let dash = if note.is_empty() { "" } else { " - " };

@@ -14,6 +14,7 @@ mod hand_worked_levels;
 mod pipeline;
 mod screen;
 mod screen_bytes;
+mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;

@@ -34,6 +34,9 @@ fn the_picker_asks_the_engine_for_what_was_chosen() {
     typed(&mut app, "s");
     assert_eq!(press(&mut app, KeyCode::Enter), Effect::Redraw, "it is BTC already");
     assert_eq!(typed(&mut app, "n"), Effect::Command(Command::Watch("ETH".parse().unwrap())));
+    assert!(text(&app).contains("BTC → ETH…"));
+    assert_eq!(typed(&mut app, "n"), Effect::Command(Command::Watch("SOL".parse().unwrap())));
+    assert_eq!(typed(&mut app, "NN"), Effect::Redraw, "back where it is");
     assert_eq!(typed(&mut app, "N"), Effect::Command(Command::Watch("币安人生".parse().unwrap())));
     typed(&mut app, "s");
     app.update(Message::Paste("doge\n".to_owned()));
@@ -182,6 +185,15 @@ fn what_is_wrong_is_said_in_words() {
         s.venues[1].status.state = LinkState::Silent { stream: "aggTrade".to_owned() }
     }));
     assert!(text(&app).contains("bybit: silent: no aggTrade"));
+
+    app.update(Message::Resize(50, 20));
+    app.update(with(&mut market, |s| {
+        s.venues[0].status.state = LinkState::Backfilling;
+        s.venues[0].status.note = "the venue asks us to wait 12 s, too many requests from here".to_owned();
+    }));
+    let words = text(&app);
+    let last = words.lines().last().unwrap();
+    assert_eq!(last, " binance: fetching history - the venue asks us to", "cut, not left out");
 }
 
 #[test]
@@ -194,6 +206,15 @@ fn keys_can_be_rebound_and_leave() {
     assert_eq!(typed(&mut app, "Q"), Effect::Quit);
     assert!(text(&app).contains("ctrl-q quit"), "the hints know");
     assert_eq!(typed(&mut app, "?Q"), Effect::Quit, "a popup does not hold anyone back");
+}
+
+#[test]
+fn zooming_before_the_first_data_changes_nothing() {
+    let (mut market, fresh) = hours(3);
+    let mut app = app(plain(), crate::fixture::empty(), 120, 40);
+    typed(&mut app, "++--hhkk");
+    app.update(with(&mut market, |_| {}));
+    assert_eq!(app.grid().geometry, fresh.grid().geometry);
 }
 
 #[test]

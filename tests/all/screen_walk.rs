@@ -61,7 +61,8 @@ fn any_keys_at_any_size_neither_panic_nor_overlap() {
     let mut drawn = 0;
     for i in 0..4_000_u64 {
         let message = match rng.random_range(0..100) {
-            0..3 => Message::Resize(rng.random_range(50..=240), rng.random_range(20..=70)),
+            0..2 => Message::Resize(rng.random_range(50..=240), rng.random_range(20..=70)),
+            2 => Message::Resize(rng.random_range(1..=60), rng.random_range(1..=24)),
             3..5 => Message::Tick(start + Duration::from_millis(100 * i)),
             5 => Message::Snapshot(fixture::empty()),
             6..12 => {
