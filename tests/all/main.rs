@@ -12,6 +12,7 @@ mod feed_trouble;
 mod fixture;
 mod hand_worked_levels;
 mod pipeline;
+mod recorded;
 mod screen;
 mod screen_bytes;
 mod screen_grid;
