@@ -1,14 +1,229 @@
 //! The engine: one thread owns the state of the watched market and publishes snapshots.
 
+pub mod map;
+pub mod market;
 pub mod snapshot;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::estimate::BinTable;
+use crate::feed::FeedItem;
+use crate::market::{Asset, EventKind, MarketEvent, Venue};
+
+use market::VenueMarket;
 pub use snapshot::{History, Origin, Print, Snapshot, VenueView};
 
-use crate::market::Asset;
+/// Liquidations kept for the tape.
+const TAPE: usize = 500;
+/// Snapshots come no faster than this.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// Inputs that may wait for the engine; a full channel holds the feed back.
+pub const INPUTS: usize = 1_024;
 
 /// What the screen may ask of the programme behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Watch another asset: its feed is opened, its history fetched.
     Watch(Asset),
+}
+
+/// What the engine takes in.
+#[derive(Debug)]
+pub enum Input {
+    /// From a feed.
+    Feed(FeedItem),
+    /// Forget everything and watch another asset; what follows is about it.
+    Watch(Asset),
+}
+
+/// The state of the watched market.
+#[derive(Debug)]
+pub struct Engine {
+    asset: Asset,
+    origin: Origin,
+    bins: Arc<BinTable>,
+    venues: Vec<VenueMarket>,
+    tape: VecDeque<Print>,
+    assets: Arc<[Asset]>,
+    now: i64,
+    events: u64,
+    seq: u64,
+}
+
+impl Engine {
+    /// An empty market for an asset on the named venues; others that turn up in the events are added.
+    pub fn new(asset: Asset, origin: Origin, bins: Arc<BinTable>, venues: &[Venue]) -> Self {
+        let markets = venues.iter().map(|v| VenueMarket::new(*v, Arc::clone(&bins))).collect();
+        Self {
+            asset,
+            origin,
+            bins,
+            venues: markets,
+            tape: VecDeque::new(),
+            assets: Arc::from([]),
+            now: 0,
+            events: 0,
+            seq: 0,
+        }
+    }
+
+    /// Takes in one item of a feed.
+    pub fn apply(&mut self, item: FeedItem) {
+        match item {
+            FeedItem::Events(events) => {
+                for event in &events {
+                    self.apply_event(event);
+                }
+            }
+            FeedItem::Status(status) => {
+                let venue = status.venue;
+                self.market(venue).status = status;
+            }
+            FeedItem::Assets(assets) => self.assets = assets.into(),
+        }
+    }
+
+    /// Takes in one event; those about other assets are not ours.
+    pub fn apply_event(&mut self, event: &MarketEvent) {
+        if event.asset != self.asset {
+            return;
+        }
+        self.events += 1;
+        if !matches!(event.kind, EventKind::Instrument(_)) {
+            self.now = self.now.max(event.known_at());
+        }
+        if let EventKind::Liquidation(l) = &event.kind {
+            if self.tape.len() == TAPE {
+                self.tape.pop_front();
+            }
+            let price = l.price.to_f64();
+            self.tape.push_back(Print {
+                ts: event.ts,
+                venue: event.venue,
+                side: l.position,
+                price,
+                usd: price * l.qty.to_f64(),
+            });
+        }
+        self.market(event.venue).apply(event);
+    }
+
+    fn market(&mut self, venue: Venue) -> &mut VenueMarket {
+        let at = self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
+            self.venues.push(VenueMarket::new(venue, Arc::clone(&self.bins)));
+            self.venues.len() - 1
+        });
+        &mut self.venues[at]
+    }
+
+    /// Starts over with another asset.
+    fn watch(&mut self, asset: Asset) {
+        let venues: Vec<Venue> = self.venues.iter().map(VenueMarket::venue).collect();
+        let fresh = Self::new(asset, self.origin, Arc::clone(&self.bins), &venues);
+        *self = Self { seq: self.seq, assets: Arc::clone(&self.assets), ..fresh };
+    }
+
+    /// What is watched.
+    pub fn asset(&self) -> Asset {
+        self.asset
+    }
+
+    /// The venues' markets.
+    pub fn venues(&self) -> &[VenueMarket] {
+        &self.venues
+    }
+
+    /// The bins.
+    pub fn bins(&self) -> &Arc<BinTable> {
+        &self.bins
+    }
+
+    /// Time of the newest event, UTC ms; 0 before the first.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// The mark price weighted by open interest over the venues, USD per coin.
+    pub fn mark(&self) -> Option<f64> {
+        let priced: Vec<(f64, f64)> = self
+            .venues
+            .iter()
+            .filter_map(|m| Some((m.estimator().price()?, m.estimator().oi().unwrap_or(0.0))))
+            .collect();
+        let weight: f64 = priced.iter().map(|(_, oi)| oi).sum();
+        if weight > 0.0 {
+            Some(priced.iter().map(|(price, oi)| price * oi).sum::<f64>() / weight)
+        } else {
+            priced.first().map(|(price, _)| *price)
+        }
+    }
+
+    /// The picture now.
+    pub fn snapshot(&mut self) -> Arc<Snapshot> {
+        self.seq += 1;
+        Arc::new(Snapshot {
+            seq: self.seq,
+            asset: self.asset,
+            origin: self.origin,
+            now: self.now,
+            mark: self.mark(),
+            bins: Arc::clone(&self.bins),
+            venues: self.venues.iter().map(VenueMarket::view).collect(),
+            tape: self.tape.iter().copied().collect(),
+            assets: Arc::clone(&self.assets),
+            events: self.events,
+        })
+    }
+}
+
+/// Runs an engine on a thread of its own until the inputs end; a column close then never delays a pong.
+pub fn spawn(
+    mut engine: Engine,
+    mut inputs: mpsc::Receiver<Input>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+) -> anyhow::Result<JoinHandle<Engine>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the engine's timer")?;
+    let run = async move {
+        let mut batch = Vec::new();
+        let mut published = Instant::now();
+        let mut changed = false;
+        loop {
+            let due = published + SNAPSHOT_EVERY;
+            tokio::select! {
+                count = inputs.recv_many(&mut batch, 64) => {
+                    if count == 0 {
+                        snapshots.send_replace(engine.snapshot());
+                        return engine;
+                    }
+                    for input in batch.drain(..) {
+                        match input {
+                            Input::Feed(item) => engine.apply(item),
+                            Input::Watch(asset) => engine.watch(asset),
+                        }
+                    }
+                    changed = true;
+                }
+                () = tokio::time::sleep_until(due), if changed => {}
+            }
+            if changed && Instant::now() >= due {
+                snapshots.send_replace(engine.snapshot());
+                published = Instant::now();
+                changed = false;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || runtime.block_on(run))
+        .context("cannot start the engine's thread")
 }

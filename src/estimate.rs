@@ -3,9 +3,16 @@
 //! Pure: no clock, no I/O, no randomness. The same events give the same columns, bit for bit.
 
 pub mod bins;
+pub mod cohort;
+pub mod components;
 pub mod grid;
+pub mod levels;
+pub mod margin;
+pub mod readout;
 pub mod tiers;
 
 pub use bins::BinTable;
 pub use grid::{Bar, Column, Packed};
+pub use levels::{Estimator, Weights};
+pub use readout::Readout;
 pub use tiers::{Tier, TierSet};

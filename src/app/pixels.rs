@@ -32,8 +32,6 @@ pub struct PixelColumn {
     pub usd: Vec<f64>,
     /// Whether there is data to speak of; without it the column is hatched.
     pub covered: bool,
-    /// Whether any of it rests on a guess about the open interest.
-    pub reconstructed: bool,
     /// Whether it holds the levels of this moment and will still change.
     pub live: bool,
     /// Trading during it, on the first venue that is drawn.
@@ -228,7 +226,6 @@ fn gather(start: i64, dt: i64, selection: &Selection, snapshot: &Snapshot) -> Pi
                 }
             }
         }
-        pixel.reconstructed |= sources.iter().any(|s| s.column.reconstructed);
     }
     pixel.covered = 2 * best_cover >= span;
     pixel
@@ -312,7 +309,6 @@ mod tests {
             swept: Default::default(),
             printed: Default::default(),
             bar: None,
-            reconstructed: false,
             gap: false,
         })
     }

@@ -3,7 +3,8 @@
 use super::settings::Curve;
 
 /// The units a threshold can be given in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Percentile of the non-zero cells in view.
     Percentile,

@@ -1,5 +1,7 @@
 //! What the screen starts with; filled from the configuration.
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::TierSet;
 use crate::market::{Asset, Interval};
 
@@ -7,7 +9,8 @@ use super::keymap::Keymap;
 use super::scale::{Limit, Unit};
 
 /// The ramps of the heatmap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PaletteName {
     /// Purple, green, yellow.
     Viridis,
@@ -57,7 +60,8 @@ pub enum Depth {
 }
 
 /// How USD becomes intensity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Curve {
     /// Intensity is the square root of the share of the top; lifts the middle.
     Sqrt,

@@ -109,6 +109,16 @@ impl History {
         &[]
     }
 
+    /// The finest interval whose columns reach back to `from`, and its columns up to `to` (UTC ms).
+    pub fn series(&self, from: i64, to: i64) -> &[Arc<Column>] {
+        let reaches = |l: &&Vec<Arc<Column>>| l.first().is_some_and(|c| c.start <= from);
+        let columns = self.ladder.iter().find(reaches).or(self.ladder.iter().rfind(|l| !l.is_empty()));
+        let columns = columns.map_or(&[][..], Vec::as_slice);
+        let start = columns.partition_point(|c| c.end() <= from);
+        let end = columns.partition_point(|c| c.start < to);
+        &columns[start..end.max(start)]
+    }
+
     /// Start of the oldest column, UTC ms.
     pub fn first(&self) -> Option<i64> {
         self.ladder.iter().filter_map(|l| l.first()).map(|c| c.start).min()

@@ -134,8 +134,6 @@ pub struct Column {
     pub printed: [Packed; 2],
     /// Trading during the bucket; `None` if nothing traded.
     pub bar: Option<Bar>,
-    /// Whether the bucket's picture rests on a guess (open interest held constant because no history exists).
-    pub reconstructed: bool,
     /// Whether data was missing: drawn hatched.
     pub gap: bool,
 }
@@ -198,7 +196,6 @@ impl Column {
             swept: [sum(&self.swept[0], &next.swept[0]), sum(&self.swept[1], &next.swept[1])],
             printed: [sum(&self.printed[0], &next.printed[0]), sum(&self.printed[1], &next.printed[1])],
             bar,
-            reconstructed: self.reconstructed || next.reconstructed,
             gap: self.gap || next.gap,
             ..next.clone()
         }

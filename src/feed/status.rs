@@ -65,6 +65,21 @@ pub struct Counters {
     pub rate_limited: u64,
 }
 
+impl Counters {
+    /// Adds what another counted.
+    pub fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.events += other.events;
+        self.ignored += other.ignored;
+        self.unknown += other.unknown;
+        self.malformed += other.malformed;
+        self.duplicates += other.duplicates;
+        self.missed += other.missed;
+        self.reconnects += other.reconnects;
+        self.rate_limited += other.rate_limited;
+    }
+}
+
 /// The state of one venue's feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VenueStatus {

@@ -95,6 +95,13 @@ impl Asset {
     }
 }
 
+impl Default for Asset {
+    /// Bitcoin: what is shown where nothing else is asked for.
+    fn default() -> Self {
+        Self(ArrayString::from("BTC").unwrap_or_default())
+    }
+}
+
 impl FromStr for Asset {
     type Err = NameError;
 

@@ -3,7 +3,6 @@
 //! One event a line, `{"v":1,"type":"trade","venue":"binance","asset":"BTC","ts":…}`. Unknown fields are ignored, unknown
 //! types are counted, a broken line is reported with its file and number and the run goes on.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -230,38 +229,6 @@ pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
         _ => Box::new(file),
     };
     Ok(Box::new(BufReader::with_capacity(1 << 16, raw)))
-}
-
-/// What a read through a file found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Lines that gave something usable.
-    pub usable: u64,
-    /// Lines of an event type this version does not know.
-    pub unknown: u64,
-    /// Broken lines.
-    pub broken: u64,
-    /// The first few broken lines, as `file:line: why`.
-    pub complaints: Vec<String>,
-}
-
-impl Tally {
-    /// How many complaints are kept word for word; the rest are counted.
-    const KEPT: usize = 20;
-
-    /// Notes a broken line.
-    pub fn complain(&mut self, file: &str, line: u64, why: &dyn fmt::Display) {
-        self.broken += 1;
-        if self.complaints.len() < Self::KEPT {
-            self.complaints.push(format!("{file}:{line}: {why}"));
-        }
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} usable lines, {} of unknown type, {} broken", self.usable, self.unknown, self.broken)
-    }
 }
 
 /// Lines of a file, one at a time, with their numbers; over-long lines are skipped and told as errors.

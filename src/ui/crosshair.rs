@@ -86,9 +86,6 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
     let halves = [lower, lower + 1].map(|row| app.grid().probe(column, row));
     let total: f64 = halves.iter().flat_map(|p| p.tiers).sum();
     lines.push(format!("{} estimated", text::usd(total)));
-    if app.grid().columns[column].reconstructed {
-        lines.push("reconstructed: no OI history".to_owned());
-    }
     for tier in Tier::ALL {
         let usd: f64 = halves.iter().map(|p| p.tiers[tier.index()]).sum();
         if usd > 0.0 {

@@ -169,7 +169,6 @@ impl Market {
             swept: Default::default(),
             printed: Default::default(),
             bar: Some(self.bar),
-            reconstructed: false,
             // Two hours of silence, to be hatched.
             gap: (300..420).contains(&self.minute),
         }

@@ -1,16 +1,23 @@
 //! All integration tests: one binary, one link. A file is a behaviour.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so"
-)]
-
+mod arrows;
+mod book_keeping;
+mod commands;
+mod determinism;
+mod feed_exchange;
+mod feed_live;
+mod feed_recorded;
+mod feed_trouble;
 mod fixture;
+mod hand_worked_levels;
+mod pipeline;
 mod screen;
 mod screen_bytes;
 mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
+mod sim_server;
+mod support;
+mod terminal;

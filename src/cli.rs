@@ -1,0 +1,335 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Colour;
+use crate::market::{Asset, Interval, Venue};
+
+/// The crypto liquidation heatmap in a terminal: where leveraged positions would be force-closed, over price and time.
+#[derive(Debug, Parser)]
+#[command(name = "meltline", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; without it, the live heatmap
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Asset to watch, such as BTC or PEPE
+    pub asset: Option<Asset>,
+
+    /// Options of the screen
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+
+    /// Options of the live feed
+    #[command(flatten)]
+    pub live: LiveArgs,
+
+    /// Options every command has
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options every command has.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "MELTLINE_CONFIG", help_heading = "Common")]
+    pub config: Option<PathBuf>,
+
+    /// Folder for the log
+    #[arg(long, global = true, value_name = "DIR", env = "MELTLINE_DATA_DIR", help_heading = "Common")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Venues to use, separated by commas
+    #[arg(
+        long,
+        global = true,
+        value_name = "A,B",
+        value_delimiter = ',',
+        env = "MELTLINE_VENUES",
+        help_heading = "Common"
+    )]
+    pub venues: Vec<Venue>,
+
+    /// Say more in the log (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Common")]
+    pub verbose: u8,
+
+    /// Say only what went wrong
+    #[arg(short, long, global = true, help_heading = "Common")]
+    pub quiet: bool,
+}
+
+/// Options of commands that draw.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScreenArgs {
+    /// Time across the heatmap, such as 12h, 24h or 7d
+    #[arg(long, value_name = "SPAN", env = "MELTLINE_RANGE")]
+    pub range: Option<Interval>,
+
+    /// Colours the terminal is given
+    #[arg(long, value_enum, env = "MELTLINE_COLOUR")]
+    pub colour: Option<Colour>,
+}
+
+/// Options of commands that open sockets.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LiveArgs {
+    /// Record the raw frames in this folder, for replay
+    #[arg(long, value_name = "DIR", env = "MELTLINE_CAPTURE")]
+    pub capture: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The heatmap on a simulated exchange in this process: no network needed
+    Demo(DemoArgs),
+    /// The heatmap on a recording: event files (NDJSON) or captures, .gz and .zst too
+    Replay(ReplayArgs),
+    /// Market events as NDJSON on standard output
+    Tap(TapArgs),
+    /// The liquidation levels now, at a time or as a series
+    Levels(LevelsArgs),
+    /// Only the simulated exchange, for other programs to connect to
+    Sim(SimArgs),
+    /// Print shell completions
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What the simulated market does.
+#[derive(Debug, Clone, Args)]
+pub struct MarketArgs {
+    /// The kind of market
+    #[arg(long, value_enum, default_value_t = crate::sim::Scenario::Base)]
+    pub scenario: crate::sim::Scenario,
+
+    /// Seed of the market's dice
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Simulated seconds a second
+    #[arg(long, default_value = "1", value_name = "X", value_parser = speed)]
+    pub speed: f64,
+}
+
+/// `demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Asset to watch: BTC, ETH, SOL or PEPE
+    pub asset: Option<Asset>,
+    /// The market
+    #[command(flatten)]
+    pub market: MarketArgs,
+    /// The screen
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+    /// The feed
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// `sim`
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+    /// The market
+    #[command(flatten)]
+    pub market: MarketArgs,
+    /// Write a configuration that points every venue at the simulator
+    #[arg(long, value_name = "FILE")]
+    pub write_config: Option<PathBuf>,
+}
+
+/// `replay`
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// Recordings, in order; - is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Asset to watch; the first in the recording unless named
+    #[arg(long)]
+    pub asset: Option<Asset>,
+    /// Recorded seconds a second, or max
+    #[arg(long, default_value = "max", value_name = "X|max", value_parser = replay_speed)]
+    pub speed: ReplaySpeed,
+    /// Show from here on: RFC 3339, unix ms, or back from the recording's end such as -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<Time>,
+    /// Stop here
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<Time>,
+    /// The screen
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// `tap`
+#[derive(Debug, Clone, Args)]
+pub struct TapArgs {
+    /// Asset
+    pub asset: Asset,
+    /// Only these venues, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub venue: Vec<Venue>,
+    /// Read a recording instead of the venues; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The feed
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// `levels`
+#[derive(Debug, Clone, Args)]
+pub struct LevelsArgs {
+    /// Asset
+    pub asset: Asset,
+    /// Read a recording instead of the venues; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The map as known before this time: RFC 3339, unix ms, or back from the recording's end such as -2h
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        conflicts_with = "every",
+        requires = "input"
+    )]
+    pub at: Option<Time>,
+    /// One map at each whole multiple of this (UTC), such as 1h
+    #[arg(long, value_name = "INTERVAL", requires = "input")]
+    pub every: Option<Interval>,
+    /// Levels this far from the mark, such as 25% or 0.25
+    #[arg(long, value_name = "SHARE", default_value = "25%", value_parser = share)]
+    pub within: f64,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Form of the levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For eyes: the largest levels
+    Table,
+    /// One object a line
+    Json,
+    /// One level a line
+    Csv,
+    /// The shape of `CoinGlass`'s heatmap data
+    Coinglass,
+}
+
+/// How fast a recording runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ReplaySpeed {
+    /// As fast as it can be read.
+    Max,
+    /// This many recorded seconds a second.
+    Times(f64),
+}
+
+/// A point in time as a user writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// UTC ms.
+    At(i64),
+    /// ms before the end.
+    Back(i64),
+}
+
+impl Time {
+    /// UTC ms, given the end (UTC ms) that relative times count from.
+    pub fn resolve(self, end: i64) -> i64 {
+        match self {
+            Self::At(ms) => ms,
+            Self::Back(ms) => end - ms,
+        }
+    }
+}
+
+impl std::str::FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(span) = text.strip_prefix('-') {
+            return span.parse::<Interval>().map(|i| Self::Back(i.ms())).map_err(|e| e.to_string());
+        }
+        if let Ok(ms) = text.parse::<i64>() {
+            return Ok(Self::At(ms));
+        }
+        text.parse::<jiff::Timestamp>()
+            .map(|t| Self::At(t.as_millisecond()))
+            .map_err(|_| "use RFC 3339 (2026-06-13T12:00:00Z), unix ms, or a span back such as -2h".into())
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if (0.01..=1_000.0).contains(&x) => Ok(x),
+        _ => Err("use a number from 0.01 to 1000".into()),
+    }
+}
+
+fn replay_speed(text: &str) -> Result<ReplaySpeed, String> {
+    if text == "max" {
+        return Ok(ReplaySpeed::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(x) if (0.01..=1_000_000.0).contains(&x) => Ok(ReplaySpeed::Times(x)),
+        _ => Err("use max or a number from 0.01 to 1000000".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value = match text.strip_suffix('%') {
+        Some(percent) => percent.parse::<f64>().map(|p| p / 100.0),
+        None => text.parse::<f64>(),
+    };
+    match value {
+        Ok(x) if x > 0.0 && x < 1.0 => Ok(x),
+        _ => Err("use a share of the mark between 0 and 1, or a percentage below 100%".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_asset_alone_is_the_live_screen_and_a_word_is_a_command() {
+        assert_eq!(Cli::parse_from(["meltline", "eth"]).asset.unwrap().as_str(), "ETH");
+        assert!(matches!(Cli::parse_from(["meltline", "man"]).command, Some(Command::Man)));
+    }
+
+    #[test]
+    fn times_are_absolute_or_counted_back() {
+        assert_eq!("1718755200000".parse::<Time>().unwrap(), Time::At(1_718_755_200_000));
+        assert_eq!("2024-06-19T00:00:00Z".parse::<Time>().unwrap(), Time::At(1_718_755_200_000));
+        assert_eq!("-2h".parse::<Time>().unwrap().resolve(10_000_000), 2_800_000);
+        assert!("yesterday".parse::<Time>().is_err());
+    }
+
+    #[test]
+    fn shares_are_told_either_way() {
+        assert_eq!(share("25%"), Ok(0.25));
+        assert_eq!(share("0.1"), Ok(0.1));
+        assert!(share("0").is_err() && share("150%").is_err());
+    }
+}

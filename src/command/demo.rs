@@ -1,0 +1,44 @@
+//! `meltline demo`: the screen on a simulated exchange in this process.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{DemoArgs, MarketArgs};
+use crate::config::Config;
+use crate::engine::Origin;
+use crate::sim::{self, SimConfig, SimServer};
+
+use super::live;
+
+/// Runs the command.
+pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
+    if let Some(asset) = args.asset {
+        config.asset = asset;
+    }
+    if let Some(dir) = &args.live.capture {
+        config.feed.capture.clone_from(dir);
+    }
+    let runtime = live::runtime()?;
+    let stop = CancellationToken::new();
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
+    point_at(&mut config, &server);
+    let shown = live::watch_live(&runtime, &config, Origin::Simulated);
+    stop.cancel();
+    runtime.block_on(server.stopped())?;
+    shown
+}
+
+/// The simulator's part of the command line.
+pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfig {
+    SimConfig { scenario: market.scenario, seed: market.seed, speed: market.speed, listen }
+}
+
+/// Every venue's addresses become the simulator's.
+pub fn point_at(config: &mut Config, server: &SimServer) {
+    let binance = &mut config.venues.binance;
+    binance.enabled = true;
+    binance.ws_market = server.ws_market_url();
+    binance.ws_public = server.ws_public_url();
+    binance.rest = server.rest_url();
+    config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
+}

@@ -1,0 +1,241 @@
+//! `meltline levels`: the map now, at a time, or as a series.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::cli::{Format, LevelsArgs};
+use crate::config::Config;
+use crate::engine::map::LevelMap;
+use crate::engine::{Engine, Origin};
+use crate::estimate::{BinTable, Tier, TierSet};
+use crate::feed::recording::Recording;
+use crate::market::{Interval, Side, Usd};
+
+/// Levels a table shows on each side.
+const TABLE_ROWS: usize = 15;
+
+/// Runs the command.
+pub fn run(args: &LevelsArgs, config: &Config) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if let Some(path) = &args.input {
+        from_recording(args, path, config, &mut out)?;
+    } else {
+        let engine = super::live::settled_engine(args.asset, config)?;
+        write_map(&mut out, args, &engine, engine.now() + 1, true)?;
+    }
+    out.flush().context("cannot write the levels")
+}
+
+fn from_recording(
+    args: &LevelsArgs,
+    path: &Path,
+    config: &Config,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let at = match args.at {
+        Some(time @ crate::cli::Time::Back(_)) => Some(time.resolve(end_of(path, args)?)),
+        Some(time) => Some(time.resolve(0)),
+        None => None,
+    };
+    let mut recording = Recording::open(path, Some(args.asset))?;
+    let mut engine = Engine::new(args.asset, Origin::Replay, Arc::new(BinTable::new(config.bin_bp)), &[]);
+    let mut next = None;
+    let mut rows = 0_usize;
+    while let Some(batch) = recording.next_batch()? {
+        for event in &batch {
+            let known_at = event.known_at();
+            if at.is_some_and(|at| known_at >= at) {
+                continue;
+            }
+            // Terms of a contract may come without a time; they do not start the series.
+            if let Some(every) = args.every.filter(|_| known_at > 0) {
+                let due = next.get_or_insert_with(|| after(every, known_at));
+                while known_at >= *due {
+                    write_map(out, args, &engine, *due, rows == 0)?;
+                    rows += 1;
+                    *due += every.ms();
+                }
+            }
+            engine.apply_event(event);
+        }
+    }
+    super::report(&recording.tally())?;
+    match (args.every, next) {
+        (Some(_), Some(due)) if engine.now() >= due - 1 => write_map(out, args, &engine, due, rows == 0)?,
+        (Some(_), _) => {}
+        (None, _) => write_map(out, args, &engine, at.unwrap_or(engine.now() + 1), true)?,
+    }
+    if engine.mark().is_none() {
+        bail!("no price of {} in {}: levels need trades, marks or candles", args.asset, path.display());
+    }
+    Ok(())
+}
+
+/// The first multiple of the interval after `ts`.
+fn after(every: Interval, ts: i64) -> i64 {
+    every.floor(ts) + every.ms()
+}
+
+/// When the newest event of a recording is known, UTC ms.
+fn end_of(path: &Path, args: &LevelsArgs) -> anyhow::Result<i64> {
+    if path == Path::new("-") {
+        bail!("--at with a span back needs a file: standard input cannot be read twice");
+    }
+    let mut recording = Recording::open(path, Some(args.asset))?;
+    let mut end = 0;
+    while let Some(batch) = recording.next_batch()? {
+        end = batch.iter().map(crate::market::MarketEvent::known_at).fold(end, i64::max);
+    }
+    Ok(end)
+}
+
+fn write_map(
+    out: &mut impl Write,
+    args: &LevelsArgs,
+    engine: &Engine,
+    ts: i64,
+    first: bool,
+) -> anyhow::Result<()> {
+    match args.format {
+        Format::Coinglass => coinglass(out, engine, args.within),
+        form => {
+            let map = engine.level_map(ts, args.within);
+            match form {
+                Format::Json => serde_json::to_writer(&mut *out, &map)
+                    .map_err(std::io::Error::from)
+                    .and_then(|()| out.write_all(b"\n"))
+                    .map_err(Into::into),
+                Format::Csv => csv(out, &map, first),
+                Format::Table | Format::Coinglass => table(out, &map),
+            }
+        }
+    }
+}
+
+fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()> {
+    if header {
+        write!(out, "ts,asset,side,price_low,price_high,usd,position_usd,measured_usd")?;
+        for tier in Tier::ALL {
+            write!(out, ",usd_{tier}")?;
+        }
+        writeln!(out)?;
+    }
+    for level in &map.levels {
+        let side = if level.side == Side::Long { "long" } else { "short" };
+        write!(
+            out,
+            "{},{},{side},{},{},{},{},{}",
+            map.ts,
+            map.asset,
+            level.price_low,
+            level.price_high,
+            level.usd,
+            level.position_usd,
+            level.measured_usd
+        )?;
+        for usd in level.tiers {
+            write!(out, ",{usd}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The largest levels of each side around the mark.
+fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
+    let mark: f64 = map.mark.as_deref().and_then(|m| m.parse().ok()).unwrap_or(0.0);
+    let time =
+        jiff::Timestamp::from_millisecond(map.ts).map_or_else(|_| map.ts.to_string(), |t| t.to_string());
+    writeln!(
+        out,
+        "{}  estimated liquidation levels at {time}  mark {}",
+        map.asset,
+        map.mark.as_deref().unwrap_or("unknown")
+    )?;
+    for venue in &map.venues {
+        let oi = venue.oi_usd.map_or_else(|| "unknown".into(), |usd| Usd(usd).to_string());
+        writeln!(out, "{}  open interest {oi}  coverage {:.0} %", venue.venue, venue.coverage * 100.0)?;
+    }
+    writeln!(out, "longs below {}   shorts above {}\n", Usd(map.totals.long_usd), Usd(map.totals.short_usd))?;
+    writeln!(
+        out,
+        "{:>16} {:>16} {:<5} {:>8} {:>9} {:>9}  mostly",
+        "from", "to", "side", "distance", "level", "positions"
+    )?;
+    let mut largest: Vec<_> = map.levels.iter().collect();
+    largest.sort_by(|a, b| b.usd.total_cmp(&a.usd));
+    let mut kept: Vec<_> = Side::BOTH
+        .into_iter()
+        .flat_map(|side| largest.iter().filter(move |l| l.side == side).take(TABLE_ROWS))
+        .collect();
+    let low = |text: &str| text.parse::<f64>().unwrap_or(0.0);
+    kept.sort_by(|a, b| low(&b.price_low).total_cmp(&low(&a.price_low)));
+    for level in kept {
+        let middle = f64::midpoint(low(&level.price_low), low(&level.price_high));
+        let mostly = Tier::ALL
+            .into_iter()
+            .max_by(|a, b| level.tiers[a.index()].total_cmp(&level.tiers[b.index()]))
+            .unwrap_or(Tier::Low);
+        writeln!(
+            out,
+            "{:>16} {:>16} {:<5} {:>+7.2}% {:>9} {:>9}  {mostly}",
+            level.price_low,
+            level.price_high,
+            if level.side == Side::Long { "long" } else { "short" },
+            (middle / mark - 1.0) * 100.0,
+            Usd(level.usd),
+            Usd(level.position_usd),
+        )?;
+    }
+    Ok(())
+}
+
+/// `{"y_axis":[price…],"liquidation_leverage_data":[[x,y,usd]…],"price_candlesticks":[[t,o,h,l,c,v]…]}`: `x` counts
+/// columns, `y` prices; times in unix seconds, as scripts written for that service expect.
+fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Result<()> {
+    let Some(mark) = engine.mark() else { bail!("no price yet: the heatmap is empty") };
+    let bins = engine.bins();
+    let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
+    let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
+    // The finest ladder that holds the whole of what is known, up to a day's columns of a minute.
+    let histories: Vec<_> =
+        engine.venues().iter().map(super::super::engine::market::VenueMarket::history).collect();
+    let first = histories.iter().filter_map(|h| h.first()).min().unwrap_or(0);
+    let columns: Vec<_> = histories.iter().map(|h| h.series(first, engine.now() + 1)).collect();
+    let mut starts: Vec<i64> = columns.iter().copied().flatten().map(|c| c.start).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let prices: Vec<f64> = (low..=high).map(|b| rounded(bins.mid(b))).collect();
+    let mut cells = Vec::new();
+    let mut candles = Vec::new();
+    for (x, start) in starts.iter().enumerate() {
+        let mut levels = vec![0.0; prices.len()];
+        let mut bar: Option<crate::estimate::Bar> = None;
+        for column in columns.iter().copied().flatten().filter(|c| c.start == *start) {
+            column.add_levels(TierSet::ALL, low, &mut levels);
+            bar = bar.or(column.bar);
+        }
+        for (y, usd) in levels.iter().enumerate().filter(|(_, usd)| **usd > 0.0) {
+            cells.push((x, y, rounded(*usd)));
+        }
+        if let Some(b) = bar {
+            candles.push((start / 1_000, b.open, b.high, b.low, b.close, b.volume));
+        }
+    }
+    let heatmap = serde_json::json!({
+        "y_axis": prices,
+        "liquidation_leverage_data": cells,
+        "price_candlesticks": candles,
+    });
+    serde_json::to_writer(&mut *out, &heatmap).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// Six significant digits are what a packed column can tell.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}

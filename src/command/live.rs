@@ -1,0 +1,200 @@
+//! `meltline [ASSET]`: the screen on live exchanges; and the supervisor that ties feed and engine together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::engine::{self, Command, Engine, Input, Origin};
+use crate::estimate::BinTable;
+use crate::feed::capture::Capture;
+use crate::feed::net::ProxyEnv;
+use crate::feed::status::LinkState;
+use crate::feed::{self, BinanceConfig, FeedConfig, FeedItem};
+use crate::market::{Asset, Venue};
+
+use super::screen;
+
+/// How long a headless command waits for the first full picture.
+const SETTLE: Duration = Duration::from_secs(60);
+/// Items under way between a feed and the engine.
+const ITEMS: usize = 256;
+
+/// Runs the screen on the exchanges of the configuration.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    watch_live(&runtime, config, Origin::Live)
+}
+
+/// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("feed")
+        .enable_all()
+        .build()
+        .context("cannot start the network runtime")
+}
+
+/// Feed, engine and screen, until the user quits.
+pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config, origin: Origin) -> anyhow::Result<()> {
+    let venues = config.enabled_venues();
+    if venues.is_empty() {
+        bail!("no venue is enabled: set enabled = true under [venues.binance]");
+    }
+    let (settings, caps) = super::start::screen(config)?;
+    let bins = Arc::new(BinTable::new(config.bin_bp));
+    let mut engine = Engine::new(config.asset, origin, bins, &venues);
+    let (snapshots, seen) = watch::channel(engine.snapshot());
+    let (inputs, taken) = mpsc::channel(engine::INPUTS);
+    let (commands, asked) = mpsc::channel(8);
+    let thread = engine::spawn(engine, taken, snapshots)?;
+    let stop = CancellationToken::new();
+    let supervisor = runtime.spawn(supervise(
+        Arc::new(feed_config(config)),
+        venues,
+        config.asset,
+        config.feed.capture.clone(),
+        inputs,
+        asked,
+        stop.clone(),
+    ));
+    let shown = screen::run(settings, caps, seen, commands, false);
+    stop.cancel();
+    let fed = runtime.block_on(supervisor).context("the feed's supervisor failed")?;
+    if thread.join().is_err() {
+        bail!("the engine stopped unexpectedly; the log has the reason");
+    }
+    shown.and(fed)
+}
+
+/// Runs one feed after another as the user switches assets.
+async fn supervise(
+    config: Arc<FeedConfig>,
+    venues: Vec<Venue>,
+    mut asset: Asset,
+    capture: std::path::PathBuf,
+    inputs: mpsc::Sender<Input>,
+    mut commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let feed_stop = stop.child_token();
+        let (items, received) = mpsc::channel(ITEMS);
+        let feed = feed::run(
+            Arc::clone(&config),
+            &venues,
+            asset,
+            items,
+            open_capture(&capture, asset)?,
+            feed_stop.clone(),
+        );
+        let forward = forward(received, inputs.clone());
+        let mut running = std::pin::pin!(async { tokio::join!(feed, forward).0 });
+        let next = tokio::select! {
+            ended = &mut running => return ended,
+            () = stop.cancelled() => None,
+            command = commands.recv() => command,
+        };
+        // The old feed ends, and all it sent is with the engine, before the next asset begins.
+        feed_stop.cancel();
+        running.await?;
+        match next {
+            Some(Command::Watch(wanted)) => {
+                asset = wanted;
+                if inputs.send(Input::Watch(asset)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn forward(mut items: mpsc::Receiver<FeedItem>, inputs: mpsc::Sender<Input>) {
+    while let Some(item) = items.recv().await {
+        if inputs.send(Input::Feed(item)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The capture a folder asks for; none where it is empty.
+pub fn open_capture(dir: &Path, asset: Asset) -> anyhow::Result<Option<Capture>> {
+    if dir.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Capture::directory(dir, asset).map(Some)
+}
+
+/// The feed's part of the configuration.
+pub fn feed_config(config: &Config) -> FeedConfig {
+    let binance = &config.venues.binance;
+    let silence = Duration::from_secs(u64::from(config.feed.silence_secs));
+    let defaults = FeedConfig::default();
+    FeedConfig {
+        binance: BinanceConfig {
+            ws_market: binance.ws_market.clone(),
+            ws_public: binance.ws_public.clone(),
+            rest: binance.rest.clone(),
+            ..BinanceConfig::default()
+        },
+        proxy: ProxyEnv::from_env(),
+        first_data: silence,
+        idle: silence,
+        idle_trades: defaults.idle_trades.max(silence),
+        oi_poll: Duration::from_secs(u64::from(config.feed.open_interest_secs)),
+        backfill: Duration::from_secs(u64::from(config.feed.backfill_hours) * 3_600),
+        ..defaults
+    }
+}
+
+/// Connects, waits for history and the first live data of every venue, and returns the engine as it then stands.
+pub fn settled_engine(asset: Asset, config: &Config) -> anyhow::Result<Engine> {
+    let venues = config.enabled_venues();
+    if venues.is_empty() {
+        bail!("no venue is enabled: set enabled = true under [venues.binance]");
+    }
+    let bins = Arc::new(BinTable::new(config.bin_bp));
+    let mut engine = Engine::new(asset, Origin::Live, bins, &venues);
+    runtime()?.block_on(async {
+        let (items, mut received) = mpsc::channel(ITEMS);
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        let config = Arc::new(feed_config(config));
+        let feed = tokio::spawn(async move { feed::run(config, &venues, asset, items, None, stop).await });
+        let settled = tokio::time::timeout(SETTLE, async {
+            while let Some(item) = received.recv().await {
+                engine.apply(item);
+                if engine
+                    .venues()
+                    .iter()
+                    .all(|m| m.status.state == LinkState::Live && m.estimator().readout().is_some())
+                {
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        match settled {
+            Ok(true) => Ok(engine),
+            Ok(false) => {
+                feed.await.context("the feed failed")??;
+                bail!("the feed ended before the first picture")
+            }
+            Err(_) => {
+                let told: Vec<String> = engine
+                    .venues()
+                    .iter()
+                    .map(|m| format!("{}: {:?} {}", m.venue(), m.status.state, m.status.note))
+                    .collect();
+                bail!("no full picture of {asset} within {} s ({})", SETTLE.as_secs(), told.join("; "))
+            }
+        }
+    })
+}

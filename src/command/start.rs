@@ -1,0 +1,38 @@
+//! The configuration as the screen wants it.
+
+use anyhow::Context;
+
+use crate::app::keymap::Keymap;
+use crate::app::scale::Limit;
+use crate::app::settings::Settings;
+use crate::config::{Colour, Config};
+use crate::estimate::TierSet;
+use crate::term::caps::{Caps, Colours};
+
+/// What the screen starts with, and what the terminal can do.
+pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
+    let screen = &config.screen;
+    let caps = Caps::detect(match screen.colour {
+        Colour::Auto => None,
+        Colour::None => Some(Colours::None),
+        Colour::Indexed => Some(Colours::Indexed),
+        Colour::True => Some(Colours::True),
+    });
+    let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
+    let settings = Settings {
+        range: config.range,
+        candle_interval: screen.candle_interval.set(),
+        candles: screen.candles,
+        threshold: Limit { unit: screen.threshold_unit, value: screen.threshold },
+        cut: Limit { unit: screen.cut_unit, value: screen.cut },
+        curve: screen.scale,
+        palette: screen.palette,
+        colour_steps: screen.colour_steps.set().map_or_else(|| caps.colour_steps(), usize::from),
+        fps: screen.fps.set().map_or_else(|| caps.fps(), u32::from),
+        tiers: screen.tiers.iter().copied().collect::<TierSet>(),
+        watchlist: config.watchlist.clone(),
+        keymap: Keymap::with(bound).context("in the [keys] of the configuration")?,
+        ..Settings::default()
+    };
+    Ok((settings, caps))
+}

@@ -1,0 +1,452 @@
+//! File, environment and flags to one validated configuration. Unknown keys are refused.
+//!
+//! Precedence: flag, then environment (`MELTLINE_…`, read with the flags), then file, then default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Serialize};
+
+use crate::app::scale::Unit;
+use crate::app::settings::{Curve, PaletteName};
+use crate::estimate::Tier;
+use crate::market::{Asset, Interval, Venue};
+
+/// Everything a user can set. `config.example.toml` documents each key; a test holds it equal to [`Config::default`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Asset watched at the start.
+    pub asset: Asset,
+    /// Assets the next/previous keys step through.
+    pub watchlist: Vec<Asset>,
+    /// Time shown across the heatmap.
+    pub range: Interval,
+    /// Width of a price bin, basis points (1 to 100).
+    pub bin_bp: f64,
+    /// Folder for logs and, later, history; empty for the platform's own.
+    pub data_dir: PathBuf,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub log: LogLevel,
+    /// The screen.
+    pub screen: Screen,
+    /// Sockets and REST.
+    pub feed: Feed,
+    /// The exchanges.
+    pub venues: Venues,
+    /// Keys by action; what is not named keeps its default keys.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What went wrong for good.
+    Error,
+    /// What went wrong and was mended.
+    Warn,
+    /// Milestones.
+    Info,
+    /// Details.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A setting that the program may choose by what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Auto<T> {
+    /// Chosen by the program; written `"auto"`.
+    #[default]
+    Auto,
+    /// Chosen by the user.
+    Set(T),
+}
+
+impl<T> Auto<T> {
+    /// The user's choice.
+    pub fn set(self) -> Option<T> {
+        match self {
+            Self::Auto => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Auto<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Set(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either<T> {
+            Value(T),
+            Word(String),
+        }
+        match Either::deserialize(deserializer) {
+            Ok(Either::Value(value)) => Ok(Self::Set(value)),
+            Ok(Either::Word(word)) if word == "auto" => Ok(Self::Auto),
+            Ok(Either::Word(word)) => {
+                Err(serde::de::Error::custom(format!("{word:?} is neither \"auto\" nor a valid value")))
+            }
+            Err(_) => Err(serde::de::Error::custom("expected \"auto\" or a valid value")),
+        }
+    }
+}
+
+/// `[screen]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Screen {
+    /// Candle interval, or `auto` for one candle a column of the screen.
+    pub candle_interval: Auto<Interval>,
+    /// Whether candles are drawn.
+    pub candles: bool,
+    /// Levels below this are not drawn, in `threshold_unit`.
+    pub threshold: f64,
+    /// What `threshold` counts.
+    pub threshold_unit: Unit,
+    /// The colour scale ends here, in `cut_unit`.
+    pub cut: f64,
+    /// What `cut` counts.
+    pub cut_unit: Unit,
+    /// How USD becomes colour.
+    pub scale: Curve,
+    /// The colour ramp.
+    pub palette: PaletteName,
+    /// How many colours the terminal is given.
+    pub colour: Colour,
+    /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh, mosh and tmux and 32 elsewhere.
+    pub colour_steps: Auto<u16>,
+    /// Frames a second at most, 1 to 60; `auto` is 4 over ssh and 10 elsewhere.
+    pub fps: Auto<u16>,
+    /// Leverage tiers shown at the start.
+    pub tiers: Vec<Tier>,
+}
+
+/// How many colours the terminal is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Colour {
+    /// What the environment tells.
+    Auto,
+    /// None; heat is drawn with characters.
+    None,
+    /// The 256 colours of xterm.
+    #[serde(rename = "256")]
+    #[value(name = "256")]
+    Indexed,
+    /// 24-bit colour.
+    True,
+}
+
+/// `[feed]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Feed {
+    /// Hours of history fetched at the start, 1 to 720.
+    pub backfill_hours: u32,
+    /// Seconds between two readings of open interest, 1 to 300.
+    pub open_interest_secs: u32,
+    /// Seconds a stream may be silent after it was subscribed, and a steady one at any time, 3 to 600.
+    pub silence_secs: u32,
+    /// Folder that raw frames are recorded in; empty for none.
+    pub capture: PathBuf,
+}
+
+/// `[venues.…]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Venues {
+    /// Binance USD-M futures.
+    pub binance: Binance,
+}
+
+/// `[venues.binance]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Binance {
+    /// Whether the venue is used.
+    pub enabled: bool,
+    /// Base address of the `/market` websocket route.
+    pub ws_market: String,
+    /// Base address of the `/public` websocket route.
+    pub ws_public: String,
+    /// Base address of REST calls.
+    pub rest: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            asset: Asset::default(),
+            watchlist: ["BTC", "ETH", "SOL"].into_iter().filter_map(|name| name.parse().ok()).collect(),
+            range: Interval::D1,
+            bin_bp: 5.0,
+            data_dir: PathBuf::new(),
+            log: LogLevel::Info,
+            screen: Screen::default(),
+            feed: Feed::default(),
+            venues: Venues::default(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self {
+            candle_interval: Auto::Auto,
+            candles: true,
+            threshold: 85.0,
+            threshold_unit: Unit::Percentile,
+            cut: 99.5,
+            cut_unit: Unit::Percentile,
+            scale: Curve::Sqrt,
+            palette: PaletteName::Viridis,
+            colour: Colour::Auto,
+            colour_steps: Auto::Auto,
+            fps: Auto::Auto,
+            tiers: Tier::ALL.to_vec(),
+        }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { backfill_hours: 48, open_interest_secs: 5, silence_secs: 15, capture: PathBuf::new() }
+    }
+}
+
+impl Default for Binance {
+    fn default() -> Self {
+        let known = crate::feed::BinanceConfig::default();
+        Self { enabled: true, ws_market: known.ws_market, ws_public: known.ws_public, rest: known.rest }
+    }
+}
+
+impl Config {
+    /// Reads a file. The error names the file, the line and the nearest valid key or the range allowed.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in the configuration {}", path.display()))
+    }
+
+    /// Reads the file a user named, else the one in the platform's own place if there is one, else the defaults.
+    pub fn load(named: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = named {
+            return Self::read(path);
+        }
+        match default_path() {
+            Some(path) if path.is_file() => Self::read(&path),
+            _ => Ok(Self::default()),
+        }
+    }
+
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        refuse_unknown_keys(text)?;
+        let config: Self = toml::from_str(text).map_err(|e| Located::new(text, e.span(), e.message()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot.
+    fn validate(&self) -> anyhow::Result<()> {
+        fn within<T: PartialOrd + Copy + fmt::Display>(
+            key: &str,
+            value: T,
+            low: T,
+            high: T,
+        ) -> anyhow::Result<()> {
+            anyhow::ensure!(
+                value >= low && value <= high,
+                "{key} = {value}: use a value from {low} to {high}"
+            );
+            Ok(())
+        }
+        within("bin_bp", self.bin_bp, 1.0, 100.0)?;
+        within("feed.backfill_hours", self.feed.backfill_hours, 1, 720)?;
+        within("feed.open_interest_secs", self.feed.open_interest_secs, 1, 300)?;
+        within("feed.silence_secs", self.feed.silence_secs, 3, 600)?;
+        if let Some(steps) = self.screen.colour_steps.set() {
+            within("screen.colour_steps", steps, 2, 256)?;
+        }
+        if let Some(fps) = self.screen.fps.set() {
+            within("screen.fps", fps, 1, 60)?;
+        }
+        for (name, value, unit) in [
+            ("screen.threshold", self.screen.threshold, self.screen.threshold_unit),
+            ("screen.cut", self.screen.cut, self.screen.cut_unit),
+        ] {
+            let high = if unit == Unit::Usd { 1e15 } else { 100.0 };
+            within(name, value, 0.0, high)?;
+        }
+        let binance = &self.venues.binance;
+        for (name, url, schemes) in [
+            ("ws_market", &binance.ws_market, ["ws://", "wss://"]),
+            ("ws_public", &binance.ws_public, ["ws://", "wss://"]),
+            ("rest", &binance.rest, ["http://", "https://"]),
+        ] {
+            anyhow::ensure!(
+                schemes.iter().any(|s| url.starts_with(s)),
+                "venues.binance.{name} = {url:?}: the address must start with {} or {}",
+                schemes[0],
+                schemes[1]
+            );
+        }
+        Ok(())
+    }
+
+    /// The venues in use, in the order of the table.
+    pub fn enabled_venues(&self) -> Vec<Venue> {
+        let named = [("binance", self.venues.binance.enabled)];
+        named.into_iter().filter(|(_, on)| *on).filter_map(|(name, _)| name.parse().ok()).collect()
+    }
+
+    /// Switches on the venues named and all others off.
+    pub fn choose_venues(&mut self, chosen: &[Venue]) -> anyhow::Result<()> {
+        for venue in chosen {
+            anyhow::ensure!(
+                venue.as_str() == "binance",
+                "no adapter for the venue {venue}: binance is known"
+            );
+        }
+        self.venues.binance.enabled = !chosen.is_empty();
+        Ok(())
+    }
+
+    /// Where data is kept.
+    pub fn data_dir(&self) -> PathBuf {
+        if self.data_dir.as_os_str().is_empty() {
+            etcetera::choose_base_strategy()
+                .map_or_else(|_| PathBuf::from("meltline-data"), |dirs| dirs.data_dir().join("meltline"))
+        } else {
+            self.data_dir.clone()
+        }
+    }
+}
+
+/// Where the configuration is looked for.
+pub fn default_path() -> Option<PathBuf> {
+    let dirs = etcetera::choose_base_strategy().ok()?;
+    Some(dirs.config_dir().join("meltline").join("config.toml"))
+}
+
+/// An error with its place in the text.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {what}")]
+struct Located {
+    line: usize,
+    what: String,
+}
+
+impl Located {
+    fn new(text: &str, span: Option<std::ops::Range<usize>>, what: impl Into<String>) -> Self {
+        let at = span.map_or(0, |s| s.start.min(text.len()));
+        let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+        Self { line, what: what.into() }
+    }
+}
+
+/// Walks the file's keys beside those of the default; `[keys]` is checked by the keymap itself.
+fn refuse_unknown_keys(text: &str) -> anyhow::Result<()> {
+    let found = toml::de::DeTable::parse(text).map_err(|e| Located::new(text, e.span(), e.message()))?;
+    let known =
+        toml::Table::try_from(Config::default()).context("the default configuration cannot be written")?;
+    compare(text, found.get_ref(), &known, "")
+}
+
+fn compare(text: &str, found: &toml::de::DeTable<'_>, known: &toml::Table, path: &str) -> anyhow::Result<()> {
+    for (key, value) in found {
+        let name = key.get_ref();
+        let full = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+        match known.get(name.as_ref()) {
+            None => {
+                let shown: String = full.chars().take(60).filter(|c| !c.is_control()).collect();
+                let nearest = known.keys().max_by(|a, b| {
+                    let near = |k: &str| strsim::jaro_winkler(k, name);
+                    near(a).total_cmp(&near(b))
+                });
+                let hint = nearest.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+                return Err(
+                    Located::new(text, Some(key.span()), format!("unknown key `{shown}`{hint}")).into()
+                );
+            }
+            Some(toml::Value::Table(inner)) if full != "keys" => {
+                if let Some(table) = value.get_ref().as_table() {
+                    compare(text, table, inner, &full)?;
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_the_default() {
+        let example = include_str!("../config.example.toml");
+        assert_eq!(Config::parse(example).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_example_file_names_every_key() {
+        fn keys(table: &toml::Table, out: &mut Vec<String>) {
+            for (key, value) in table {
+                match value {
+                    toml::Value::Table(inner) => keys(inner, out),
+                    _ => out.push(key.clone()),
+                }
+            }
+        }
+        let example: toml::Table = toml::from_str(include_str!("../config.example.toml")).unwrap();
+        let default = toml::Table::try_from(Config::default()).unwrap();
+        let (mut told, mut there) = (Vec::new(), Vec::new());
+        keys(&example, &mut told);
+        keys(&default, &mut there);
+        assert_eq!(told.iter().collect::<std::collections::BTreeSet<_>>(), there.iter().collect());
+    }
+
+    fn complaint(text: &str) -> String {
+        format!("{:#}", Config::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_valid_one() {
+        assert_eq!(
+            complaint("asset = \"ETH\"\n\n[screen]\npallete = \"magma\"\n"),
+            "line 4: unknown key `screen.pallete`; did you mean `palette`?"
+        );
+        assert_eq!(
+            complaint("[venues.binanse]\nenabled = true\n"),
+            "line 1: unknown key `venues.binanse`; did you mean `binance`?"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_line_or_its_range() {
+        assert!(complaint("range = \"24 hours\"").starts_with("line 1: bad interval"));
+        assert!(complaint("\n\nasset = 5").starts_with("line 3: "));
+        assert_eq!(complaint("bin_bp = 0.1"), "bin_bp = 0.1: use a value from 1 to 100");
+        assert!(complaint("[venues.binance]\nrest = \"fapi\"").contains("must start with http://"));
+        assert!(complaint("[screen]\nfps = \"fast\"").contains("auto"));
+        assert!(complaint("a = ").starts_with("line 1"));
+    }
+}

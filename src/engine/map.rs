@@ -1,0 +1,204 @@
+//! The map now: every level within reach of the mark, summed over venues, as `levels` writes it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::estimate::{Readout, Tier};
+use crate::feed::status::LinkState;
+use crate::market::{Asset, Side, Venue};
+
+use super::Engine;
+
+/// The levels of an asset at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LevelMap {
+    /// Format version.
+    pub v: u32,
+    /// What.
+    pub asset: Asset,
+    /// When, UTC ms; only what was known before is used.
+    pub ts: i64,
+    /// Mark price weighted by open interest, USD per coin, as text; `null` before the first price.
+    pub mark: Option<String>,
+    /// Display model; `levels` always uses every component at native bins.
+    pub model: u8,
+    /// Bin width, basis points.
+    pub bin_bp: f64,
+    /// Each venue's part.
+    pub venues: Vec<VenueShare>,
+    /// Sums.
+    pub totals: Totals,
+    /// Levels by rising price; bins without any are left out.
+    pub levels: Vec<LiquidationLevel>,
+}
+
+/// One venue's part in the map.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VenueShare {
+    /// Which.
+    pub venue: Venue,
+    /// Open interest, USD.
+    pub oi_usd: Option<f64>,
+    /// ms from the newest event of the asset back to the venue's newest.
+    pub age_ms: i64,
+    /// Share of open interest the levels explain, 0 to 1.
+    pub coverage: f64,
+    /// `live`, `recorded`, `no_open_interest` or `waiting`.
+    pub state: &'static str,
+}
+
+/// Sums over the levels listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Longs below the mark, USD.
+    pub long_usd: f64,
+    /// Shorts above the mark, USD.
+    pub short_usd: f64,
+    /// The part that comes from public positions rather than the estimator, USD.
+    pub measured_usd: f64,
+}
+
+/// An **estimated** amount of open position that would be force-closed in one bin. Never an observed liquidation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiquidationLevel {
+    /// Lower edge of the bin, USD per coin, as text.
+    pub price_low: String,
+    /// Upper edge.
+    pub price_high: String,
+    /// Which positions die here.
+    pub side: Side,
+    /// USD expected to be force-closed if price sweeps the bin (T2).
+    pub usd: f64,
+    /// USD of positions there now (T1).
+    pub position_usd: f64,
+    /// `usd` by leverage tier.
+    #[serde(serialize_with = "tiers")]
+    pub tiers: [f64; 6],
+    /// `usd` by venue.
+    pub venues: BTreeMap<Venue, f64>,
+    /// The part that comes from public positions, USD.
+    pub measured_usd: f64,
+}
+
+fn tiers<S: serde::Serializer>(tiers: &[f64; 6], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Tier::ALL.map(|t| (t.key(), tiers[t.index()])))
+}
+
+/// A bin edge with nine significant digits: enough to tell bins apart at any price, without the noise of a float.
+pub fn price_text(price: f64) -> String {
+    let decimals = (8 - libm::floor(libm::log10(price.max(1e-13))) as i32).clamp(0, 18) as usize;
+    let text = format!("{price:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// USD to the cent.
+fn cents(usd: f64) -> f64 {
+    (usd * 100.0).round() / 100.0
+}
+
+impl Engine {
+    /// The map as known before `ts` (UTC ms), within a share of the mark (0.25 = ±25 %).
+    pub fn level_map(&self, ts: i64, within: f64) -> LevelMap {
+        let mark = self.mark();
+        let readouts: Vec<(Venue, Readout)> =
+            self.venues().iter().filter_map(|m| Some((m.venue(), m.estimator().readout()?))).collect();
+        let mut levels = Vec::new();
+        if let Some(mark) = mark {
+            for side in Side::BOTH {
+                self.collect(&readouts, side, mark, within, &mut levels);
+            }
+        }
+        levels.sort_by_key(|(bin, level): &(i32, LiquidationLevel)| (*bin, level.side));
+        let mut totals = Totals::default();
+        for (_, level) in &levels {
+            match level.side {
+                Side::Long => totals.long_usd += level.usd,
+                Side::Short => totals.short_usd += level.usd,
+            }
+        }
+        totals = Totals { long_usd: cents(totals.long_usd), short_usd: cents(totals.short_usd), ..totals };
+        LevelMap {
+            v: 1,
+            asset: self.asset(),
+            ts,
+            mark: mark.map(price_text),
+            model: 1,
+            bin_bp: self.bins().bp(),
+            venues: self.venues().iter().map(|m| self.venue_share(m)).collect(),
+            totals,
+            levels: levels.into_iter().map(|(_, level)| level).collect(),
+        }
+    }
+
+    fn venue_share(&self, market: &super::market::VenueMarket) -> VenueShare {
+        let readout = market.estimator().readout();
+        let state = match (&market.status.state, market.estimator().oi()) {
+            (_, None) if market.estimator().price().is_some() => "no_open_interest",
+            (_, None) => "waiting",
+            (LinkState::Recorded | LinkState::Ended, _) => "recorded",
+            _ => "live",
+        };
+        VenueShare {
+            venue: market.venue(),
+            oi_usd: market.oi_usd().map(cents),
+            age_ms: (self.now() - market.seen()).max(0),
+            coverage: readout.map_or(0.0, |r| r.coverage),
+            state,
+        }
+    }
+
+    fn collect(
+        &self,
+        readouts: &[(Venue, Readout)],
+        side: Side,
+        mark: f64,
+        within: f64,
+        out: &mut Vec<(i32, LiquidationLevel)>,
+    ) {
+        let bins = self.bins();
+        let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
+        let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
+        for bin in low..=high {
+            let mut tiers = [0.0; 6];
+            let mut position = 0.0;
+            let mut venues = BTreeMap::new();
+            for (venue, readout) in readouts {
+                let levels = readout.side(side);
+                let by_tier = levels.by_tier(bin);
+                let usd: f64 = by_tier.iter().sum();
+                if usd > 0.0 {
+                    tiers.iter_mut().zip(by_tier).for_each(|(sum, part)| *sum += part);
+                    position += levels.position(bin);
+                    venues.insert(*venue, cents(usd));
+                }
+            }
+            let usd = cents(tiers.iter().sum());
+            if usd > 0.0 {
+                let level = LiquidationLevel {
+                    price_low: price_text(bins.edge(bin)),
+                    price_high: price_text(bins.edge(bin + 1)),
+                    side,
+                    usd,
+                    position_usd: cents(position),
+                    tiers: tiers.map(cents),
+                    venues,
+                    measured_usd: 0.0,
+                };
+                out.push((bin, level));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_written_with_nine_digits_at_any_price() {
+        assert_eq!(price_text(63_990.123_456_78), "63990.1235");
+        assert_eq!(price_text(0.000_012_345_678_912), "0.0000123456789");
+        assert_eq!(price_text(250.0), "250");
+    }
+}

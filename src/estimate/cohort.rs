@@ -1,0 +1,265 @@
+//! Unit cohorts: for one side, how much was opened at a level as if all openers had used one component and class.
+//!
+//! A cell holds every slot (component × holding class) of one price bin side by side, so that a sweep scales one
+//! contiguous run. Ageing is one lazy scale per class: real mass = cell × scale. Only + − × ÷ touch the state.
+
+use super::components::{CLASSES, Components};
+
+/// Holding classes.
+const H: usize = CLASSES.len();
+/// Mass farther than this many bins from the path leaves the grid (a factor of 54 in price at 5 bp).
+const REACH: i32 = 8_000;
+/// Cells are made this many bins further than asked, so that a drifting price does not move them at every step.
+const SLACK: i32 = 128;
+/// A scale below this is folded into the cells.
+const SMALLEST_SCALE: f64 = 1e-30;
+/// Largest hazard applied at one reading.
+const LARGEST_HAZARD: f64 = 5.0;
+
+/// What became of the mass of one slot, base coin of unit cohort.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Ledger {
+    /// Opened.
+    pub inserted: f64,
+    /// Still there.
+    pub resting: f64,
+    /// Consumed by the path.
+    pub swept: f64,
+    /// Closed by hand.
+    pub closed: f64,
+    /// Carried too far from price to matter.
+    pub left: f64,
+}
+
+/// Where the path has been since an entry was made: mass opened behind it is gone already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trail {
+    /// Lowest bin the path has certainly reached since; longs above it are gone.
+    pub low: i32,
+    /// Lowest bin it reached at a time that may lie before or after the entry; longs above it are half gone.
+    pub maybe_low: i32,
+    /// Highest bin certainly reached since; shorts below it are gone.
+    pub high: i32,
+    /// Highest bin that may have been reached since; shorts below it are half gone.
+    pub maybe_high: i32,
+}
+
+impl Trail {
+    /// Nothing has moved since.
+    pub const fn at(bin: i32) -> Self {
+        Self { low: bin, maybe_low: bin, high: bin, maybe_high: bin }
+    }
+
+    /// The path moved on to `bin`.
+    pub fn extend(&mut self, bin: i32) {
+        self.low = self.low.min(bin);
+        self.maybe_low = self.maybe_low.min(bin);
+        self.high = self.high.max(bin);
+        self.maybe_high = self.maybe_high.max(bin);
+    }
+
+    /// Share of mass opened at a level in `bin` that is still open.
+    fn kept(&self, side: usize, bin: i32) -> f64 {
+        let (gone, half) = if side == 0 {
+            (bin > self.low, bin > self.maybe_low)
+        } else {
+            (bin < self.high, bin < self.maybe_high)
+        };
+        match (gone, half) {
+            (true, _) => 0.0,
+            (false, true) => 0.5,
+            (false, false) => 1.0,
+        }
+    }
+}
+
+/// The cohorts of one side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cohorts {
+    side: usize,
+    slots: usize,
+    /// The bin of the first cell.
+    first: i32,
+    /// `slots` values a bin.
+    cells: Vec<f64>,
+    scale: [f64; H],
+    ledger: Vec<Ledger>,
+}
+
+impl Cohorts {
+    /// Empty, for a side (0 long, 1 short) and a number of components.
+    pub fn new(side: usize, components: usize) -> Self {
+        let slots = components * H;
+        Self {
+            side,
+            slots,
+            first: 0,
+            cells: Vec::new(),
+            scale: [1.0; H],
+            ledger: vec![Ledger::default(); slots],
+        }
+    }
+
+    /// Number of slots in a cell.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The ledger, one entry a slot.
+    pub fn ledger(&self) -> &[Ledger] {
+        &self.ledger
+    }
+
+    /// The bins that have cells.
+    pub fn span(&self) -> std::ops::Range<i32> {
+        self.first..self.first + (self.cells.len() / self.slots) as i32
+    }
+
+    /// The lazy scale of each class.
+    pub fn scale(&self) -> [f64; H] {
+        self.scale
+    }
+
+    /// One bin's unit masses before scaling, slot by slot; `None` outside the cells.
+    pub fn cell(&self, bin: i32) -> Option<&[f64]> {
+        let at = usize::try_from(bin.checked_sub(self.first)?).ok()? * self.slots;
+        self.cells.get(at..at + self.slots)
+    }
+
+    fn cell_mut(&mut self, bin: i32) -> Option<&mut [f64]> {
+        let at = usize::try_from(bin.checked_sub(self.first)?).ok()? * self.slots;
+        self.cells.get_mut(at..at + self.slots)
+    }
+
+    /// Opens `qty` coins at the entry bin, as seen from `center`, the bin the path is in now.
+    pub fn open(&mut self, components: &Components, entry: i32, qty: f64, trail: &Trail, center: i32) {
+        let inverse = self.scale.map(|a| qty / a);
+        for (k, component) in components.iter().enumerate() {
+            if component.weight <= 0.0 {
+                continue;
+            }
+            let kernel = &component.kernels[self.side];
+            let begin = entry + kernel.offset;
+            let end = begin + kernel.shares.len() as i32;
+            let inside = begin.max(center - REACH).max(0)..end.min(center + REACH);
+            let (mut kept, mut crossed) = (0.0, 0.0);
+            if !inside.is_empty() {
+                self.reserve(inside.start, inside.end - 1, center);
+            }
+            for bin in inside {
+                let share = kernel.shares[(bin - begin) as usize];
+                let stays = share * trail.kept(self.side, bin);
+                crossed += share - stays;
+                kept += stays;
+                if stays > 0.0
+                    && let Some(cell) = self.cell_mut(bin)
+                {
+                    for (slot, g) in cell[k * H..k * H + H].iter_mut().zip(inverse) {
+                        *slot += g * stays;
+                    }
+                }
+            }
+            for ledger in &mut self.ledger[k * H..k * H + H] {
+                ledger.inserted += qty;
+                ledger.resting += qty * kept;
+                ledger.swept += qty * crossed;
+                ledger.left += qty * (1.0 - kept - crossed);
+            }
+        }
+    }
+
+    /// Ages all mass: `share` of open interest was closed by hand.
+    pub fn close(&mut self, share: f64) {
+        for (h, (hazard, _)) in CLASSES.iter().enumerate() {
+            let x = (hazard * share).min(LARGEST_HAZARD);
+            if x <= 0.0 {
+                continue;
+            }
+            let divisor = 1.0 + x + x * x / 2.0;
+            self.scale[h] /= divisor;
+            for ledger in self.ledger.iter_mut().skip(h).step_by(H) {
+                let rest = ledger.resting / divisor;
+                ledger.closed += ledger.resting - rest;
+                ledger.resting = rest;
+            }
+            if self.scale[h] < SMALLEST_SCALE {
+                for value in self.cells.iter_mut().skip(h).step_by(H) {
+                    *value *= self.scale[h];
+                }
+                self.scale[h] = 1.0;
+            }
+        }
+    }
+
+    /// The path consumes `fraction` of a bin. Returns the coins expected to be force-closed by it under `theta`.
+    pub fn sweep(&mut self, bin: i32, fraction: f64, theta: &[f64]) -> f64 {
+        let scale = self.scale;
+        let Some(at) = usize::try_from(bin - self.first).ok().map(|i| i * self.slots) else { return 0.0 };
+        let Some(cell) = self.cells.get_mut(at..at + self.slots) else { return 0.0 };
+        let mut forced = 0.0;
+        let groups = cell.chunks_exact_mut(H).zip(theta.chunks_exact(H)).zip(self.ledger.chunks_exact_mut(H));
+        for ((cell, theta), ledger) in groups {
+            for h in 0..H {
+                let taken = fraction * cell[h];
+                cell[h] -= taken;
+                let mass = taken * scale[h];
+                forced += theta[h] * mass;
+                ledger[h].swept += mass;
+                ledger[h].resting -= mass;
+            }
+        }
+        forced
+    }
+
+    /// Makes cells for the bins `low..=high`; what lies out of reach of `center` then leaves the grid.
+    fn reserve(&mut self, low: i32, high: i32, center: i32) {
+        let span = self.span();
+        if low >= span.start && high < span.end {
+            return;
+        }
+        let (start, end) =
+            if span.is_empty() { (low, high + 1) } else { (low.min(span.start), (high + 1).max(span.end)) };
+        let start = if start < span.start || span.is_empty() { start - SLACK } else { start };
+        let end = if end > span.end || span.is_empty() { end + SLACK } else { end };
+        self.resize(start.max(center - REACH), end.min(center + REACH));
+    }
+
+    fn resize(&mut self, start: i32, end: i32) {
+        let old = self.span();
+        for bin in old.clone().filter(|b| !(start..end).contains(b)) {
+            self.leave(bin);
+        }
+        let mut cells = vec![0.0; (end - start) as usize * self.slots];
+        let keep = old.start.max(start)..old.end.min(end);
+        if !keep.is_empty() {
+            let from = (keep.start - old.start) as usize * self.slots;
+            let to = (keep.start - start) as usize * self.slots;
+            let len = keep.len() * self.slots;
+            cells[to..to + len].copy_from_slice(&self.cells[from..from + len]);
+        }
+        self.first = start;
+        self.cells = cells;
+    }
+
+    /// A bin's mass leaves the grid.
+    fn leave(&mut self, bin: i32) {
+        let scale = self.scale;
+        let at = (bin - self.first) as usize * self.slots;
+        for (slot, ledger) in self.ledger.iter_mut().enumerate() {
+            let mass = self.cells[at + slot] * scale[slot % H];
+            ledger.left += mass;
+            ledger.resting -= mass;
+        }
+    }
+
+    /// The mass of every slot as the cells hold it now, to check the ledger against.
+    pub fn held(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.slots];
+        for cell in self.cells.chunks_exact(self.slots) {
+            for (slot, (sum, value)) in sums.iter_mut().zip(cell).enumerate() {
+                *sum += value * self.scale[slot % H];
+            }
+        }
+        sums
+    }
+}

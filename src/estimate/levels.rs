@@ -1,0 +1,372 @@
+//! The estimator of one venue's instrument: events in, liquidation levels out.
+//!
+//! Openings and closings follow from volume and open interest alone (docs/MODEL.md): with volume `V` and change `D`
+//! between two readings, `turnover = rho·(V − |D|)/2` positions are replaced on each side, `D` more are opened or closed.
+
+use std::sync::Arc;
+
+use crate::market::candle::Ohlc;
+use crate::market::{Candle, EventKind, Instrument, MarketEvent, Side, Venue};
+
+use super::bins::BinTable;
+use super::cohort::{Cohorts, Trail};
+use super::components::Components;
+use super::readout::{Background, Readout};
+
+/// Share of the volume not explained by the change of open interest that really replaces positions; the rest is
+/// inventory passed between market makers.
+const TURNOVER: f64 = 0.5;
+/// Marks farther apart than this (ms) do not tell the path.
+const DENSE_MARKS: i64 = 5_000;
+/// No component is nearer to its entry than this many bins at 5 bp (18 bp).
+const NEAREST_BINS: i32 = 3;
+/// Entries kept apart between two readings of open interest; further ones join the nearest.
+const MOST_ENTRIES: usize = 2_048;
+/// Steps a candle's openings are spread over, at most.
+const CANDLE_STEPS: f64 = 40.0;
+/// Minutes remembered as traded, so that a late candle does not count their volume twice.
+const TRADED_MINUTES: usize = 2_880;
+
+/// Volume waiting for the next reading of open interest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Entry {
+    bin: i32,
+    qty: f64,
+    trail: Trail,
+}
+
+/// The learned or prior weight of every slot, and of the background. Learning from prints replaces these; the state
+/// never depends on them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// By side, then slot: share of a unit cohort force-closed if its level is swept.
+    pub theta: [Vec<f64>; 2],
+    /// Share of the background mass force-closed if its bin is swept.
+    pub background: f64,
+}
+
+impl Weights {
+    /// The prior, alike for both sides.
+    pub fn prior(components: &Components) -> Self {
+        let theta = components.prior();
+        Self { theta: [theta.clone(), theta], background: 0.02 }
+    }
+}
+
+/// USD by bin, gathered between two columns.
+pub type ByBin = std::collections::BTreeMap<i32, f64>;
+
+/// What the path consumed and the feed printed since it was last asked, USD by bin, longs then shorts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Activity {
+    /// Estimated.
+    pub swept: [ByBin; 2],
+    /// Observed.
+    pub printed: [ByBin; 2],
+}
+
+/// One venue, one asset.
+#[derive(Debug, Clone)]
+pub struct Estimator {
+    venue: Venue,
+    bins: Arc<BinTable>,
+    components: Components,
+    weights: Weights,
+    background: Background,
+    books: [Cohorts; 2],
+    pending: Vec<Entry>,
+    /// Coins of pending volume, and how many of them came as candles.
+    volume: f64,
+    candle_volume: f64,
+    /// Where the path is: price and its bin.
+    path: Option<(f64, i32)>,
+    /// Time of the last mark, and of the last one that was dense.
+    last_mark: Option<i64>,
+    last_dense_mark: Option<i64>,
+    mark: Option<f64>,
+    traded: std::collections::VecDeque<i64>,
+    oi: Option<f64>,
+    /// Coins liquidated by the feed since the last reading, by side.
+    liquidated: [f64; 2],
+    activity: Activity,
+}
+
+impl Estimator {
+    /// An empty estimator with prior weights.
+    pub fn new(venue: Venue, bins: Arc<BinTable>) -> Self {
+        let components = Components::new(&venue, None, &bins);
+        let count = components.len();
+        Self {
+            venue,
+            weights: Weights::prior(&components),
+            background: Background::new(&bins),
+            components,
+            bins,
+            books: [Cohorts::new(0, count), Cohorts::new(1, count)],
+            pending: Vec::new(),
+            volume: 0.0,
+            candle_volume: 0.0,
+            path: None,
+            last_mark: None,
+            last_dense_mark: None,
+            mark: None,
+            traded: std::collections::VecDeque::new(),
+            oi: None,
+            liquidated: [0.0; 2],
+            activity: Activity::default(),
+        }
+    }
+
+    /// Takes in one event. Kinds the estimator has no use for are left alone.
+    pub fn apply(&mut self, event: &MarketEvent) {
+        match &event.kind {
+            EventKind::Trade(t) => self.trade(event.ts, t.price.to_f64(), t.qty.to_f64()),
+            EventKind::Mark(m) => self.mark(event.ts, m.price.to_f64()),
+            EventKind::OpenInterest(qty) => self.open_interest(qty.to_f64()),
+            EventKind::Candle(c) => self.candle(event.ts, c),
+            EventKind::Liquidation(l) => {
+                self.liquidated(l.position, l.qty.to_f64(), Some(l.price.to_f64()));
+            }
+            EventKind::LiquidationBar(b) => {
+                self.liquidated(Side::Long, b.long_qty.to_f64(), None);
+                self.liquidated(Side::Short, b.short_qty.to_f64(), None);
+            }
+            EventKind::Instrument(i) => self.instrument(i),
+            EventKind::Position(_) | EventKind::Book(_) | EventKind::Gap(_) => {}
+        }
+    }
+
+    /// The contract's terms decide maintenance rates and which leverages exist. Mass already resting stays where it is.
+    fn instrument(&mut self, instrument: &Instrument) {
+        self.components = Components::new(&self.venue, Some(instrument), &self.bins);
+        self.weights = Weights::prior(&self.components);
+    }
+
+    fn trade(&mut self, ts: i64, price: f64, qty: f64) {
+        let Some(bin) = self.bin(price) else { return };
+        let minute = ts.div_euclid(60_000);
+        if self.traded.back().is_none_or(|&last| last < minute) {
+            self.traded.push_back(minute);
+            if self.traded.len() > TRADED_MINUTES {
+                self.traded.pop_front();
+            }
+        }
+        if self.last_dense_mark.is_none_or(|at| ts - at > DENSE_MARKS) {
+            self.move_path(price, bin);
+        }
+        if qty > 0.0 {
+            let now = self.path.map_or(bin, |(_, b)| b);
+            self.enter(bin, qty, Trail::at(now));
+            self.volume += qty;
+        }
+    }
+
+    fn mark(&mut self, ts: i64, price: f64) {
+        let Some(bin) = self.bin(price) else { return };
+        self.mark = Some(price);
+        if self.last_mark.is_some_and(|at| ts - at <= DENSE_MARKS) {
+            self.last_dense_mark = Some(ts);
+            self.move_path(price, bin);
+        } else if self.path.is_none() {
+            self.path = Some((price, bin));
+        }
+        self.last_mark = Some(ts);
+    }
+
+    /// A bar counts where nothing finer was seen: its path if there were neither dense marks nor trades, its volume if
+    /// there were no trades.
+    fn candle(&mut self, ts: i64, candle: &Candle) {
+        let end = ts + candle.interval.ms();
+        let (from, to) = (ts.div_euclid(60_000), (end - 1).div_euclid(60_000));
+        let first = self.traded.partition_point(|&minute| minute < from);
+        if self.traded.get(first).is_some_and(|&minute| minute <= to) {
+            return;
+        }
+        let Some(ohlc) = candle.ohlc else { return };
+        if self.last_dense_mark.is_none_or(|at| at < ts) {
+            for price in ohlc.path() {
+                let price = price.to_f64();
+                if let Some(bin) = self.bin(price) {
+                    self.move_path(price, bin);
+                }
+            }
+        }
+        if let Some(volume) = candle.volume.filter(|v| v.is_positive()) {
+            self.spread(&ohlc, volume.to_f64());
+        }
+    }
+
+    /// Openings of a bar lie evenly (by logarithm) from its low to its high; when inside the bar they were made is not
+    /// known, so what the bar's own path crosses between its extreme and its close is taken as half gone.
+    fn spread(&mut self, ohlc: &Ohlc, volume: f64) {
+        let position = |p: crate::market::Price| self.bins.position(p.to_f64());
+        let (low, high) = (position(ohlc.low), position(ohlc.high));
+        let (Some(low_bin), Some(high_bin), Some(close_bin)) =
+            (self.bins.bin_of(ohlc.low), self.bins.bin_of(ohlc.high), self.bins.bin_of(ohlc.close))
+        else {
+            return;
+        };
+        // The step is 5 bp whatever the bin width.
+        let steps = ((high - low) * self.bins.bp() / 5.0).floor().clamp(1.0, CANDLE_STEPS);
+        let trail = Trail { low: close_bin, maybe_low: low_bin, high: close_bin, maybe_high: high_bin };
+        for i in 0..steps as usize {
+            let at = low + (i as f64 + 0.5) * (high - low) / steps;
+            let bin = (at.floor() as i32).clamp(low_bin, high_bin);
+            self.enter(bin, volume / steps, trail);
+        }
+        self.volume += volume;
+        self.candle_volume += volume;
+    }
+
+    fn enter(&mut self, bin: i32, qty: f64, trail: Trail) {
+        let full = self.pending.len() >= MOST_ENTRIES;
+        // An entry may be joined while the path has stayed nearer to it than any level: then nothing of it is gone yet.
+        let joins = |e: &Entry| {
+            e.bin == bin
+                && (e.trail == trail
+                    || (e.trail.maybe_low >= bin - NEAREST_BINS
+                        && e.trail.maybe_high <= bin + NEAREST_BINS
+                        && trail.maybe_low >= bin - NEAREST_BINS
+                        && trail.maybe_high <= bin + NEAREST_BINS))
+        };
+        let found = self.pending.iter().rposition(joins).or_else(|| {
+            full.then(|| (0..self.pending.len()).min_by_key(|&i| (self.pending[i].bin - bin).abs())).flatten()
+        });
+        match found {
+            Some(i) => self.pending[i].qty += qty,
+            None => self.pending.push(Entry { bin, qty, trail }),
+        }
+    }
+
+    /// A reading of open interest settles the volume since the last one.
+    fn open_interest(&mut self, oi: f64) {
+        let before = self.oi.unwrap_or(oi);
+        if self.volume <= 0.0 && self.oi.is_some() {
+            // Open interest moves by trading alone: the change belongs to volume still under way.
+            return;
+        }
+        self.oi = Some(oi);
+        let change = oi - before;
+        // Where all volume came as candles it may be rounded or late: it is at least the change.
+        let volume =
+            if self.candle_volume >= self.volume { self.volume.max(change.abs()) } else { self.volume };
+        let change = change.clamp(-volume, volume);
+        let turnover = TURNOVER * (volume - change.abs()) / 2.0;
+        let opened = change.max(0.0) + turnover;
+        let closed = (-change).max(0.0) + turnover;
+        for side in 0..2 {
+            let by_hand = (closed - self.liquidated[side]).max(0.0);
+            self.books[side].close(by_hand / oi.max(f64::MIN_POSITIVE));
+        }
+        if opened > 0.0 && self.volume > 0.0 {
+            let center = self.path.map_or_else(|| self.pending.first().map_or(0, |e| e.bin), |(_, bin)| bin);
+            for entry in &self.pending {
+                let qty = opened * entry.qty / self.volume;
+                for book in &mut self.books {
+                    book.open(&self.components, entry.bin, qty, &entry.trail, center);
+                }
+            }
+        }
+        self.pending.clear();
+        self.volume = 0.0;
+        self.candle_volume = 0.0;
+        self.liquidated = [0.0; 2];
+    }
+
+    fn liquidated(&mut self, side: Side, qty: f64, price: Option<f64>) {
+        self.liquidated[side.index()] += qty;
+        let Some(price) = price.or(self.path.map(|(p, _)| p)) else { return };
+        if let Some(bin) = self.bin(price) {
+            *self.activity.printed[side.index()].entry(bin).or_default() += qty * price;
+        }
+    }
+
+    /// Moves the path to `price` and consumes what lies between: longs on the way down, shorts on the way up.
+    fn move_path(&mut self, price: f64, bin: i32) {
+        let Some((from, from_bin)) = self.path.replace((price, bin)) else { return };
+        if price == from {
+            return;
+        }
+        let side = usize::from(price > from);
+        let span = self.books[side].span();
+        let background = self.background.span(side, from_bin);
+        let floor = self.weights.background * self.background.mass(self.oi.unwrap_or(0.0));
+        let (low, high) = if side == 0 { (bin, from_bin) } else { (from_bin, bin) };
+        for b in low.max(span.start)..=high.min(span.end - 1) {
+            let (bottom, top) = (self.bins.edge(b), self.bins.edge(b + 1));
+            let fraction = if side == 0 {
+                let (upper, lower) = (top.min(from), bottom.max(price));
+                (upper - lower) / (upper - bottom)
+            } else {
+                let (upper, lower) = (top.min(price), bottom.max(from));
+                (upper - lower) / (top - lower)
+            };
+            let fraction = fraction.clamp(0.0, 1.0);
+            let mut forced = self.books[side].sweep(b, fraction, &self.weights.theta[side]);
+            if background.contains(&b) {
+                forced += fraction * floor;
+            }
+            if forced > 0.0 {
+                *self.activity.swept[side].entry(b).or_default() += forced * self.bins.mid(b);
+            }
+        }
+        if bin != from_bin {
+            for entry in &mut self.pending {
+                entry.trail.extend(bin);
+            }
+        }
+    }
+
+    fn bin(&self, price: f64) -> Option<i32> {
+        // Most prices lie where the last one did.
+        if let Some((_, bin)) = self.path
+            && self.bins.edge(bin) <= price
+            && price < self.bins.edge(bin + 1)
+        {
+            return Some(bin);
+        }
+        self.bins.bin(price)
+    }
+
+    /// The levels now.
+    pub fn readout(&self) -> Option<Readout> {
+        let (price, bin) = self.path?;
+        let Self { bins, components, weights, background, books, .. } = self;
+        Some(Readout::new(bins, components, weights, background, books, self.oi?, (price, bin)))
+    }
+
+    /// What was swept and printed since it was last taken.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// Begins the activity anew.
+    pub fn take_activity(&mut self) -> Activity {
+        std::mem::take(&mut self.activity)
+    }
+
+    /// Where the path is, USD per coin: the mark where marks are dense, else the last trade or close.
+    pub fn price(&self) -> Option<f64> {
+        self.path.map(|(price, _)| price)
+    }
+
+    /// The last published mark, USD per coin.
+    pub fn published_mark(&self) -> Option<f64> {
+        self.mark
+    }
+
+    /// Open interest, base coin.
+    pub fn oi(&self) -> Option<f64> {
+        self.oi
+    }
+
+    /// The cohorts by side, for the book-keeping identity.
+    pub fn books(&self) -> &[Cohorts; 2] {
+        &self.books
+    }
+
+    /// The bins.
+    pub fn bins(&self) -> &Arc<BinTable> {
+        &self.bins
+    }
+}

@@ -1,0 +1,206 @@
+//! Reading levels out of the state: T2, the USD expected to be force-closed if price sweeps a bin, and T1, the position
+//! mass there now.
+
+use std::ops::Range;
+
+use crate::market::Side;
+
+use super::bins::BinTable;
+use super::cohort::Cohorts;
+use super::components::{CLASSES, Components, SURVIVAL};
+use super::levels::Weights;
+use super::tiers::Tier;
+
+/// Background mass of a 5 bp bin, share of open interest: it explains prints no level predicted and is the map's floor.
+const BACKGROUND: f64 = 1e-4;
+/// Background reaches as far from the path as the smears do, share of price.
+const BACKGROUND_REACH: [f64; 2] = [0.4, 1.6];
+
+/// The background: a thin uniform mass on the live side of the path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Background {
+    /// Mass of one bin, share of open interest.
+    share: f64,
+    /// How far it reaches below (longs) and above (shorts), bins.
+    reach: [i32; 2],
+}
+
+impl Background {
+    /// For a table of bins: the mass is stated for 5 bp and grows with the width.
+    pub fn new(bins: &BinTable) -> Self {
+        let reach = BACKGROUND_REACH.map(|factor| (libm::log(factor) / bins.log_step()).abs() as i32);
+        Self { share: BACKGROUND * bins.bp() / 5.0, reach }
+    }
+
+    /// The bins it lies in on one side of the path.
+    pub fn span(&self, side: usize, path_bin: i32) -> Range<i32> {
+        if side == 0 {
+            path_bin - self.reach[0]..path_bin + 1
+        } else {
+            path_bin..path_bin + self.reach[1] + 1
+        }
+    }
+
+    /// Mass in each of those bins, base coin.
+    pub fn mass(&self, oi: f64) -> f64 {
+        oi * self.share
+    }
+}
+
+/// One side's levels, USD by tier and bin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SideLevels {
+    /// The first bin.
+    pub first: i32,
+    /// T2 by tier: USD expected to be force-closed if price sweeps the bin.
+    pub levels: [Vec<f64>; 6],
+    /// T1 by tier: USD of positions there now.
+    pub positions: [Vec<f64>; 6],
+    /// What T1, and T2 with it, was scaled by so that T1 does not exceed open interest.
+    pub scale: f64,
+}
+
+impl SideLevels {
+    /// The bins covered.
+    pub fn span(&self) -> Range<i32> {
+        self.first..self.first + self.levels[0].len() as i32
+    }
+
+    /// T2 of a bin over all tiers, USD.
+    pub fn level(&self, bin: i32) -> f64 {
+        self.at(&self.levels, bin).iter().sum()
+    }
+
+    /// T2 of a bin by tier, USD.
+    pub fn by_tier(&self, bin: i32) -> [f64; 6] {
+        self.at(&self.levels, bin)
+    }
+
+    /// T1 of a bin over all tiers, USD.
+    pub fn position(&self, bin: i32) -> f64 {
+        self.at(&self.positions, bin).iter().sum()
+    }
+
+    fn at(&self, from: &[Vec<f64>; 6], bin: i32) -> [f64; 6] {
+        let i = usize::try_from(bin - self.first).unwrap_or(usize::MAX);
+        Tier::ALL.map(|t| from[t.index()].get(i).copied().unwrap_or(0.0))
+    }
+}
+
+/// All levels of one venue at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readout {
+    /// Price the sides are split at, USD per coin.
+    pub mark: f64,
+    /// Its bin.
+    pub mark_bin: i32,
+    /// Open interest, base coin.
+    pub oi: f64,
+    /// Longs (at and below the mark's bin), then shorts (at and above).
+    pub sides: [SideLevels; 2],
+    /// Share of open interest that resting mass explains, 0 to 1, mean of both sides.
+    pub coverage: f64,
+}
+
+impl Readout {
+    /// Reads both sides at a price and its bin.
+    pub fn new(
+        bins: &BinTable,
+        components: &Components,
+        weights: &Weights,
+        background: &Background,
+        books: &[Cohorts; 2],
+        oi: f64,
+        (mark, mark_bin): (f64, i32),
+    ) -> Self {
+        let mut covered = 0.0;
+        let sides = Side::BOTH.map(|side| {
+            let i = side.index();
+            let reading = Reading { bins, components, theta: &weights.theta[i], book: &books[i], side: i };
+            let floor = (background.span(i, mark_bin), background.mass(oi) * weights.background);
+            let (levels, share) = reading.read(&floor, oi, mark, mark_bin);
+            covered += share;
+            levels
+        });
+        Self { mark, mark_bin, oi, sides, coverage: covered / 2.0 }
+    }
+
+    /// One side.
+    pub fn side(&self, side: Side) -> &SideLevels {
+        &self.sides[side.index()]
+    }
+}
+
+/// What one side is read from.
+struct Reading<'a> {
+    bins: &'a BinTable,
+    components: &'a Components,
+    theta: &'a [f64],
+    book: &'a Cohorts,
+    side: usize,
+}
+
+impl Reading<'_> {
+    /// The side's levels, and the share of open interest they cover. `floor`: where the background lies, and its T2 a bin.
+    fn read(&self, floor: &(Range<i32>, f64), oi: f64, mark: f64, mark_bin: i32) -> (SideLevels, f64) {
+        const H: usize = CLASSES.len();
+        let &Reading { bins, components, theta, book, side } = self;
+        let cells = book.span();
+        let live = if side == 0 {
+            cells.start.min(floor.0.start)..mark_bin + 1
+        } else {
+            mark_bin..cells.end.max(floor.0.end)
+        };
+        let live = live.start.max(0)..live.end.min(bins.len());
+        let scale = book.scale();
+        let weights: Vec<f64> = theta.iter().enumerate().map(|(slot, t)| t * scale[slot % H]).collect();
+        // progress = (entry − mark) / (entry − level) with entry = level / (1 ∓ d); with r = mark / level that is
+        // (1 − r·(1 − d)) / d for a long and (r·(1 + d) − 1) / d for a short: linear in r.
+        let lines: Vec<(usize, f64, f64)> = components
+            .iter()
+            .map(|c| {
+                let d = c.distance[side];
+                let (at_zero, slope) =
+                    if side == 0 { (1.0 / d, -(1.0 - d) / d) } else { (-1.0 / d, (1.0 + d) / d) };
+                (c.tier.index(), at_zero, slope)
+            })
+            .collect();
+        let mut levels: [Vec<f64>; 6] = std::array::from_fn(|_| vec![0.0; live.len()]);
+        let mut positions = levels.clone();
+        let mut covered = 0.0;
+        for bin in live.clone() {
+            let i = (bin - live.start) as usize;
+            let middle = bins.mid(bin);
+            let ratio = mark / middle;
+            let mut coins = 0.0;
+            if let Some(cell) = book.cell(bin) {
+                for ((cell, weights), (tier, at_zero, slope)) in
+                    cell.chunks_exact(H).zip(weights.chunks_exact(H)).zip(&lines)
+                {
+                    let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
+                    if level > 0.0 {
+                        let progress = (at_zero + slope * ratio).clamp(0.0, 1.0);
+                        let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
+                        levels[*tier][i] += level * middle;
+                        positions[*tier][i] += position * middle;
+                        coins += position;
+                    }
+                }
+            }
+            if floor.0.contains(&bin) {
+                levels[Tier::Low.index()][i] += floor.1 * middle;
+                positions[Tier::Low.index()][i] += floor.1 * middle;
+                coins += floor.1;
+            }
+            covered += coins;
+        }
+        let scale = if covered > oi { oi / covered } else { 1.0 };
+        if scale < 1.0 {
+            for value in levels.iter_mut().chain(&mut positions).flatten() {
+                *value *= scale;
+            }
+        }
+        let share = if oi > 0.0 { (covered / oi).min(1.0) } else { 0.0 };
+        (SideLevels { first: live.start, levels, positions, scale }, share)
+    }
+}

@@ -1,0 +1,273 @@
+//! Where all sources meet: the one place that decides the order of things.
+//!
+//! Frames are written to the capture and turned into events in the order in which they are taken here, so a replay of the
+//! capture repeats the run. While history is fetched, socket frames of that venue are left in their channel: history
+//! comes first, and a full channel holds the socket back rather than lose anything.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::market::Asset;
+
+use super::board::Board;
+use super::capture::Capture;
+use super::frame::RawFrame;
+use super::instruments::picker_order;
+use super::status::VenueStatus;
+use super::translate::Translator;
+use super::{FeedConfig, FeedItem};
+
+/// How often the capture is brought to the disk.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What a driver hands over.
+pub enum Order {
+    /// A batch of history, bracketed.
+    History(Vec<RawFrame>),
+    /// There is no history to wait for any more: live frames follow.
+    GoOn,
+    /// The answer to a poll.
+    Single(RawFrame),
+    /// What may be picked.
+    Assets(Vec<Asset>),
+}
+
+/// The merger's end of one venue.
+pub struct Link {
+    board: Arc<Board>,
+    translator: Translator,
+    frames: mpsc::Receiver<RawFrame>,
+    orders: mpsc::Receiver<Order>,
+    outage: mpsc::Sender<Option<i64>>,
+    /// Live frames wait for history.
+    waiting: bool,
+    /// Poll answers that came while waiting.
+    held: Vec<RawFrame>,
+    lag: Lag,
+    told: Option<VenueStatus>,
+}
+
+impl Link {
+    pub fn new(
+        board: Arc<Board>,
+        translator: Translator,
+        frames: mpsc::Receiver<RawFrame>,
+        orders: mpsc::Receiver<Order>,
+        outage: mpsc::Sender<Option<i64>>,
+    ) -> Self {
+        Self {
+            board,
+            translator,
+            frames,
+            orders,
+            outage,
+            waiting: true,
+            held: Vec::new(),
+            lag: Lag::default(),
+            told: None,
+        }
+    }
+
+    /// What to do next; a closed channel is simply silent.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        if let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+            return Poll::Ready(order);
+        }
+        if !self.waiting
+            && let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx)
+        {
+            return Poll::Ready(Order::Single(frame));
+        }
+        Poll::Pending
+    }
+}
+
+/// Nobody listens any more.
+struct Gone;
+
+struct Merger<'a> {
+    out: &'a mpsc::Sender<FeedItem>,
+    stop: &'a CancellationToken,
+    capture: Option<Capture>,
+    assets: BTreeSet<Asset>,
+}
+
+/// Runs until stopped or until nobody listens.
+pub async fn run(
+    config: &FeedConfig,
+    mut links: Vec<Link>,
+    out: mpsc::Sender<FeedItem>,
+    capture: Option<Capture>,
+    stop: CancellationToken,
+) {
+    let mut merger = Merger { out: &out, stop: &stop, capture, assets: BTreeSet::new() };
+    let mut status = interval(config.status_every);
+    status.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut flush = interval(FLUSH);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut turn = 0;
+    loop {
+        let done = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = out.closed() => break,
+            _ = status.tick() => merger.tell(&mut links).await,
+            _ = flush.tick() => {
+                merger.keep(&links, Capture::flush);
+                Ok(())
+            }
+            (at, order) = next(&mut links, &mut turn) => merger.obey(&mut links[at], order).await,
+        };
+        if done.is_err() {
+            break;
+        }
+    }
+    if let Some(Err(e)) = merger.capture.take().map(Capture::finish) {
+        tracing::error!("capture not ended properly: {e}");
+    }
+}
+
+/// The next order of any venue, each in its turn.
+async fn next(links: &mut [Link], turn: &mut usize) -> (usize, Order) {
+    poll_fn(|cx| {
+        for step in 0..links.len() {
+            let at = (*turn + step) % links.len();
+            if let Poll::Ready(order) = links[at].poll_next(cx) {
+                *turn = at + 1;
+                return Poll::Ready((at, order));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+impl Merger<'_> {
+    async fn obey(&mut self, link: &mut Link, order: Order) -> Result<(), Gone> {
+        match order {
+            Order::Single(frame) if link.waiting => link.held.push(frame),
+            Order::Single(frame) => self.take(link, &frame).await?,
+            Order::History(frames) => {
+                for frame in &frames {
+                    self.take(link, frame).await?;
+                }
+            }
+            Order::GoOn => self.go_on(link).await?,
+            Order::Assets(assets) => {
+                self.assets.extend(assets);
+                self.send(FeedItem::Assets(picker_order(self.assets.iter().copied()))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn go_on(&mut self, link: &mut Link) -> Result<(), Gone> {
+        link.waiting = false;
+        for frame in std::mem::take(&mut link.held) {
+            self.take(link, &frame).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, link: &mut Link, frame: &RawFrame) -> Result<(), Gone> {
+        self.keep(std::slice::from_ref(link), |capture| capture.write(frame));
+        let mut events = Vec::new();
+        let taken = link.translator.take(frame, &mut events);
+        if let Some(sent) = taken.sent {
+            link.lag.add(frame.recv / 1_000_000, sent);
+        }
+        if taken.lost && link.outage.try_send(link.translator.complete_until()).is_ok() {
+            link.waiting = true;
+        }
+        if events.is_empty() { Ok(()) } else { self.send(FeedItem::Events(events)).await }
+    }
+
+    /// Does something with the capture; if that fails the capture ends, the events go on, and the status says so.
+    fn keep(&mut self, links: &[Link], act: impl FnOnce(&mut Capture) -> std::io::Result<()>) {
+        let Some(capture) = &mut self.capture else { return };
+        // Small writes into a buffer; a stalled disk holds the merger back, and with it the sockets, but loses nothing.
+        if let Err(e) = act(capture) {
+            let why = format!("capture to {} stopped: {e}", capture.path().display());
+            tracing::error!("{why}");
+            for link in links {
+                link.board.capture_failed(&why);
+            }
+            self.capture = None;
+        }
+    }
+
+    async fn tell(&mut self, links: &mut [Link]) -> Result<(), Gone> {
+        for link in links {
+            link.board.measured(link.translator.tally().counters, link.lag.now());
+            let status = link.board.status();
+            if link.told.as_ref() != Some(&status) {
+                link.told = Some(status.clone());
+                self.send(FeedItem::Status(status)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, item: FeedItem) -> Result<(), Gone> {
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Gone),
+            sent = self.out.send(item) => sent.map_err(|_| Gone),
+        }
+    }
+}
+
+/// Receive time less event time, less its minimum over five minutes: clocks differ, delays only add.
+#[derive(Debug, Default)]
+struct Lag {
+    /// The least difference of each ten seconds: (ten seconds since the epoch, ms).
+    least: VecDeque<(i64, i64)>,
+    last: Option<i64>,
+}
+
+impl Lag {
+    const STEP: i64 = 10_000;
+    const STEPS: i64 = 30;
+
+    fn add(&mut self, recv: i64, sent: i64) {
+        let difference = recv.saturating_sub(sent);
+        let step = recv.div_euclid(Self::STEP);
+        match self.least.back_mut() {
+            Some((at, least)) if *at == step => *least = difference.min(*least),
+            _ => self.least.push_back((step, difference)),
+        }
+        while self.least.front().is_some_and(|(at, _)| *at <= step - Self::STEPS) {
+            self.least.pop_front();
+        }
+        self.last = Some(difference);
+    }
+
+    fn now(&self) -> Option<i64> {
+        let least = self.least.iter().map(|(_, d)| *d).min()?;
+        self.last.map(|last| last.saturating_sub(least))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_measured_against_the_least_of_five_minutes() {
+        let mut lag = Lag::default();
+        assert_eq!(lag.now(), None);
+        // The venue's clock is an hour ahead.
+        lag.add(1_000_000, 4_600_000);
+        assert_eq!(lag.now(), Some(0));
+        lag.add(1_000_100, 4_600_000);
+        assert_eq!(lag.now(), Some(100));
+        lag.add(1_000_000 + 400_000, 4_600_000 + 399_000);
+        assert_eq!(lag.now(), Some(0), "the old minimum has left the window");
+    }
+}

@@ -1,0 +1,289 @@
+//! One REST client for every venue: limits kept, refusals understood.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use super::net::Net;
+use super::status::clean;
+use super::venue::Request;
+
+/// The largest answer that is read; Binance's `exchangeInfo` is some 2 MB.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// What may be used of a minute's weight: 80 % of 2400, as other programs on this address use the same pool
+/// (`exchanges.md` §3.4).
+const BUDGET: u32 = 1_920;
+
+/// How long the weight counts.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Told the weight used in this minute (`exchanges.md` §3.4).
+const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
+
+/// The shortest ban (`exchanges.md` §3.4), for one that does not say how long it lasts.
+const BAN: Duration = Duration::from_secs(120);
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// The venue does not serve this place.
+    #[error(
+        "{venue} is not available from this place (HTTP {status}). Use a proxy (HTTPS_PROXY) or another region."
+    )]
+    Blocked {
+        /// Who.
+        venue: &'static str,
+        /// 451 or 403.
+        status: u16,
+    },
+    /// Too many calls.
+    #[error("{venue} asks us to slow down (HTTP 429); next call in {} s", wait.as_secs())]
+    Slow {
+        /// Who.
+        venue: &'static str,
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// Too many calls after being told to slow down.
+    #[error("{venue} has banned this address for {} (HTTP 418) after too many requests", span(*wait))]
+    Banned {
+        /// Who.
+        venue: &'static str,
+        /// How long.
+        wait: Duration,
+    },
+    /// The venue told us to wait, and the wait is not over; nothing was asked.
+    #[error("{venue} {}; next call in {}", if *banned { "has banned this address" } else { "asks us to slow down" }, span(*wait))]
+    Waiting {
+        /// Who.
+        venue: &'static str,
+        /// How long still.
+        wait: Duration,
+        /// It is a ban.
+        banned: bool,
+    },
+    /// The venue's own trouble.
+    #[error("{venue} has trouble (HTTP {status}); will try again")]
+    Server {
+        /// Who.
+        venue: &'static str,
+        /// 5xx.
+        status: u16,
+    },
+    /// The venue does not like the call.
+    #[error("{venue} refuses a request (HTTP {status}): {body}")]
+    Refused {
+        /// Who.
+        venue: &'static str,
+        /// The status.
+        status: u16,
+        /// The start of what it says.
+        body: String,
+    },
+    /// An answer beyond all bounds.
+    #[error("{venue} sent an answer of more than 32 MB; it was not read")]
+    TooLarge {
+        /// Who.
+        venue: &'static str,
+    },
+    /// No connection, or it broke.
+    #[error("cannot reach {venue}: {why}")]
+    Network {
+        /// Who.
+        venue: &'static str,
+        /// In short.
+        why: String,
+    },
+}
+
+impl RestError {
+    /// What a status means (`exchanges.md` §1.1, §3.4); `wait` is what `Retry-After` says.
+    pub fn of(venue: &'static str, status: StatusCode, wait: Option<Duration>, body: &str) -> Self {
+        match status.as_u16() {
+            429 => Self::Slow { venue, wait: wait.unwrap_or(MINUTE) },
+            418 => Self::Banned { venue, wait: wait.unwrap_or(BAN) },
+            // A refusal of the place, not a rate limit.
+            status @ (451 | 403) => Self::Blocked { venue, status },
+            status @ 500.. => Self::Server { venue, status },
+            status => Self::Refused { venue, status, body: clean(body, 120) },
+        }
+    }
+
+    /// How long the venue wants us to wait, if it says.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Slow { wait, .. } | Self::Banned { wait, .. } | Self::Waiting { wait, .. } => Some(*wait),
+            _ => None,
+        }
+    }
+
+    /// The venue refuses this place or this address.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self, Self::Blocked { .. } | Self::Banned { .. } | Self::Waiting { banned: true, .. })
+    }
+
+    /// The venue said just now that we ask too much.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Slow { .. } | Self::Banned { .. })
+    }
+}
+
+fn span(wait: Duration) -> String {
+    match wait.as_secs() {
+        s if s < 120 => format!("{s} s"),
+        s if s < 7_140 => format!("{} min", s.div_ceil(60)),
+        s => format!("{} h", s.div_ceil(3_600)),
+    }
+}
+
+/// Keeps the weight used in a minute below the budget.
+#[derive(Debug)]
+struct Limiter {
+    used: u32,
+    window: Instant,
+    /// No call before this time: the venue said so.
+    closed_until: Instant,
+    banned: bool,
+}
+
+/// Whether a call may go out.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    /// Now; it is counted.
+    Now,
+    /// Once the running minute is over.
+    At(Instant),
+    /// The venue forbids it for so long.
+    Closed(Duration),
+}
+
+impl Limiter {
+    fn admit(&mut self, weight: u32, now: Instant) -> Admission {
+        if now < self.closed_until {
+            return Admission::Closed(self.closed_until - now);
+        }
+        if now >= self.window + MINUTE {
+            self.window = now;
+            self.used = 0;
+        }
+        if self.used > 0 && self.used + weight > BUDGET {
+            return Admission::At(self.window + MINUTE);
+        }
+        self.used += weight;
+        Admission::Now
+    }
+}
+
+/// Makes calls to one venue.
+pub struct Rest {
+    http: reqwest::Client,
+    base: String,
+    venue: &'static str,
+    limiter: Mutex<Limiter>,
+}
+
+impl Rest {
+    /// To a venue (by the name people write) at a base such as `https://fapi.binance.com`.
+    pub fn new(net: &Net, venue: &'static str, base: &str) -> anyhow::Result<Self> {
+        let now = Instant::now();
+        let limiter = Mutex::new(Limiter { used: 0, window: now, closed_until: now, banned: false });
+        Ok(Self { http: net.http_client()?, base: base.trim_end_matches('/').to_owned(), venue, limiter })
+    }
+
+    /// Makes a call, once the weight of the minute allows it, and gives the answer's text.
+    pub async fn get(&self, request: &Request) -> Result<String, RestError> {
+        loop {
+            let mut limiter = self.limiter.lock().await;
+            let admission = limiter.admit(request.weight, Instant::now());
+            let banned = limiter.banned;
+            drop(limiter);
+            match admission {
+                Admission::Now => break,
+                Admission::At(later) => sleep_until(later).await,
+                Admission::Closed(wait) => {
+                    return Err(RestError::Waiting { venue: self.venue, wait, banned });
+                }
+            }
+        }
+        let url = format!("{}{}", self.base, request.path);
+        let answer = self.http.get(url).send().await.map_err(|e| self.network(&e))?;
+        let (status, wait) = (answer.status(), retry_after(answer.headers()));
+        self.learn(answer.headers()).await;
+        let body = self.body(answer).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let error = RestError::of(self.venue, status, wait, &body);
+        tracing::warn!(status = status.as_u16(), path = %request.path, body = %clean(&body, 300), "{error}");
+        if let Some(wait) = error.wait() {
+            let mut limiter = self.limiter.lock().await;
+            limiter.closed_until = Instant::now() + wait;
+            limiter.banned = error.is_blocked();
+        }
+        Err(error)
+    }
+
+    /// Takes the venue's own count of the weight used: other programs may share the address.
+    async fn learn(&self, headers: &HeaderMap) {
+        let used = headers.get(USED_WEIGHT).and_then(|v| v.to_str().ok()?.parse().ok());
+        if let Some(used) = used {
+            self.limiter.lock().await.used = used;
+        }
+    }
+
+    async fn body(&self, mut answer: reqwest::Response) -> Result<String, RestError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.network(&e))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(RestError::TooLarge { venue: self.venue });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8(body).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    }
+
+    fn network(&self, error: &reqwest::Error) -> RestError {
+        let why = match error {
+            e if e.is_timeout() => "no answer in time".to_owned(),
+            e if e.is_connect() => "no connection".to_owned(),
+            _ => "the connection broke".to_owned(),
+        };
+        tracing::warn!("{}: {}", self.venue, clean(&format!("{error:?}"), 300));
+        RestError::Network { venue: self.venue, why }
+    }
+}
+
+/// `Retry-After` in seconds.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    // Bans last at most 3 days (`exchanges.md` §3.4); a wilder number must not overflow a deadline.
+    Some(Duration::from_secs(seconds.min(3 * 86_400)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weight_of_a_minute_is_kept_below_the_budget() {
+        let start = Instant::now();
+        let mut limiter = Limiter { used: 0, window: start, closed_until: start, banned: false };
+        assert_eq!(limiter.admit(BUDGET, start), Admission::Now);
+        assert_eq!(limiter.admit(1, start), Admission::At(start + MINUTE));
+        assert_eq!(limiter.admit(1, start + MINUTE), Admission::Now);
+        limiter.closed_until = start + 2 * MINUTE;
+        assert_eq!(limiter.admit(1, start + MINUTE), Admission::Closed(MINUTE));
+    }
+
+    #[test]
+    fn a_ban_is_told_with_its_length() {
+        let told = |s| RestError::Banned { venue: "Binance", wait: Duration::from_secs(s) }.to_string();
+        assert!(told(90).contains("90 s"));
+        assert!(told(600).contains("10 min"));
+        assert!(told(3 * 86_400).contains("72 h"));
+    }
+}

@@ -1,0 +1,402 @@
+//! One socket, kept alive: the loop every venue shares.
+//!
+//! A connection is opened, its streams are watched, and when it is lost or silent it is opened again. Before the venue
+//! cuts it, a second one takes over: it runs beside the first until every steady stream has spoken and the two have
+//! overlapped for a while; only then do its frames follow those of the first, where repeats are told by number and time.
+
+mod patience;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::FeedConfig;
+use super::backoff::Backoff;
+use super::board::Board;
+use super::frame::{Body, RawFrame};
+use super::net::{Net, Socket};
+use super::rest::{RestError, retry_after};
+use super::status::LinkState;
+use super::venue::{Adapter, ConnSpec};
+use patience::{Patience, Watch};
+
+/// Between two texts to the venue; Binance cuts faster senders (`exchanges.md` §1.5).
+const SPACING: Duration = Duration::from_millis(300);
+
+/// One connection of a venue.
+pub struct Session {
+    pub config: Arc<FeedConfig>,
+    pub net: Arc<Net>,
+    pub adapter: Arc<dyn Adapter>,
+    pub board: Arc<Board>,
+    /// Place on the board.
+    pub conn: usize,
+    pub spec: ConnSpec,
+    pub frames: mpsc::Sender<RawFrame>,
+    pub stop: CancellationToken,
+}
+
+/// How a socket's life ended.
+enum End {
+    /// The feed is over.
+    Stopped,
+    /// Another took over.
+    Relieved,
+    /// Lost, and why.
+    Lost(String),
+    /// A stream that should speak did not.
+    Silent(usize),
+    /// The venue does not want us: why, and how long to wait at least.
+    Refused { blocked: bool, note: String, wait: Duration },
+}
+
+/// Who holds a socket's frames back or lets them through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Runs beside another; its frames wait.
+    Standby,
+    /// Its frames go out.
+    Active,
+    /// What has arrived still goes out, then it is closed.
+    Retired,
+}
+
+/// A socket being served.
+struct Running<'a> {
+    served: Pin<Box<dyn Future<Output = End> + Send + 'a>>,
+    role: watch::Sender<Role>,
+    /// Every steady stream has spoken.
+    ready: watch::Receiver<bool>,
+    relieve_at: Instant,
+}
+
+impl Session {
+    /// Runs until stopped.
+    pub async fn run(self) {
+        let mut backoff = Backoff::new(self.config.backoff_first, self.config.backoff_most);
+        let mut patience = Patience::new(&self.spec);
+        loop {
+            let dialled = tokio::select! {
+                () = self.stop.cancelled() => return,
+                dialled = self.dial() => dialled,
+            };
+            let end = match dialled {
+                Err(e) => self.refused(&e),
+                Ok(socket) => {
+                    self.board.up();
+                    self.tell(Body::Open).await;
+                    let opened = Instant::now();
+                    let (end, spoke) = self.live(socket, &patience).await;
+                    self.tell(Body::Close).await;
+                    self.board.lost();
+                    if spoke {
+                        backoff.reset();
+                    }
+                    if let End::Silent(stream) = end {
+                        patience.silent(stream, opened.elapsed());
+                    }
+                    end
+                }
+            };
+            let mut wait = backoff.wait();
+            let at = (Instant::now() + wait).into_std();
+            match end {
+                End::Stopped | End::Relieved => return,
+                End::Silent(stream) => {
+                    let stream = self.spec.streams[stream].name;
+                    let note = format!(
+                        "{} sends nothing on {stream}: wrong address, or nothing happens there; connecting anew",
+                        self.adapter.title()
+                    );
+                    tracing::warn!("{note}");
+                    self.board.conn(self.conn, LinkState::Silent { stream: stream.to_owned() }, &note);
+                }
+                End::Refused { blocked, note, wait: at_least } => {
+                    wait = wait.max(at_least);
+                    tracing::warn!(wait = ?wait, "{note}");
+                    let at = (Instant::now() + wait).into_std();
+                    let state = if blocked { LinkState::Blocked } else { LinkState::Reconnecting { at } };
+                    self.board.conn(self.conn, state, &note);
+                }
+                End::Lost(why) => {
+                    tracing::warn!(wait = ?wait, "{}: {why}", self.adapter.title());
+                    self.board.conn(self.conn, LinkState::Reconnecting { at }, &why);
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<Socket, tungstenite::Error> {
+        let mut socket = self.net.connect(&self.spec.url).await?;
+        for (n, text) in self.spec.hello.iter().enumerate() {
+            if n > 0 {
+                sleep(SPACING).await;
+            }
+            socket.send(Message::text(text.as_str())).await?;
+        }
+        Ok(socket)
+    }
+
+    /// Why no socket was opened, in words.
+    fn refused(&self, error: &tungstenite::Error) -> End {
+        let venue = self.adapter.title();
+        let tungstenite::Error::Http(answer) = error else {
+            return End::Lost(format!("cannot reach {venue}: {}", words(error)));
+        };
+        let status = answer.status();
+        let wait = retry_after(answer.headers());
+        let refusal = RestError::of(venue, status, wait, "");
+        if refusal.is_limit() {
+            self.board.rate_limited();
+        }
+        let retry = if refusal.is_blocked() { self.config.blocked_retry } else { Duration::ZERO };
+        let wait = refusal.wait().unwrap_or(retry);
+        End::Refused { blocked: refusal.is_blocked(), note: refusal.to_string(), wait }
+    }
+
+    async fn tell(&self, body: Body) {
+        // A closed channel is the end of the feed, which the stop token tells as well.
+        let _ = self.frames.send(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), body)).await;
+    }
+
+    fn start<'a>(&'a self, socket: Socket, role: Role, patience: &'a Patience) -> Running<'a> {
+        let (role, role_seen) = watch::channel(role);
+        let (told, ready) = watch::channel(false);
+        let served = Box::pin(self.serve(socket, role_seen, told, patience));
+        Running { served, role, ready, relieve_at: Instant::now() + self.config.planned_reconnect }
+    }
+
+    /// From an opened socket to the end of it and of all that relieved it; and whether the last one spoke on all streams.
+    async fn live(&self, socket: Socket, patience: &Patience) -> (End, bool) {
+        let mut active = self.start(socket, Role::Active, patience);
+        let mut standby: Option<Running<'_>> = None;
+        let mut retry = Backoff::new(self.config.backoff_first, self.config.backoff_most);
+        loop {
+            tokio::select! {
+                biased;
+                end = &mut active.served => match standby.take() {
+                    Some(next) if !matches!(end, End::Stopped) => active = self.succeed(next).await,
+                    _ => return (end, *active.ready.borrow()),
+                },
+                socket = async { sleep_until(active.relieve_at).await; self.dial().await }, if standby.is_none() => {
+                    match socket {
+                        Ok(socket) => standby = Some(self.start(socket, Role::Standby, patience)),
+                        Err(e) => {
+                            tracing::warn!("planned reconnect: {}", words(&e));
+                            active.relieve_at = Instant::now() + retry.wait();
+                        }
+                    }
+                }
+                ready = next_ready(&mut standby, self.config.overlap) => {
+                    let Some(next) = standby.take() else { continue };
+                    if ready {
+                        active = self.relieve(active, next).await;
+                        retry.reset();
+                    } else {
+                        active.relieve_at = Instant::now() + retry.wait();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next socket takes over from one that works.
+    async fn relieve<'a>(&self, old: Running<'a>, next: Running<'a>) -> Running<'a> {
+        old.role.send_replace(Role::Retired);
+        old.served.await;
+        tracing::info!("{} {}: planned reconnect done", self.adapter.title(), self.spec.name);
+        self.succeed(next).await
+    }
+
+    /// The next socket takes over from one that has ended. Its opening is told before the other's closing, so that
+    /// nobody sees an outage: it has been listening all the while.
+    async fn succeed<'a>(&self, next: Running<'a>) -> Running<'a> {
+        self.tell(Body::Open).await;
+        self.tell(Body::Close).await;
+        next.role.send_replace(Role::Active);
+        if *next.ready.borrow() {
+            self.board.conn(self.conn, LinkState::Live, "");
+        }
+        next
+    }
+
+    async fn serve(
+        &self,
+        mut socket: Socket,
+        mut role: watch::Receiver<Role>,
+        ready: watch::Sender<bool>,
+        patience: &Patience,
+    ) -> End {
+        let mut watch = Watch::new(patience);
+        self.note_ready(&watch, &role, &ready);
+        let mut held = VecDeque::new();
+        let every = self.spec.keep_alive.as_ref().map_or(Duration::MAX, |(every, _)| *every);
+        let mut keep_alive = Instant::now().checked_add(every);
+        loop {
+            let due = watch.due();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    let _ = socket.close(None).now_or_never();
+                    return End::Stopped;
+                }
+                Ok(()) = role.changed() => {
+                    let now = *role.borrow_and_update();
+                    if now == Role::Active && self.send_all(&mut held).await.is_none() {
+                        return End::Stopped;
+                    }
+                    if now == Role::Retired {
+                        return self.drain(socket).await;
+                    }
+                }
+                stream = silence(due) => return End::Silent(stream),
+                message = socket.next() => {
+                    let frame = match self.message(message) {
+                        Ok(Some(frame)) => frame,
+                        Ok(None) => continue,
+                        Err(why) => return End::Lost(why),
+                    };
+                    self.listen(&frame, &mut watch, &role, &ready);
+                    held.push_back(frame);
+                    if *role.borrow() == Role::Active {
+                        let before = Instant::now();
+                        if self.send_all(&mut held).await.is_none() {
+                            return End::Stopped;
+                        }
+                        // While the merger waits for history the socket is not read; that is not the venue's silence.
+                        watch.pause(before.elapsed());
+                    } else if held.len() > self.config.queue {
+                        return End::Lost("the second connection ran full before it could take over".into());
+                    }
+                }
+                () = sleep_until(keep_alive.unwrap_or_else(far)), if keep_alive.is_some() => {
+                    if let Some((_, text)) = &self.spec.keep_alive
+                        && let Err(e) = socket.send(Message::text(text.as_str())).await
+                    {
+                        return End::Lost(words(&e));
+                    }
+                    keep_alive = Instant::now().checked_add(every);
+                }
+            }
+        }
+    }
+
+    /// What has already arrived on a socket that was relieved.
+    async fn drain(&self, mut socket: Socket) -> End {
+        while let Some(message) = socket.next().now_or_never() {
+            let Ok(frame) = self.message(message) else { break };
+            if let Some(frame) = frame
+                && self.frames.send(frame).await.is_err()
+            {
+                return End::Stopped;
+            }
+        }
+        // The venue need not answer; a slow goodbye must not hold up the new socket.
+        let _ = socket.close(None).now_or_never();
+        End::Relieved
+    }
+
+    /// A message as a frame; `Err` when the socket is gone. Pings are answered by the socket itself, with the same payload.
+    fn message(&self, message: Option<tungstenite::Result<Message>>) -> Result<Option<RawFrame>, String> {
+        let venue = self.adapter.title();
+        let text = match message {
+            None | Some(Ok(Message::Close(_))) => return Err(format!("{venue} closed the connection")),
+            Some(Err(e)) => {
+                if matches!(e, tungstenite::Error::Capacity(_)) {
+                    self.board.refused();
+                    return Err(format!("{venue} sent a message of more than 8 MB; it was not read"));
+                }
+                return Err(format!("connection to {venue} lost: {}", words(&e)));
+            }
+            Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
+            // No venue of ours sends binary frames; what one might send is counted as a frame that cannot be read.
+            Some(Ok(Message::Binary(bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
+        };
+        Ok(Some(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), Body::Ws(text))))
+    }
+
+    /// Notes which stream spoke.
+    fn listen(
+        &self,
+        frame: &RawFrame,
+        watch: &mut Watch<'_>,
+        role: &watch::Receiver<Role>,
+        ready: &watch::Sender<bool>,
+    ) {
+        let Body::Ws(text) = &frame.body else { return };
+        let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(&self.spec, name)) else {
+            return;
+        };
+        self.board.heard(self.conn, stream, std::time::Instant::now());
+        self.note_ready(watch, role, ready);
+    }
+
+    /// Once every steady stream has spoken, the connection is as good as it gets.
+    fn note_ready(&self, watch: &Watch<'_>, role: &watch::Receiver<Role>, ready: &watch::Sender<bool>) {
+        if watch.all_spoke() && !*ready.borrow() {
+            ready.send_replace(true);
+            if *role.borrow() == Role::Active {
+                self.board.conn(self.conn, LinkState::Live, "");
+            }
+        }
+    }
+
+    /// `None` when nobody listens any more, or the feed is stopped while the merger is busy.
+    async fn send_all(&self, held: &mut VecDeque<RawFrame>) -> Option<()> {
+        while let Some(frame) = held.pop_front() {
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                sent = self.frames.send(frame) => sent.ok()?,
+            }
+        }
+        Some(())
+    }
+}
+
+/// Waits until the standby has spoken on all streams and overlapped for a while: `true`; or has ended before: `false`.
+async fn next_ready(standby: &mut Option<Running<'_>>, overlap: Duration) -> bool {
+    let Some(next) = standby else { return std::future::pending().await };
+    let mut ready = next.ready.clone();
+    let settled = async {
+        if ready.wait_for(|r| *r).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        sleep(overlap).await;
+    };
+    tokio::select! {
+        _ = &mut next.served => false,
+        () = settled => true,
+    }
+}
+
+/// Waits until a stream has been silent for too long; which.
+async fn silence(due: Option<(Instant, usize)>) -> usize {
+    let Some((at, stream)) = due else { return std::future::pending().await };
+    sleep_until(at).await;
+    stream
+}
+
+/// A time that does not come, for timers that are switched off.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(86_400)
+}
+
+/// A socket's error in short words.
+fn words(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer in time".into(),
+        e => e.to_string(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Binance USD-M futures: where to connect and what to ask (`exchanges.md` §3). [`wire`] reads what comes back.
+
+mod history;
+pub mod margin;
+mod stream;
+pub mod wire;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::feed::instruments::{Listing, percent_encode};
+use crate::feed::{BinanceConfig, FeedConfig};
+use crate::market::Venue;
+
+use super::{Adapter, ConnSpec, Directory, Request, StreamSpec};
+use history::ServerTime;
+
+/// The name in events and configuration.
+pub const NAME: &str = "binance";
+
+/// Where Binance is and what to ask of it.
+pub struct Binance {
+    venue: Venue,
+    config: BinanceConfig,
+    first: Duration,
+    idle: Duration,
+    idle_trades: Duration,
+}
+
+impl Binance {
+    /// Over its part of the configuration.
+    pub fn new(config: &FeedConfig) -> Self {
+        Self {
+            venue: name(),
+            config: config.binance.clone(),
+            first: config.first_data,
+            idle: config.idle,
+            idle_trades: config.idle_trades,
+        }
+    }
+}
+
+/// [`NAME`] as a venue.
+fn name() -> Venue {
+    NAME.parse().unwrap_or_else(|_| unreachable!("a short lower-case name"))
+}
+
+impl Adapter for Binance {
+    fn venue(&self) -> Venue {
+        self.venue
+    }
+
+    fn title(&self) -> &'static str {
+        "Binance"
+    }
+
+    fn rest_base(&self) -> &str {
+        &self.config.rest
+    }
+
+    fn directory(&self) -> Request {
+        Request { path: "/fapi/v1/exchangeInfo".into(), weight: 1 }
+    }
+
+    fn read_directory(&self, text: &str) -> anyhow::Result<Directory> {
+        history::directory(text).context("exchangeInfo cannot be read")
+    }
+
+    fn clock(&self) -> Request {
+        Request { path: "/fapi/v1/time".into(), weight: 1 }
+    }
+
+    fn read_clock(&self, text: &str) -> Option<i64> {
+        serde_json::from_str(text).ok().map(|t: ServerTime| t.server_time)
+    }
+
+    /// Streams go to their route; on the wrong one they are silent (§3.1). They stand in the URL, so that no subscribe
+    /// message can be lost or refused.
+    fn connections(&self, listing: &Listing) -> Vec<ConnSpec> {
+        let symbol = percent_encode(&listing.symbol.to_lowercase());
+        let conn = |name: &'static str, base: &str, streams: Vec<StreamSpec>, names: &[&str]| ConnSpec {
+            name: Cow::Borrowed(name),
+            url: format!(
+                "{}/stream?streams={}",
+                base.trim_end_matches('/'),
+                names.iter().map(|s| format!("{symbol}@{s}")).collect::<Vec<_>>().join("/")
+            ),
+            hello: Vec::new(),
+            // Protocol pings only (§1.5).
+            keep_alive: None,
+            streams,
+        };
+        let stream = |name, first, idle| StreamSpec { name, first, idle };
+        let market = vec![
+            stream("aggTrade", Some(self.first), Some(self.idle_trades)),
+            stream("markPrice@1s", Some(self.first), Some(self.idle)),
+            stream("kline_1m", Some(self.first), Some(self.idle_trades)),
+            stream("forceOrder", None, None),
+        ];
+        let names: Vec<&str> = market.iter().map(|s| s.name).collect();
+        let mut conns = vec![conn("market", &self.config.ws_market, market.clone(), &names)];
+        if !self.config.record_public.is_empty() {
+            let names: Vec<&str> = self.config.record_public.iter().map(String::as_str).collect();
+            conns.push(conn("public", &self.config.ws_public, Vec::new(), &names));
+        }
+        conns
+    }
+
+    fn history(&self, listing: &Listing, from: i64, now: i64, fresh: bool) -> Vec<Request> {
+        let symbol = percent_encode(&listing.symbol);
+        let mut calls = history::requests(&symbol, from, now);
+        if fresh {
+            calls.push(Request { path: format!("/fapi/v1/premiumIndex?symbol={symbol}"), weight: 1 });
+        }
+        calls.push(self.poll(listing));
+        calls
+    }
+
+    fn poll(&self, listing: &Listing) -> Request {
+        let symbol = percent_encode(&listing.symbol);
+        Request { path: format!("/fapi/v1/openInterest?symbol={symbol}"), weight: 1 }
+    }
+
+    fn stream_of(&self, text: &str) -> Option<&'static str> {
+        const NAMES: [&str; 4] = ["aggTrade", "markPrice@1s", "kline_1m", "forceOrder"];
+        let name = stream::stream_name(text)?;
+        NAMES.into_iter().find(|n| *n == name)
+    }
+}

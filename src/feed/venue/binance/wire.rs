@@ -1,0 +1,362 @@
+//! Binance's frames and answers as events (`exchanges.md` §3.2, §3.4).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use serde_json::value::RawValue;
+
+use crate::feed::instruments::{Listing, guess, percent_decode};
+use crate::feed::series::{Series, Sink};
+use crate::feed::translate::{Class, Wire};
+use crate::market::event::Mark;
+use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
+
+use super::history::{self, KlineRow, OpenInterestNow, OpenInterestRow, PremiumIndex, ServerTime};
+use super::stream::{AggTrade, Envelope, ForceOrder, Kline, MarkPrice, SingleTrade};
+
+/// Which of the two trade streams an instrument is read from. Both carry the same prints; never both are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prints {
+    /// Single trades up to this number.
+    Single(u64),
+    /// Aggregates.
+    Aggregate,
+}
+
+/// An instrument and what only Binance needs to know about it.
+struct Contract {
+    series: Series,
+    prints: Option<Prints>,
+}
+
+/// Binance's frames to events.
+pub struct BinanceWire {
+    venue: Venue,
+    /// Only this asset, or whatever comes.
+    asset: Option<Asset>,
+    listings: HashMap<Box<str>, Listing>,
+    /// Instruments by symbol; `None` for symbols we do not take.
+    contracts: HashMap<Box<str>, Option<Contract>>,
+    /// The newest time the venue told, UTC ms: bars that end later are not finished.
+    now: i64,
+}
+
+type Read = Result<Class, Cow<'static, str>>;
+
+impl BinanceWire {
+    /// For one asset, or for whatever comes.
+    pub fn new(venue: Venue, asset: Option<Asset>) -> Self {
+        Self { venue, asset, listings: HashMap::new(), contracts: HashMap::new(), now: 0 }
+    }
+
+    /// The contract of a symbol, if we take it: the right asset, and no other symbol already stands for that asset.
+    fn contract(&mut self, symbol: &str) -> Option<&mut Contract> {
+        if !self.contracts.contains_key(symbol) {
+            let listing = self.listings.get(symbol).cloned().or_else(|| guess(symbol));
+            let wanted = listing.filter(|l| self.asset.is_none_or(|a| a == l.asset)).filter(|l| {
+                let taken = |c: &Contract| c.series.asset() == l.asset;
+                !self.contracts.values().flatten().any(taken)
+            });
+            let contract =
+                wanted.map(|listing| Contract { series: Series::new(self.venue, listing), prints: None });
+            // A hostile sender must not fill the memory with names: Binance lists about 900 (§14).
+            if self.contracts.len() >= 5_000 {
+                return None;
+            }
+            self.contracts.insert(symbol.into(), contract);
+        }
+        self.contracts.get_mut(symbol)?.as_mut()
+    }
+
+    fn told(&mut self, ms: i64, out: &mut Sink<'_>) {
+        out.sent = Some(ms);
+        self.now = self.now.max(ms);
+    }
+
+    fn frame(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
+        let text = text.trim_ascii();
+        if text.starts_with('[') {
+            return self.array(text, out);
+        }
+        let head: Envelope<'_> = object(text)?;
+        if let Some(data) = head.data.filter(|_| head.stream.is_some()) {
+            let data = data.get();
+            if data.starts_with('[') {
+                return self.array(data, out);
+            }
+            let inner: Envelope<'_> = object(data)?;
+            return self.event(data, &inner, out);
+        }
+        self.event(text, &head, out)
+    }
+
+    /// All-market streams send arrays of what single streams send. The frame is what its best row is.
+    fn array(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
+        let rows: Vec<&RawValue> = json(text)?;
+        let mut class = Class::Unknown;
+        for row in rows {
+            let head: Envelope<'_> = object(row.get())?;
+            let seen = self.event(row.get(), &head, out)?;
+            if matches!(class, Class::Unknown) || matches!(seen, Class::Used(_)) {
+                class = seen;
+            }
+        }
+        Ok(class)
+    }
+
+    fn event(&mut self, text: &str, head: &Envelope<'_>, out: &mut Sink<'_>) -> Read {
+        let Some(kind) = head.e.as_deref() else {
+            return Ok(match head {
+                Envelope { last_update_id: Some(_), .. } => Class::Ignored("depth"),
+                Envelope { code: Some(_), msg: Some(msg), .. } => {
+                    tracing::warn!("binance refuses a request: {}", crate::feed::status::clean(msg, 200));
+                    Class::Ignored("error")
+                }
+                Envelope { id: Some(_), .. } => Class::Ignored("ack"),
+                _ => Class::Unknown,
+            });
+        };
+        // Inverse contracts share the all-market streams; their quantities are contracts, not coins (§3.2).
+        let coin_margined = head.st == Some(2);
+        match kind {
+            "aggTrade" if !coin_margined => self.aggregate(&json(text)?, out),
+            "trade" if !coin_margined => self.single(&json(text)?, out),
+            "markPriceUpdate" if !coin_margined => self.mark(&json(text)?, out),
+            "kline" if !coin_margined => self.kline(&json(text)?, out),
+            "forceOrder" if !coin_margined => self.forced(&json(text)?, out),
+            _ => Ok(known(kind).map_or(Class::Unknown, Class::Ignored)),
+        }
+    }
+
+    fn aggregate(&mut self, t: &AggTrade<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "aggTrade";
+        self.told(t.sent, out);
+        let Some(contract) = self.contract(&t.s) else { return Ok(Class::Ignored(KIND)) };
+        if matches!(contract.prints, Some(Prints::Single(last)) if t.f <= last) {
+            return Ok(Class::Ignored(KIND));
+        }
+        contract.prints = Some(Prints::Aggregate);
+        let trade = print(&contract.series, t.p, t.q, t.m, t.a)?;
+        contract.series.trade(out, t.a, t.time, trade);
+        Ok(Class::Used(KIND))
+    }
+
+    fn single(&mut self, t: &SingleTrade<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "trade";
+        self.told(t.sent, out);
+        let Some(contract) = self.contract(&t.s) else { return Ok(Class::Ignored(KIND)) };
+        let last = match contract.prints {
+            Some(Prints::Aggregate) => return Ok(Class::Ignored(KIND)),
+            Some(Prints::Single(last)) => last,
+            None => 0,
+        };
+        let trade = print(&contract.series, t.p, t.q, t.m, t.t)?;
+        contract.prints = Some(Prints::Single(last.max(t.t)));
+        contract.series.trade(out, t.t, t.time, trade);
+        Ok(Class::Used(KIND))
+    }
+
+    fn mark(&mut self, m: &MarkPrice<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "markPriceUpdate";
+        self.told(m.sent, out);
+        let Some(contract) = self.contract(&m.s) else { return Ok(Class::Ignored(KIND)) };
+        let mark = mark(&contract.series, m.p, m.i.as_deref(), m.r.as_deref(), m.next_funding)?;
+        contract.series.mark(out, m.sent, mark);
+        Ok(Class::Used(KIND))
+    }
+
+    fn kline(&mut self, k: &Kline<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "kline";
+        self.told(k.sent, out);
+        let bar = &k.k;
+        let Some(contract) = self.contract(&k.s).filter(|_| bar.i == "1m") else {
+            return Ok(Class::Ignored(KIND));
+        };
+        if bar.x {
+            let prices = [bar.o, bar.h, bar.l, bar.c];
+            let candle = history::candle(&contract.series.listing, prices, bar.v, bar.taker_buy)?;
+            contract.series.candle(out, bar.t, candle);
+        }
+        Ok(Class::Used(KIND))
+    }
+
+    fn forced(&mut self, f: &ForceOrder<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "forceOrder";
+        self.told(f.sent, out);
+        let o = &f.o;
+        let Some(contract) = self.contract(&o.s) else { return Ok(Class::Ignored(KIND)) };
+        if !matches!(o.status.as_ref(), "FILLED" | "PARTIALLY_FILLED") || !o.z.is_positive() {
+            return Ok(Class::Ignored(KIND));
+        }
+        let position = match o.side.as_ref() {
+            "SELL" => Side::Long,
+            "BUY" => Side::Short,
+            _ => return Err("side is neither BUY nor SELL".into()),
+        };
+        let series = &mut contract.series;
+        let price = series.price(positive(o.ap)?)?;
+        let qty = series.qty(o.z)?;
+        let (price_kind, sampled) = (PriceKind::Fill, Sampled::Largest);
+        series.liquidation(out, o.time, Liquidation { position, price, qty, price_kind, sampled });
+        Ok(Class::Used(KIND))
+    }
+
+    fn rest(&mut self, path: &str, text: &str, out: &mut Sink<'_>) -> Read {
+        let (call, query) = path.split_once('?').unwrap_or((path, ""));
+        let symbol = query.split('&').find_map(|p| p.strip_prefix("symbol=")).and_then(percent_decode);
+        match call {
+            "/fapi/v1/exchangeInfo" => self.directory(text, out),
+            "/fapi/v1/time" => {
+                let time: ServerTime = json(text)?;
+                self.told(time.server_time, out);
+                Ok(Class::Used("time"))
+            }
+            "/fapi/v1/klines" => self.klines(&symbol.ok_or("no symbol in the call")?, text, out),
+            "/futures/data/openInterestHist" => {
+                self.open_interest_history(&symbol.ok_or("no symbol in the call")?, text, out)
+            }
+            "/fapi/v1/openInterest" => {
+                const KIND: &str = "openInterest";
+                let row: OpenInterestNow<'_> = json(text)?;
+                self.told(row.time, out);
+                let Some(contract) = self.contract(&row.symbol) else { return Ok(Class::Ignored(KIND)) };
+                let qty = contract.series.qty(row.open_interest)?;
+                contract.series.open_interest(out, row.time, qty);
+                Ok(Class::Used(KIND))
+            }
+            "/fapi/v1/premiumIndex" => {
+                const KIND: &str = "premiumIndex";
+                let row: PremiumIndex<'_> = object(text)?;
+                self.told(row.time, out);
+                let Some(contract) = self.contract(&row.symbol) else { return Ok(Class::Ignored(KIND)) };
+                let (index, funding) = (row.index_price.as_deref(), row.last_funding_rate.as_deref());
+                let mark = mark(&contract.series, row.mark_price, index, funding, row.next_funding_time)?;
+                contract.series.mark(out, row.time, mark);
+                Ok(Class::Used(KIND))
+            }
+            "/fapi/v1/depth" => Ok(Class::Ignored("depth")),
+            _ => Ok(Class::Unknown),
+        }
+    }
+
+    fn directory(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
+        let directory = history::directory(text).map_err(|e| e.to_string())?;
+        self.told(directory.now, out);
+        self.listings = directory.listings.into_iter().map(|l| (l.symbol.clone(), l)).collect();
+        Ok(Class::Used("exchangeInfo"))
+    }
+
+    fn klines(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "klines";
+        let rows: Vec<KlineRow> = json(text)?;
+        let now = self.now;
+        let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
+        for row in rows {
+            // The last row may be the running minute; the venue's own clock tells.
+            if now == 0 || row.6 < now {
+                let candle = row.candle(&contract.series.listing)?;
+                contract.series.candle(out, row.0, candle);
+            }
+        }
+        Ok(Class::Used(KIND))
+    }
+
+    fn open_interest_history(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "openInterestHist";
+        let rows: Vec<OpenInterestRow> = json(text)?;
+        let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
+        for row in rows {
+            let qty = contract.series.qty(row.sum_open_interest)?;
+            contract.series.open_interest(out, row.timestamp, qty);
+        }
+        Ok(Class::Used(KIND))
+    }
+}
+
+impl Wire for BinanceWire {
+    fn socket(&mut self, _conn: &str, text: &str, out: &mut Sink<'_>) -> Class {
+        self.frame(text, out).unwrap_or_else(Class::Malformed)
+    }
+
+    fn answer(&mut self, path: &str, text: &str, out: &mut Sink<'_>) -> Class {
+        self.rest(path, text, out).unwrap_or_else(Class::Malformed)
+    }
+
+    fn lost(&mut self, conn: &str) {
+        // Everything we turn into events comes over the market route.
+        if conn == "market" {
+            self.contracts.values_mut().flatten().for_each(|c| c.series.lost());
+        }
+    }
+
+    fn complete_until(&self) -> Option<i64> {
+        self.contracts.values().flatten().filter_map(|c| c.series.complete_until()).min()
+    }
+}
+
+/// Kinds we know and do not use; also the kinds we use, for rows we leave out.
+fn known(kind: &str) -> Option<&'static str> {
+    const KINDS: [&str; 9] = [
+        "aggTrade",
+        "trade",
+        "markPriceUpdate",
+        "kline",
+        "forceOrder",
+        "depthUpdate",
+        "bookTicker",
+        "24hrTicker",
+        "contractInfo",
+    ];
+    KINDS.into_iter().find(|k| *k == kind)
+}
+
+fn json<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
+    serde_json::from_str(text).map_err(|e| e.to_string().into())
+}
+
+/// As [`json`], but an array is not taken for a struct's fields in order.
+fn object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
+    if text.starts_with('{') { json(text) } else { Err("not an object".into()) }
+}
+
+fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
+    if number > T::default() { Ok(number) } else { Err("not a positive number") }
+}
+
+fn print(
+    series: &Series,
+    price: Price,
+    qty: Qty,
+    buyer_is_maker: bool,
+    number: u64,
+) -> Result<Trade, &'static str> {
+    Ok(Trade {
+        price: series.price(positive(price)?)?,
+        qty: series.qty(positive(qty)?)?,
+        taker: if buyer_is_maker { TakerSide::Sell } else { TakerSide::Buy },
+        id: Some(number.to_string().into()),
+    })
+}
+
+fn mark(
+    series: &Series,
+    price: Price,
+    index: Option<&str>,
+    funding: Option<&str>,
+    next_funding: Option<i64>,
+) -> Result<Mark, &'static str> {
+    fn number<T: FromStr>(text: Option<&str>) -> Result<Option<T>, &'static str> {
+        text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|_| "not a number")).transpose()
+    }
+    Ok(Mark {
+        price: series.price(positive(price)?)?,
+        index: number(index)?.map(|p| series.price(p)).transpose()?,
+        funding: number(funding)?,
+        funding_hours: None,
+        next_funding: next_funding.filter(|&t| t > 0),
+    })
+}
+
+#[cfg(test)]
+mod tests;

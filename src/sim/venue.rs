@@ -1,0 +1,3 @@
+//! One encoder per venue: from what happens in a simulated market to the bytes the real exchange would send.
+
+pub mod binance;

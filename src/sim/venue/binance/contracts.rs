@@ -1,0 +1,124 @@
+//! The contracts the simulated Binance USD-M lists, with their margin tiers.
+
+use crate::sim::world::contract::Contract;
+use crate::sim::world::margin::Tier;
+
+/// max leverage | notional cap | rate | deduction, as in exchanges.md §14.
+const fn tier(max_leverage: f64, cap: f64, rate: f64, deduction: f64) -> Tier {
+    Tier { max_leverage, cap, rate, deduction }
+}
+
+/// exchanges.md §14, BTCUSDT.
+const BTC: [Tier; 12] = [
+    tier(150.0, 300e3, 0.004, 0.0),
+    tier(100.0, 800e3, 0.005, 300.0),
+    tier(75.0, 3e6, 0.0065, 1_500.0),
+    tier(50.0, 12e6, 0.01, 12_000.0),
+    tier(25.0, 70e6, 0.02, 132_000.0),
+    tier(20.0, 100e6, 0.025, 482_000.0),
+    tier(10.0, 230e6, 0.05, 2_982_000.0),
+    tier(5.0, 480e6, 0.1, 14_482_000.0),
+    tier(4.0, 600e6, 0.125, 26_482_000.0),
+    tier(3.0, 800e6, 0.15, 41_482_000.0),
+    tier(2.0, 1.2e9, 0.25, 121_482_000.0),
+    tier(1.0, 1.8e9, 0.5, 421_482_000.0),
+];
+
+/// exchanges.md §14, ETHUSDT.
+const ETH: [Tier; 12] = [
+    tier(150.0, 300e3, 0.004, 0.0),
+    tier(100.0, 800e3, 0.005, 300.0),
+    tier(75.0, 3e6, 0.0065, 1_500.0),
+    tier(50.0, 12e6, 0.01, 12_000.0),
+    tier(25.0, 50e6, 0.02, 132_000.0),
+    tier(20.0, 65e6, 0.025, 382_000.0),
+    tier(10.0, 150e6, 0.05, 2_007_000.0),
+    tier(5.0, 320e6, 0.1, 9_507_000.0),
+    tier(4.0, 400e6, 0.125, 17_507_000.0),
+    tier(3.0, 530e6, 0.15, 27_507_000.0),
+    tier(2.0, 800e6, 0.25, 80_507_000.0),
+    tier(1.0, 1.2e9, 0.5, 280_507_000.0),
+];
+
+/// exchanges.md §14, SOLUSDT.
+const SOL: [Tier; 10] = [
+    tier(100.0, 50e3, 0.005, 0.0),
+    tier(75.0, 400e3, 0.0065, 75.0),
+    tier(50.0, 1e6, 0.01, 1_475.0),
+    tier(25.0, 4e6, 0.02, 11_475.0),
+    tier(20.0, 8e6, 0.025, 31_475.0),
+    tier(10.0, 40e6, 0.05, 231_475.0),
+    tier(5.0, 80e6, 0.1, 2_231_475.0),
+    tier(4.0, 100e6, 0.125, 4_231_475.0),
+    tier(2.0, 200e6, 0.25, 16_731_475.0),
+    tier(1.0, 400e6, 0.5, 66_731_475.0),
+];
+
+/// exchanges.md §14, 1000PEPEUSDT.
+const PEPE: [Tier; 10] = [
+    tier(75.0, 20e3, 0.0065, 0.0),
+    tier(50.0, 200e3, 0.01, 70.0),
+    tier(40.0, 300e3, 0.015, 1_070.0),
+    tier(25.0, 1.5e6, 0.02, 2_570.0),
+    tier(20.0, 3e6, 0.025, 10_070.0),
+    tier(10.0, 15e6, 0.05, 85_070.0),
+    tier(5.0, 20e6, 0.1, 835_070.0),
+    tier(4.0, 25e6, 0.125, 1_335_070.0),
+    tier(2.0, 30e6, 0.25, 4_460_070.0),
+    tier(1.0, 35e6, 0.5, 11_960_070.0),
+];
+
+/// How many contracts are listed.
+pub const COUNT: usize = 4;
+
+/// Everything listed, in the order `exchangeInfo` names it.
+pub const CONTRACTS: [Contract; COUNT] = [
+    Contract {
+        symbol: "BTCUSDT",
+        stream: "btcusdt",
+        base: "BTC",
+        price: 100_000.0,
+        price_decimals: 1,
+        lot_decimals: 3,
+        open_interest_usd: 6.0e9,
+        account_usd: 2_500.0,
+        wildness: 1.0,
+        tiers: &BTC,
+    },
+    Contract {
+        symbol: "ETHUSDT",
+        stream: "ethusdt",
+        base: "ETH",
+        price: 3_500.0,
+        price_decimals: 2,
+        lot_decimals: 3,
+        open_interest_usd: 3.5e9,
+        account_usd: 2_000.0,
+        wildness: 1.3,
+        tiers: &ETH,
+    },
+    Contract {
+        symbol: "SOLUSDT",
+        stream: "solusdt",
+        base: "SOL",
+        price: 180.0,
+        price_decimals: 2,
+        lot_decimals: 0,
+        open_interest_usd: 1.1e9,
+        account_usd: 1_200.0,
+        wildness: 1.4,
+        tiers: &SOL,
+    },
+    Contract {
+        symbol: "1000PEPEUSDT",
+        stream: "1000pepeusdt",
+        base: "1000PEPE",
+        price: 0.0125,
+        price_decimals: 7,
+        lot_decimals: 0,
+        open_interest_usd: 2.4e8,
+        account_usd: 600.0,
+        wildness: 1.5,
+        tiers: &PEPE,
+    },
+];

@@ -1,0 +1,62 @@
+//! What one simulated second shows to the outside.
+
+use crate::market::Side;
+
+/// A taker order's fills at one price: the row of an aggregate trade stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Print {
+    /// When, UTC ms of simulated time.
+    pub ms: i64,
+    /// Price in ticks.
+    pub ticks: i64,
+    /// Quantity in lots.
+    pub lots: i64,
+    /// Whether the taker bought.
+    pub taker_buys: bool,
+    /// Number of this row, without gaps.
+    pub id: u64,
+    /// Number of its first fill, without gaps over all rows.
+    pub first_fill: u64,
+    /// Number of its last fill.
+    pub last_fill: u64,
+}
+
+/// A forced close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forced {
+    /// When, UTC ms of simulated time.
+    pub ms: i64,
+    /// The position side that died.
+    pub side: Side,
+    /// Everything closed, lots.
+    pub lots: i64,
+    /// The largest single order among it, lots: a simulated trader stands for many accounts of unlike size.
+    pub largest: i64,
+    /// Average fill in ticks.
+    pub ticks: i64,
+}
+
+/// One second of a market. Prices are USD per quoted unit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tick {
+    /// End of the second, UTC ms of simulated time.
+    pub end_ms: i64,
+    /// Prints of the second, in order of time.
+    pub prints: Vec<Print>,
+    /// Forced closes executed in the second, in order of time.
+    pub forced: Vec<Forced>,
+    /// Mark price at its end.
+    pub mark: f64,
+    /// Mark price averaged over the last minute.
+    pub mark_mean: f64,
+    /// Index price at its end.
+    pub index: f64,
+    /// Funding rate the running period would pay.
+    pub funding: f64,
+    /// A funding period that ended with this second: its rate.
+    pub settled: Option<f64>,
+    /// Best bid at its end, ticks; the best ask is one tick higher.
+    pub bid: i64,
+    /// Open interest at its end, one side, lots.
+    pub open_interest: i64,
+}

@@ -1,0 +1,188 @@
+//! The real binary in a real terminal: it draws, it leaves the terminal as it was.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Longest wait for anything here; a slow machine waits, a broken program fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn size(cells: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(cells).unwrap()
+}
+
+struct Terminal {
+    screen: Arc<Mutex<vt100::Parser>>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    _data: tempfile::TempDir,
+}
+
+impl Terminal {
+    fn start(args: &[&str], rows: u16, cols: u16) -> Self {
+        let pty =
+            native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_meltline"));
+        command.args(args);
+        command.args(["--data-dir", data.path().to_str().unwrap()]);
+        command.env("TERM", "xterm-256color");
+        command.env("XDG_CONFIG_HOME", data.path());
+        for name in
+            ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "TMUX", "MELTLINE_CONFIG", "HTTPS_PROXY", "ALL_PROXY"]
+        {
+            command.env_remove(name);
+        }
+        let child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(cols), 0)));
+        let mut reader = pty.master.try_clone_reader().unwrap();
+        let seen = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = vec![0; 65_536];
+            while let Ok(n) = reader.read(&mut bytes) {
+                if n == 0 {
+                    break;
+                }
+                seen.lock().unwrap().process(&bytes[..n]);
+            }
+        });
+        let keys = pty.master.take_writer().unwrap();
+        Self { screen, master: pty.master, keys, child, _data: data }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Polls until the screen is as wanted.
+    fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let begun = Instant::now();
+        while !wanted(self.screen.lock().unwrap().screen()) {
+            assert!(begun.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the end; the exit code.
+    fn ended(&mut self) -> u32 {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(begun.elapsed() < PATIENCE, "still running:\n{}", self.text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.process_id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Cells of the heatmap that carry heat: half blocks in a colour of their own.
+fn hot_cells(screen: &vt100::Screen) -> usize {
+    let (rows, cols) = screen.size();
+    (0..rows.get())
+        .flat_map(|r| (0..cols.get()).map(move |c| (r, c)))
+        .filter_map(|(r, c)| screen.cell(r, c))
+        .filter(|cell| cell.contents() == "▀" && cell.fgcolor() != vt100::Color::Default)
+        .count()
+}
+
+fn restored(terminal: &Terminal) {
+    let screen = terminal.screen.lock().unwrap();
+    assert!(!screen.screen().alternate_screen(), "the alternate screen is left");
+    assert!(!screen.screen().hide_cursor(), "the cursor is shown again");
+    assert!(!screen.screen().bracketed_paste(), "bracketed paste is off again");
+}
+
+#[test]
+fn the_demo_fills_its_map_and_q_gives_the_terminal_back() {
+    let mut terminal = Terminal::start(&["demo", "--seed", "3"], 50, 160);
+    terminal.wait("heatmap", |s| s.contents().contains("SIMULATED") && hot_cells(s) > 200);
+    assert!(terminal.screen.lock().unwrap().screen().alternate_screen());
+    terminal.wait("totals", |s| s.contents().contains("shorts $") && s.contents().contains("longs $"));
+    terminal.press("?");
+    terminal.wait("help", |s| s.contents().contains("pick a symbol"));
+    terminal.press("\u{1b}");
+    // Escape and q in one read would be alt-q.
+    terminal.wait("map without help", |s| !s.contents().contains("pick a symbol"));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&terminal);
+}
+
+#[test]
+fn another_symbol_is_picked_by_typing_its_name() {
+    let mut terminal = Terminal::start(&["demo", "--seed", "3"], 40, 120);
+    terminal.wait("heatmap", |s| hot_cells(s) > 100);
+    terminal.press("s");
+    terminal.wait("picker", |s| s.contents().contains("PEPE"));
+    terminal.press("pep\r");
+    terminal.wait("PEPE's map", |s| s.rows(0, 120).next().unwrap().contains("PEPE") && hot_cells(s) > 100);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn a_terminated_program_gives_the_terminal_back() {
+    let mut terminal = Terminal::start(&["demo"], 30, 100);
+    terminal.wait("screen", |s| s.contents().contains("SIMULATED"));
+    terminal.signal("-TERM");
+    terminal.ended();
+    restored(&terminal);
+}
+
+#[test]
+fn a_resize_is_followed() {
+    let mut terminal = Terminal::start(&["demo"], 30, 100);
+    terminal.wait("heatmap", |s| hot_cells(s) > 50);
+    terminal.screen.lock().unwrap().screen_mut().set_size(size(20), size(50));
+    terminal.master.resize(PtySize { rows: 20, cols: 50, pixel_width: 0, pixel_height: 0 }).unwrap();
+    terminal.wait("smaller heatmap", |s| {
+        s.contents().contains("SIMULATED") && hot_cells(s) > 20 && s.contents().lines().count() <= 20
+    });
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn a_recording_stays_on_its_last_frame_until_q() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.ndjson");
+    let mut file = std::fs::File::create(&path).unwrap();
+    for second in 0..3_600_i64 {
+        let ts = 1_718_755_200_000 + second * 1_000;
+        let price = 60_000.0 + (second % 900) as f64;
+        for event in [
+            crate::support::trade(ts, price, 20.0),
+            crate::support::mark(ts, price),
+            crate::support::open_interest(ts, 10_000.0 + second as f64),
+        ] {
+            meltline::market::ndjson::write_event(&mut file, &event).unwrap();
+        }
+    }
+    let mut terminal = Terminal::start(&["replay", path.to_str().unwrap(), "--range", "2h"], 40, 120);
+    terminal.wait("heatmap", |s| s.contents().contains("REPLAY") && hot_cells(s) > 50);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&terminal);
+}
