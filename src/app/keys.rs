@@ -64,7 +64,7 @@ impl App {
             }
             (Popup::Picker(picker), KeyCode::Backspace) => picker.pop(&self.latest.assets),
             (Popup::Picker(picker), _) if typed.is_some() => {
-                picker.push(typed.map(String::from).unwrap_or_default().as_str(), &self.latest.assets);
+                picker.push(&typed.map(String::from).unwrap_or_default(), &self.latest.assets);
             }
             (_, KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), _) if step != 0 => picker.step(step),
@@ -82,8 +82,11 @@ impl App {
                 self.refresh();
             }
             (Popup::Venues(row), KeyCode::Char(c @ (' ' | '1'..='9'))) => {
-                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
-                self.toggle_venue(*row);
+                let chosen = c.to_digit(10).map_or(*row, |d| d as usize - 1);
+                if chosen < venues {
+                    *row = chosen;
+                    self.toggle_venue(chosen);
+                }
             }
             // Every other key means what it always means, and closes the popup; the popup's own key just closes it.
             _ => {

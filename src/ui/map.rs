@@ -132,7 +132,7 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let mut right: Vec<text::Piece<'_>> =
         [zone("▲", canvas.zones.above), zone("▼", canvas.zones.below)].into_iter().flatten().collect();
     if !right.is_empty() {
-        right.insert(0, text::Piece::new(2, "densest within 3%", theme.dim));
+        right.insert(0, text::Piece::new(2, "hot zones", theme.dim));
     }
     text::pieces(buf, heat, left, right);
     if let Some(map) = canvas.layout.map {

@@ -148,11 +148,6 @@ impl Ramp {
         Self { colours, steps }
     }
 
-    /// Steps of the ramp, the ground not counted.
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
     /// The colour of a step, or `None` for a ramp of characters.
     pub fn colour(&self, step: usize) -> Option<Color> {
         self.colours.get(step.min(self.steps)).copied()

@@ -1,8 +1,8 @@
-//! The densest stretch of levels on each side of price, near enough to matter.
+//! The stretch of levels to watch on each side of price.
 
 use crate::app::App;
 
-/// Zones farther from price than this are no magnet yet.
+/// Within this distance of price the densest zone counts, beyond it the nearest.
 const NEAR: f64 = 0.03;
 
 /// A run of neighbouring rows that are drawn.
@@ -18,7 +18,7 @@ pub struct Zone {
     pub usd: f64,
 }
 
-/// The densest zone above and below price.
+/// The zone to watch above and below price: the densest that is near, else the nearest of those in view.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Zones {
     /// Shorts would be closed here.
@@ -28,7 +28,7 @@ pub struct Zones {
 }
 
 impl Zones {
-    /// Reads the newest column of the map: runs of rows at or above the threshold, the one with most USD on each side.
+    /// Reads the newest column of the map: runs of rows at or above the threshold, one on each side.
     pub fn find(app: &App) -> Self {
         let mut zones = Self::default();
         let (Some(column), Some(now)) = (app.grid().columns.last(), app.price()) else { return zones };
@@ -55,8 +55,13 @@ impl Zones {
             let price = bins.price_at(g.low + (hottest as f64 + 0.5) * g.step);
             let zone = Zone { row: hottest, price, distance: price / now - 1.0, usd };
             let slot = if side.is_gt() { &mut zones.above } else { &mut zones.below };
-            let better = slot.is_none_or(|best| usd > best.usd);
-            if side.is_ne() && better && zone.distance.abs() <= NEAR {
+            let near = |zone: &Zone| zone.distance.abs() <= NEAR;
+            let better = slot.is_none_or(|best| match (near(&zone), near(&best)) {
+                (true, true) => zone.usd > best.usd,
+                (false, false) => zone.distance.abs() < best.distance.abs(),
+                (is_near, _) => is_near,
+            });
+            if side.is_ne() && better {
                 *slot = Some(zone);
             }
             row += run;
