@@ -56,6 +56,7 @@ pub struct App {
     scale: Scale,
     threshold: f64,
     widths: Widths,
+    profile: Profile,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
     /// The asset that was asked for and has not come yet.
@@ -84,6 +85,7 @@ impl App {
             scale: Scale::default(),
             threshold: 0.0,
             widths: Widths::default(),
+            profile: Profile::default(),
             crosshair: None,
             popup: None,
             wanted: None,
@@ -147,8 +149,23 @@ impl App {
             ));
         }
         if change == Change::Closed {
-            self.rescale();
+            self.rescale(false);
         }
+        let levels = self.levels_now();
+        if change == Change::Closed || levels.rows.len() != self.profile.rows.len() {
+            self.profile = levels;
+        } else {
+            // A row is redrawn when it moved by a cell, not by every trade.
+            self.profile.follow(levels, self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width)));
+        }
+    }
+
+    /// The rows of the map as they are at this moment.
+    fn levels_now(&self) -> Profile {
+        let rows = self.grid.levels_now(&self.snapshot);
+        let g = self.grid.geometry;
+        let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
+        Profile { price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
     }
 
     /// Lets the price axis follow the market; says whether it moved.
@@ -162,13 +179,17 @@ impl App {
         self.viewport.fit_price(bins, self.settings.range.ms(), at(mark), at(low), at(high))
     }
 
-    /// Threshold and colour scale from the cells in view. Only when closed columns changed: a moving scale repaints all.
-    fn rescale(&mut self) {
+    /// Threshold and colour scale from the cells in view. Only when closed columns changed or the user asked, and not for a
+    /// little unless asked: a moving scale repaints all.
+    fn rescale(&mut self, asked: bool) {
         let cells = self.grid.columns.iter().flat_map(|c| c.usd.iter().copied());
         let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
         self.cells = Cells::new(cells, oi);
-        self.threshold = self.settings.threshold.usd(&self.cells);
-        self.widths = self.profile().widths();
+        let threshold = self.settings.threshold.usd(&self.cells);
+        if asked || (threshold / self.threshold - 1.0).abs() > STILL || self.threshold <= 0.0 {
+            self.threshold = threshold;
+        }
+        self.widths = self.widths.follow(self.levels_now().widths());
         self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
     }
 
@@ -178,6 +199,8 @@ impl App {
     }
 }
 
+/// A threshold that would move by less than this share stays.
+const STILL: f64 = 0.05;
 /// After this long without a frame a venue is stale.
 pub const STALE_AFTER: Duration = Duration::from_secs(30);
 /// Ages below this are not worth saying.
@@ -220,12 +243,9 @@ impl App {
         self.threshold
     }
 
-    /// Levels by price at this moment, as the map panel shows them.
-    pub fn profile(&self) -> Profile {
-        let rows = self.grid.levels_now(&self.snapshot);
-        let g = self.grid.geometry;
-        let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
-        Profile { price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+    /// Levels by price as the map panel shows them: at most a cell's width behind this moment.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// The USD that fill the width of the map panel.

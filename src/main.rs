@@ -1,5 +1,6 @@
 //! Arguments to command to exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,7 +13,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if meltline::command::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("meltline: {error:#}");
+            // After a hang-up standard error is gone too, and `eprintln!` would panic.
+            let _ = writeln!(std::io::stderr(), "meltline: {error:#}");
             ExitCode::FAILURE
         }
     }

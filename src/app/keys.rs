@@ -175,9 +175,9 @@ impl App {
         match action {
             Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset => {
                 self.scale.reset();
-                self.rescale();
+                self.rescale(true);
             }
-            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.rescale(),
+            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.rescale(true),
             _ => {}
         }
         Effect::Redraw

@@ -1,5 +1,8 @@
 //! Levels by price at this moment, for the map panel: one row a cell of the screen.
 
+/// A little air at the panel's edge, so that a growing level does not hit it before the widths move again.
+const AIR: f64 = 1.08;
+
 /// The rows of the map, from above.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
@@ -10,6 +13,22 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Takes over the rows in which the end of some tier moved by at least `cell` USD.
+    pub fn follow(&mut self, now: Self, cell: f64) {
+        self.price_row = now.price_row;
+        for (shown, row) in self.rows.iter_mut().zip(now.rows) {
+            let (mut before, mut after) = (0.0, 0.0);
+            let moved = shown.iter().zip(&row).any(|(a, b)| {
+                before += a;
+                after += b;
+                (after - before).abs() >= cell
+            });
+            if moved {
+                *shown = row;
+            }
+        }
+    }
+
     /// USD of a row over all tiers.
     pub fn usd(&self, row: usize) -> f64 {
         self.rows.get(row).map_or(0.0, |tiers| tiers.iter().sum())
@@ -36,8 +55,6 @@ impl Profile {
 
     /// The USD that fill the width of the panel.
     pub fn widths(&self) -> Widths {
-        // A little air, so that a growing level does not hit the edge before the widths move again.
-        const AIR: f64 = 1.08;
         let longest = (0..self.rows.len()).map(|r| self.usd(r)).fold(0.0, f64::max);
         let end = |curve: Option<(usize, f64)>| curve.map_or(0.0, |(_, usd)| usd);
         let widest = end(self.below().last()).max(end(self.above().last()));
@@ -45,8 +62,8 @@ impl Profile {
     }
 }
 
-/// The USD that fill the width of the panel. They move with closed columns only: moving with every tick, all bars
-/// would tremble and be repainted.
+/// The USD that fill the width of the panel. They move with closed columns only, and not for a little: moving with
+/// every tick, all bars would tremble and be repainted.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Widths {
     /// For a bar.
@@ -55,9 +72,28 @@ pub struct Widths {
     pub curve: f64,
 }
 
+impl Widths {
+    /// Moves to `wanted` where that no longer fits, or would fill much less of the panel.
+    #[must_use]
+    pub fn follow(self, wanted: Self) -> Self {
+        let move_to = |old: f64, new: f64| if new > AIR * old || new < old / AIR.powi(3) { new } else { old };
+        Self { bar: move_to(self.bar, wanted.bar), curve: move_to(self.curve, wanted.curve) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_follows_when_a_tier_ends_a_cell_further() {
+        let row = |low: f64, x10: f64| [low, 0.0, x10, 0.0, 0.0, 0.0];
+        let mut shown = Profile { rows: vec![row(10.0, 5.0), row(10.0, 5.0), row(10.0, 5.0)], price_row: 1 };
+        let now = Profile { rows: vec![row(10.9, 5.0), row(11.0, 5.0), row(10.5, 5.5)], price_row: 2 };
+        shown.follow(now, 1.0);
+        assert_eq!(shown.rows, [row(10.0, 5.0), row(11.0, 5.0), row(10.5, 5.5)]);
+        assert_eq!(shown.price_row, 2);
+    }
 
     #[test]
     fn curves_run_away_from_price_and_leave_its_row_out() {

@@ -2,23 +2,30 @@
 
 use std::io::{self, Write};
 
+use crossterm::cursor::{MoveDown, MoveLeft, MoveRight, MoveTo};
 use crossterm::queue;
+use crossterm::style::{Attribute, Print, SetAttribute, SetBackgroundColor, SetForegroundColor};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use ratatui::backend::IntoCrossterm;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
-use ratatui::buffer::Cell;
+use ratatui::buffer::{Cell, CellWidth};
 use ratatui::layout::{Position, Size};
+use ratatui::style::Modifier;
 
-/// Wraps crossterm's backend. The stock one writes resets, hides the cursor and flushes on every frame, changed or not.
+/// Wraps crossterm's backend. The stock one writes resets, hides the cursor and flushes on every frame, changed or not; and
+/// it writes both colours of a cell where one changed.
 #[derive(Debug)]
 pub struct QuietBackend<W: Write> {
     inner: CrosstermBackend<W>,
     written: bool,
+    /// Columns of the terminal as it last said; behind the last one the cursor's place is not defined.
+    columns: std::cell::Cell<u16>,
 }
 
 impl<W: Write> QuietBackend<W> {
     /// A backend on a buffered writer; it is flushed once a frame.
     pub fn new(writer: W) -> Self {
-        Self { inner: CrosstermBackend::new(writer), written: false }
+        Self { inner: CrosstermBackend::new(writer), written: false, columns: std::cell::Cell::new(u16::MAX) }
     }
 }
 
@@ -39,6 +46,83 @@ impl<W: Write> Drop for Synchronized<'_, W> {
     }
 }
 
+/// What the terminal writes with and where, within one frame: it begins and ends with nothing set.
+struct Pen {
+    at: Option<(u16, u16)>,
+    columns: u16,
+    fg: ratatui::style::Color,
+    bg: ratatui::style::Color,
+    modifier: Modifier,
+}
+
+impl Default for Pen {
+    fn default() -> Self {
+        let plain = ratatui::style::Color::Reset;
+        Self { at: None, columns: u16::MAX, fg: plain, bg: plain, modifier: Modifier::empty() }
+    }
+}
+
+impl Pen {
+    fn draw<'a, W: Write>(
+        mut self,
+        out: &mut CrosstermBackend<W>,
+        content: impl Iterator<Item = (u16, u16, &'a Cell)>,
+    ) -> io::Result<()> {
+        for (x, y, cell) in content {
+            self.go(out, x, y)?;
+            self.dress(out, cell)?;
+            queue!(out, Print(cell.symbol()))?;
+            // Only after one-cell glyphs is the cursor's place beyond doubt on every terminal.
+            self.at = (cell.cell_width() == 1 && x + 1 < self.columns).then_some((x + 1, y));
+        }
+        queue!(out, SetAttribute(Attribute::Reset))
+    }
+
+    /// By the shortest way: a heatmap changes in columns, where one step down and back is shorter than an address.
+    fn go<W: Write>(&mut self, out: &mut CrosstermBackend<W>, x: u16, y: u16) -> io::Result<()> {
+        match self.at {
+            Some(at) if at == (x, y) => Ok(()),
+            Some((from, row)) if row == y && x > from && x - from < 10 => queue!(out, MoveRight(x - from)),
+            Some((from, row)) if row + 1 == y && from >= x && from - x < 10 => {
+                queue!(out, MoveDown(1))?;
+                if from > x { queue!(out, MoveLeft(from - x)) } else { Ok(()) }
+            }
+            _ => queue!(out, MoveTo(x, y)),
+        }
+    }
+
+    fn dress<W: Write>(&mut self, out: &mut CrosstermBackend<W>, cell: &Cell) -> io::Result<()> {
+        if cell.modifier != self.modifier {
+            // Taking single attributes back differs between terminals; starting over does not.
+            queue!(out, SetAttribute(Attribute::Reset))?;
+            *self = Self { at: self.at, columns: self.columns, modifier: cell.modifier, ..Self::default() };
+            for (flag, attribute) in [
+                (Modifier::BOLD, Attribute::Bold),
+                (Modifier::DIM, Attribute::Dim),
+                (Modifier::ITALIC, Attribute::Italic),
+                (Modifier::UNDERLINED, Attribute::Underlined),
+                (Modifier::REVERSED, Attribute::Reverse),
+                (Modifier::CROSSED_OUT, Attribute::CrossedOut),
+            ] {
+                if cell.modifier.contains(flag) {
+                    queue!(out, SetAttribute(attribute))?;
+                }
+            }
+        }
+        // A blank shows no foreground, unless reversed or struck through.
+        let shows_fg = cell.symbol() != " " || !cell.modifier.is_empty();
+        if shows_fg && cell.fg != self.fg {
+            queue!(out, SetForegroundColor(cell.fg.into_crossterm()))?;
+            self.fg = cell.fg;
+        }
+        if cell.bg != self.bg {
+            queue!(out, SetBackgroundColor(cell.bg.into_crossterm()))?;
+            self.bg = cell.bg;
+        }
+        Ok(())
+    }
+}
+
 impl<W: Write> Backend for QuietBackend<W> {
     type Error = io::Error;
 
@@ -51,7 +135,8 @@ impl<W: Write> Backend for QuietBackend<W> {
             return Ok(());
         }
         self.written = true;
-        Synchronized::begin(&mut self.inner)?.0.draw(content)
+        Pen { columns: self.columns.get(), ..Pen::default() }
+            .draw(Synchronized::begin(&mut self.inner)?.0, content)
     }
 
     // The guard hides the cursor once and shows it when it leaves. Ratatui would say so on every frame, and its terminal
@@ -82,7 +167,9 @@ impl<W: Write> Backend for QuietBackend<W> {
     }
 
     fn size(&self) -> io::Result<Size> {
-        self.inner.size()
+        let size = self.inner.size()?;
+        self.columns.set(size.width);
+        Ok(size)
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {

@@ -57,7 +57,7 @@ impl Wire {
 pub struct Cost {
     /// The first frame, and those after the price axis moved.
     full: Vec<usize>,
-    /// The map moved on by a column.
+    /// A column closed: the map may move on, scale and bars may follow.
     scrolled: Vec<usize>,
     /// The same map, newer numbers.
     live: Vec<usize>,
@@ -74,11 +74,11 @@ impl Cost {
         let mut cost = Self::default();
         cost.full.push(wire.frame(&app).len());
         for picture in pictures {
-            let before = app.grid().geometry;
+            let (before, closed_before) = (app.grid().geometry, closed(app.snapshot()));
             app.update(Message::Snapshot(picture));
             let after = app.grid().geometry;
             let bytes = wire.frame(&app).len();
-            if after == before {
+            if after == before && closed(app.snapshot()) == closed_before {
                 cost.live.push(bytes);
             } else if (after.low, after.step, after.dt) == (before.low, before.step, before.dt) {
                 cost.scrolled.push(bytes);
@@ -90,8 +90,9 @@ impl Cost {
         cost
     }
 
-    /// Holds the run to the budgets of 16 steps and the stock encoder.
-    pub fn assert_in_budget(&self) {
+    /// Holds the run to the budgets of 16 steps. `jumps` is how many live pictures may cost up to twice their budget: a reading of
+    /// open interest that moves a hundredth of the market at once changes every row, and that is worth telling.
+    pub fn assert_in_budget(&self, jumps: usize) {
         let most = |sizes: &[usize]| sizes.iter().copied().max().unwrap_or(0);
         let mean = self.live.iter().sum::<usize>() / self.live.len().max(1);
         eprintln!(
@@ -103,9 +104,15 @@ impl Cost {
         );
         assert!(most(&self.full) <= 70_000, "full: {:?}", self.full);
         assert!(most(&self.scrolled) <= 36_000, "scrolled: {:?}", self.scrolled);
-        assert!(most(&self.live) <= 1_500, "live: {:?}", self.live);
+        assert!(most(&self.live) <= if jumps > 0 { 3_000 } else { 1_500 }, "live: {:?}", self.live);
+        assert!(self.live.iter().filter(|s| **s > 1_500).count() <= jumps, "live: {:?}", self.live);
         assert_eq!(most(&self.unchanged), 0, "nothing changed");
     }
+}
+
+/// Where each venue's finest closed columns end.
+fn closed(snapshot: &Snapshot) -> Vec<Option<i64>> {
+    snapshot.venues.iter().map(|v| v.history.ladder[0].last().map(|c| c.start)).collect()
 }
 
 #[test]
@@ -124,7 +131,55 @@ fn frames_stay_in_their_budgets() {
         }
         let cost = Cost::of(Settings { depth, colour_steps: 16, ..Settings::default() }, pictures);
         assert!(cost.scrolled.len() >= 2 && cost.live.len() > 100);
-        cost.assert_in_budget();
+        cost.assert_in_budget(0);
+    }
+}
+
+/// What a terminal of 200×60 shows: glyphs, colours and attributes of every cell.
+fn shown(parser: &vt100::Parser) -> Vec<(String, vt100::Color, vt100::Color, [bool; 3])> {
+    let screen = parser.screen();
+    let cells = (0..60).flat_map(|y| (0..200).map(move |x| (y, x)));
+    cells
+        .map(|(y, x)| {
+            let cell = screen.cell(y, x).unwrap();
+            // A blank's foreground is not seen.
+            let blank = matches!(cell.contents(), "" | " ");
+            let glyph = if blank { " " } else { cell.contents() };
+            let fg = if blank && !cell.inverse() { vt100::Color::Default } else { cell.fgcolor() };
+            (glyph.to_owned(), fg, cell.bgcolor(), [cell.bold(), cell.inverse(), cell.dim()])
+        })
+        .collect()
+}
+
+#[test]
+fn the_terminal_shows_what_the_stock_encoder_shows() {
+    let mut market = Market::new(11, 1_500);
+    let settings = Settings { depth: Depth::True, ..Settings::default() };
+    let mut app = app(settings, market.snapshot(), 200, 60);
+    let mut wire = Wire::new(200, 60);
+    let tape = Tape::default();
+    let viewport = Viewport::Fixed(Rect::new(0, 0, 200, 60));
+    let stock = ratatui::backend::CrosstermBackend::new(tape.clone());
+    let mut stock = Terminal::with_options(stock, TerminalOptions { viewport }).unwrap();
+    let size = |cells: u16| std::num::NonZeroU16::new(cells).unwrap();
+    let mut screens = [(); 2].map(|()| vt100::Parser::new(size(60), size(200), 0));
+    for (step, key) in "hhjjkvlxc?s+>-<rpi]]u[".chars().cycle().take(300).enumerate() {
+        match step % 3 {
+            0 => drop(app.update(Message::Key(crate::screen::key(key)))),
+            1 => {
+                market.trade(0.3);
+                app.update(Message::Snapshot(market.snapshot()));
+            }
+            _ => {
+                market.close();
+                app.update(Message::Snapshot(market.snapshot()));
+                app.update(Message::Key(crossterm::event::KeyCode::Esc.into()));
+            }
+        }
+        screens[0].process(&wire.frame(&app));
+        stock.draw(|f| ui::draw(&app, f)).unwrap();
+        screens[1].process(&tape.0.take());
+        assert!(shown(&screens[0]) == shown(&screens[1]), "frame {step} differs");
     }
 }
 
