@@ -163,6 +163,8 @@ pub struct Feed {
     pub silence_secs: u32,
     /// Folder that raw frames are recorded in; empty for none.
     pub capture: PathBuf,
+    /// Whether the addresses of the venues are a simulator's; the screen then says SIMULATED.
+    pub simulated: bool,
 }
 
 /// `[venues.…]`
@@ -225,7 +227,13 @@ impl Default for Screen {
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { backfill_hours: 48, open_interest_secs: 5, silence_secs: 15, capture: PathBuf::new() }
+        Self {
+            backfill_hours: 48,
+            open_interest_secs: 5,
+            silence_secs: 15,
+            capture: PathBuf::new(),
+            simulated: false,
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
-use crate::engine::Origin;
 use crate::sim::{self, SimConfig, SimServer};
 
 use super::live;
@@ -22,7 +21,7 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
     point_at(&mut config, &server);
-    let shown = live::watch_live(&runtime, &config, Origin::Simulated);
+    let shown = live::watch_live(&runtime, &config);
     stop.cancel();
     runtime.block_on(server.stopped())?;
     shown
@@ -35,6 +34,7 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 
 /// Every venue's addresses become the simulator's.
 pub fn point_at(config: &mut Config, server: &SimServer) {
+    config.feed.simulated = true;
     let binance = &mut config.venues.binance;
     binance.enabled = true;
     binance.ws_market = server.ws_market_url();

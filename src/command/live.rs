@@ -27,7 +27,7 @@ const ITEMS: usize = 256;
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let runtime = runtime()?;
-    watch_live(&runtime, config, Origin::Live)
+    watch_live(&runtime, config)
 }
 
 /// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
@@ -41,7 +41,8 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Feed, engine and screen, until the user quits.
-pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config, origin: Origin) -> anyhow::Result<()> {
+pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<()> {
+    let origin = if config.feed.simulated { Origin::Simulated } else { Origin::Live };
     let venues = config.enabled_venues();
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance]");

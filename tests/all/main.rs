@@ -11,6 +11,7 @@ mod feed_recorded;
 mod feed_trouble;
 mod fixture;
 mod hand_worked_levels;
+mod margin_tables;
 mod pipeline;
 mod recorded;
 mod screen;
