@@ -106,7 +106,7 @@ macro_rules! fixed_point {
                 self.0
             }
 
-            /// The nearest float: for estimator weights and drawing only.
+            /// As a float, right to the last place or the one before: for estimator weights and drawing only.
             pub fn to_f64(self) -> f64 {
                 const SCALE: f64 = 10_u64.pow($digits) as f64;
                 self.0 as f64 / SCALE

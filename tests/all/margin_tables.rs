@@ -20,17 +20,9 @@ fn simulator_and_adapter_hold_the_same_tiers() {
             .collect();
         let theirs: Vec<[f64; 4]> =
             contract.tiers.iter().map(|t| [t.cap, t.rate, t.deduction, t.max_leverage]).collect();
-        assert_eq!(ours, theirs, "{}", contract.symbol);
-    }
-}
-
-#[test]
-fn each_deduction_follows_from_the_tier_before() {
-    // The schedule is continuous: cum(n) = cum(n−1) + cap(n−1) × (rate(n) − rate(n−1)).
-    for contract in &CONTRACTS {
-        for pair in contract.tiers.windows(2) {
-            let expected = pair[0].deduction + pair[0].cap * (pair[1].rate - pair[0].rate);
-            assert!((pair[1].deduction - expected).abs() < 0.01, "{} {:?}", contract.symbol, pair[1]);
+        assert_eq!(ours.len(), theirs.len(), "{}", contract.symbol);
+        for (a, b) in ours.iter().flatten().zip(theirs.iter().flatten()) {
+            assert!((a - b).abs() <= 1e-12 * b.abs(), "{}: {a} {b}", contract.symbol);
         }
     }
 }
