@@ -138,10 +138,15 @@ impl Translator {
     ) -> Option<i64> {
         let events = self.batch.as_mut().unwrap_or(out);
         let counters = &mut self.tally.counters;
+        let first = events.len();
         let mut sink = Sink { events, counters, recv: frame.recv, sent: None };
-        let class = read(self.wire.as_mut(), &mut sink);
+        let mut class = read(self.wire.as_mut(), &mut sink);
         let sent = sink.sent;
         counters.frames += 1;
+        if !events[first..].iter().all(MarketEvent::has_sane_time) {
+            events.truncate(first);
+            class = Class::Malformed("time out of range".into());
+        }
         match class {
             Class::Used(kind) => *self.tally.kinds.entry(kind).or_default() += 1,
             Class::Ignored(kind) => {

@@ -21,7 +21,15 @@ pub struct MarketEvent {
     pub kind: EventKind,
 }
 
+/// The last time an event may carry: the end of the year 9999, UTC ms. It leaves room for sums of times.
+const LATEST: i64 = 253_402_300_799_999;
+
 impl MarketEvent {
+    /// Whether the event's time is one: from 1970 to 9999. What comes from outside is checked before it is used.
+    pub fn has_sane_time(&self) -> bool {
+        (0..=LATEST).contains(&self.ts)
+    }
+
     /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time.
     pub fn known_at(&self) -> i64 {
         match &self.kind {

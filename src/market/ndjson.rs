@@ -83,7 +83,14 @@ pub fn parse_line(line: &str) -> Result<MarketEvent, LineError> {
         kind: impl FnOnce(T) -> Result<EventKind, LineError>,
     ) -> Result<MarketEvent, LineError> {
         let e: Flat<T> = Flat::parse(line)?;
-        Ok(MarketEvent { venue: e.venue, asset: e.asset, ts: e.ts, recv: e.recv, kind: kind(e.body)? })
+        let kind = kind(e.body)?;
+        // The terms of a contract may come without a time: they are then known from the start.
+        let ts = match (e.ts, &kind) {
+            (Some(ts), _) => ts,
+            (None, EventKind::Instrument(_)) => 0,
+            (None, _) => return Err(LineError::Invalid("missing field `ts`")),
+        };
+        sane(MarketEvent { venue: e.venue, asset: e.asset, ts, recv: e.recv, kind })
     }
     let head: Head<'_> = serde_json::from_str(line)?;
     if head.v != VERSION {
@@ -117,14 +124,21 @@ pub fn parse_line(line: &str) -> Result<MarketEvent, LineError> {
     }
 }
 
+fn sane(event: MarketEvent) -> Result<MarketEvent, LineError> {
+    if event.has_sane_time() {
+        Ok(event)
+    } else {
+        Err(LineError::Invalid("time out of range (1970 to 9999, ms)"))
+    }
+}
+
 /// `qty` alone.
 #[derive(Serialize, Deserialize)]
 struct OpenInterestLine {
     qty: Qty,
 }
 
-/// The envelope of an event without a time of its own. An instrument may come without `ts` too: it is then
-/// known from the start.
+/// The envelope; a gap and an instrument may come without a time.
 #[derive(Deserialize)]
 struct Untimed {
     venue: Venue,
@@ -139,7 +153,7 @@ struct Untimed {
 struct Flat<T> {
     venue: Venue,
     asset: Asset,
-    ts: i64,
+    ts: Option<i64>,
     recv: Option<i64>,
     body: T,
 }
@@ -148,7 +162,7 @@ impl<'a, T: Deserialize<'a>> Flat<T> {
     fn parse(line: &'a str) -> Result<Self, LineError> {
         let e: Untimed = serde_json::from_str(line)?;
         let body: T = serde_json::from_str(line)?;
-        Ok(Self { venue: e.venue, asset: e.asset, ts: e.ts.unwrap_or(0), recv: e.recv, body })
+        Ok(Self { venue: e.venue, asset: e.asset, ts: e.ts, recv: e.recv, body })
     }
 }
 
@@ -335,6 +349,12 @@ mod tests {
         assert!(matches!(parse_line(unknown), Err(LineError::UnknownType(t)) if t == "weather"));
         assert!(matches!(parse_line(r#"{"v":2,"type":"trade"}"#), Err(LineError::Version(2))));
         let missing = parse_line(r#"{"v":1,"type":"trade","venue":"x","asset":"BTC","ts":1,"price":"1"}"#);
+        let timeless = parse_line(r#"{"v":1,"type":"open_interest","venue":"x","asset":"BTC","qty":"1"}"#);
+        assert!(timeless.unwrap_err().to_string().contains("ts"));
+        let late = parse_line(
+            r#"{"v":1,"type":"open_interest","venue":"x","asset":"BTC","ts":9223372036854775807,"qty":"1"}"#,
+        );
+        assert!(late.unwrap_err().to_string().contains("out of range"));
         assert!(missing.unwrap_err().to_string().contains("qty"), "the message names the field");
     }
 
