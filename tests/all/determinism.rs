@@ -117,3 +117,17 @@ fn five_minutes_are_the_last_minute_with_the_activity_of_all() {
     let high = minutes.iter().filter_map(|c| c.bar).map(|b| b.high).fold(0.0, f64::max);
     assert_eq!(five.bar.unwrap().high, high);
 }
+
+#[test]
+fn minutes_are_kept_for_six_hours_and_hours_beyond() {
+    let mut engine = engine();
+    for half_minute in 0..2 * 60 * 24 {
+        let ts = 1_700_006_400_000 + half_minute * 30_000;
+        engine.apply_event(&trade(ts, 60_000.0, 1.0));
+        engine.apply_event(&open_interest(ts + 1, 1_000.0));
+    }
+    let ladder = &engine.venues()[0].history().ladder;
+    let lengths: Vec<usize> = ladder.iter().map(Vec::len).collect();
+    // A day: six hours of minutes and the one that just closed, all five minutes and hours; the day itself is not over.
+    assert_eq!(lengths, [361, 287, 23, 0]);
+}
