@@ -186,3 +186,39 @@ fn a_recording_stays_on_its_last_frame_until_q() {
     assert_eq!(terminal.ended(), 0);
     restored(&terminal);
 }
+
+#[test]
+fn a_hang_up_ends_the_program() {
+    let mut terminal = Terminal::start(&["demo"], 30, 100);
+    terminal.wait("screen", |s| s.contents().contains("SIMULATED"));
+    terminal.signal("-HUP");
+    assert_eq!(terminal.ended(), 0);
+    restored(&terminal);
+}
+
+/// The state letter of a process: R running, S sleeping, T stopped.
+#[cfg(target_os = "linux")]
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next()).unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_suspended_program_gives_the_terminal_back_and_draws_anew_when_continued() {
+    let mut terminal = Terminal::start(&["demo", "--seed", "3"], 40, 120);
+    terminal.wait("heatmap", |s| hot_cells(s) > 100);
+    let pid = terminal.child.process_id().unwrap();
+    terminal.signal("-TSTP");
+    terminal.wait("terminal given back", |s| !s.alternate_screen());
+    let begun = Instant::now();
+    while state(pid) != 'T' {
+        assert!(begun.elapsed() < PATIENCE, "not stopped");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    restored(&terminal);
+    terminal.signal("-CONT");
+    terminal.wait("full redraw", |s| s.alternate_screen() && hot_cells(s) > 100);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
