@@ -102,6 +102,6 @@ mod tests {
         let far = caps(None, &[("SSH_CONNECTION", "1 2 3 4")]);
         assert_eq!((near.colour_steps(), near.fps()), (32, 10));
         assert_eq!((far.colour_steps(), far.fps()), (16, 4));
-        assert!(caps(None, &[("TMUX", "/tmp/x")]).remote);
+        assert!(caps(None, &[("TMUX", "socket,1,0")]).remote);
     }
 }

@@ -20,6 +20,11 @@ fn run(events: &[MarketEvent]) -> Estimator {
     estimator
 }
 
+/// Ten coins trade at 60,000 while open interest grows from 100 to 104: V = 10, D = 4.
+fn opening() -> [MarketEvent; 4] {
+    [mark(0, 60_000.0), open_interest(1, 100.0), trade(1_000, 60_000.0, 10.0), open_interest(5_000, 104.0)]
+}
+
 /// Unit mass of the first holding class of a component that has its level in a bin.
 fn cell(e: &Estimator, side: Side, component: usize, bin: i32) -> f64 {
     let book = &e.books()[side.index()];
@@ -33,12 +38,7 @@ fn close(a: f64, b: f64) {
 #[test]
 fn openings_are_growth_plus_half_the_turnover() {
     // V = 10, D = 4: turnover = 0.5 × (10 − 4) / 2 = 1.5, so 5.5 coins are opened on each side.
-    let e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ]);
+    let e = run(&opening());
     for book in e.books() {
         for ledger in book.ledger() {
             assert_eq!(ledger.inserted, 5.5);
@@ -50,12 +50,7 @@ fn openings_are_growth_plus_half_the_turnover() {
 
 #[test]
 fn a_ten_times_entry_rests_where_its_liquidation_price_is() {
-    let e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ]);
+    let e = run(&opening());
     let bins = BinTable::new(5.0);
     // Rate 0.45 % where tiers are unknown: 60,000 × 0.9 / 0.9955 and 60,000 × 1.1 / 1.0045.
     for (side, level) in [(Side::Long, 54_244.098), (Side::Short, 65_704.330)] {
@@ -70,14 +65,7 @@ fn a_ten_times_entry_rests_where_its_liquidation_price_is() {
 #[test]
 fn closings_age_every_class_by_its_own_hazard() {
     // Second reading: V = 20, D = −8: turnover 0.5 × 12 / 2 = 3, closed 8 + 3 = 11 of OI 96, opened 3.
-    let e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-        trade(6_000, 60_000.0, 20.0),
-        open_interest(10_000, 96.0),
-    ]);
+    let e = run(&[&opening()[..], &[trade(6_000, 60_000.0, 20.0), open_interest(10_000, 96.0)]].concat());
     for (class, hazard) in [0.5, 3.0, 20.0].into_iter().enumerate() {
         let x: f64 = hazard * 11.0 / 96.0;
         let left = 5.5 / (1.0 + x + x * x / 2.0);
@@ -91,26 +79,17 @@ fn closings_age_every_class_by_its_own_hazard() {
 fn what_was_liquidated_is_not_closed_by_hand_again() {
     // Of the 11 coins closed, 11 were longs liquidated: longs do not age, shorts do.
     let e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-        trade(6_000, 60_000.0, 20.0),
-        liquidation_bar(6_500, 11.0, 0.0),
-        open_interest(10_000, 96.0),
-    ]);
+        &opening()[..],
+        &[trade(6_000, 60_000.0, 20.0), liquidation_bar(6_500, 11.0, 0.0), open_interest(10_000, 96.0)],
+    ]
+    .concat());
     assert_eq!(e.books()[0].ledger()[X10 * 3].closed, 0.0);
     assert!(e.books()[1].ledger()[X10 * 3].closed > 0.0);
 }
 
 #[test]
 fn a_falling_mark_sweeps_longs_and_leaves_shorts() {
-    let mut e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ]);
+    let mut e = run(&opening());
     let before = e.books()[1].clone();
     // 100x longs rest at 60,000 × 0.99 / 0.9955 = 59,668.5; the mark goes to 59,600 and back.
     e.apply(&mark(6_000, 60_000.0));
@@ -122,13 +101,7 @@ fn a_falling_mark_sweeps_longs_and_leaves_shorts() {
 
 #[test]
 fn the_bin_that_holds_the_mark_is_swept_by_the_part_crossed() {
-    let mut e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-        mark(5_500, 60_000.0),
-    ]);
+    let mut e = run(&[&opening()[..], &[mark(5_500, 60_000.0)]].concat());
     let bins = BinTable::new(5.0);
     let bin = bins.bin(54_244.098).unwrap();
     let rest = cell(&e, Side::Long, X10, bin);
@@ -144,12 +117,7 @@ fn the_bin_that_holds_the_mark_is_swept_by_the_part_crossed() {
 
 #[test]
 fn marks_far_apart_do_not_sweep_but_trades_between_them_do() {
-    let start = [
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ];
+    let start = opening();
     let mut by_mark = run(&start);
     by_mark.apply(&mark(65_000, 59_000.0));
     assert_eq!(by_mark.books()[0].ledger()[X100 * 3].swept, 0.0);
@@ -182,12 +150,7 @@ fn an_up_candle_dips_before_it_rises() {
 
 #[test]
 fn a_candle_where_trades_were_seen_counts_neither_volume_nor_path() {
-    let trades = [
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ];
+    let trades = opening();
     let mut with_candle = run(&trades);
     with_candle.apply(&candle(0, Interval::M1, [60_000.0, 66_000.0, 50_000.0, 60_000.0, 1_000.0]));
     with_candle.apply(&open_interest(65_000, 104.0));
@@ -216,12 +179,7 @@ fn what_a_candle_opened_behind_its_close_is_gone() {
 
 #[test]
 fn levels_are_the_prior_share_of_the_cohort_in_usd() {
-    let e = run(&[
-        mark(0, 60_000.0),
-        open_interest(1, 100.0),
-        trade(1_000, 60_000.0, 10.0),
-        open_interest(5_000, 104.0),
-    ]);
+    let e = run(&opening());
     let readout = e.readout().unwrap();
     let bins = BinTable::new(5.0);
     let at = bins.bin(54_244.098).unwrap();
