@@ -63,13 +63,13 @@ fn from_recording(
         }
     }
     super::report(&recording.tally())?;
+    if engine.mark().is_none() {
+        bail!("no price of {} in {}: levels need trades, marks or candles", args.asset, path.display());
+    }
     match (args.every, next) {
         (Some(_), Some(due)) if engine.now() >= due - 1 => write_map(out, args, &engine, due, rows == 0)?,
         (Some(_), _) => {}
         (None, _) => write_map(out, args, &engine, at.unwrap_or(engine.now() + 1), true)?,
-    }
-    if engine.mark().is_none() {
-        bail!("no price of {} in {}: levels need trades, marks or candles", args.asset, path.display());
     }
     Ok(())
 }

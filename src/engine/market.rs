@@ -229,13 +229,16 @@ impl VenueMarket {
 /// position mass over level in each bin.
 fn pack_tier(readout: &Readout, tier: Tier) -> (Packed, Packed) {
     let (long, short) = (readout.side(Side::Long), readout.side(Side::Short));
+    let i = tier.index();
+    if [long, short].into_iter().all(|side| side.levels[i].iter().all(|usd| *usd <= 0.0)) {
+        return (Packed::default(), Packed::default());
+    }
     let first = long.span().start.min(short.span().start);
     let end = long.span().end.max(short.span().end);
     let mut levels = vec![0.0; (end - first) as usize];
     let mut positions = levels.clone();
     for side in [long, short] {
         let at = (side.first - first) as usize;
-        let i = tier.index();
         for (into, from) in [(&mut levels, &side.levels[i]), (&mut positions, &side.positions[i])] {
             for (slot, value) in into[at..].iter_mut().zip(from) {
                 *slot += value;
@@ -244,8 +247,8 @@ fn pack_tier(readout: &Readout, tier: Tier) -> (Packed, Packed) {
     }
     let floor = FLOOR.max(readout.oi * readout.mark * FLOOR_SHARE);
     for (position, level) in positions.iter_mut().zip(&levels) {
-        let factor = *position / level;
-        *position = if *level >= floor { (factor / FACTOR_STEP).round() * FACTOR_STEP } else { 0.0 };
+        *position =
+            if *level >= floor { (*position / level / FACTOR_STEP).round() * FACTOR_STEP } else { 0.0 };
     }
     (Packed::new(first, &levels, floor), Packed::new(first, &positions, f64::MIN_POSITIVE))
 }

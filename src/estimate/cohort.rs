@@ -3,6 +3,8 @@
 //! A cell holds every slot (component × holding class) of one price bin side by side, so that a sweep scales one
 //! contiguous run. Ageing is one lazy scale per class: real mass = cell × scale. Only + − × ÷ touch the state.
 
+use std::ops::Range;
+
 use super::components::{CLASSES, Components};
 
 /// Holding classes.
@@ -58,19 +60,32 @@ impl Trail {
         self.maybe_high = self.maybe_high.max(bin);
     }
 
-    /// Share of mass opened at a level in `bin` that is still open.
-    fn kept(&self, side: usize, bin: i32) -> f64 {
-        let (gone, half) = if side == 0 {
-            (bin > self.low, bin > self.maybe_low)
+    /// The bins of a side whose mass is whole, half gone and gone, with the share that is still open.
+    fn parts(&self, side: usize) -> [(Range<i32>, f64); 3] {
+        if side == 0 {
+            let (half, gone) = (self.maybe_low + 1, self.low + 1);
+            [(i32::MIN..half, 1.0), (half..gone, 0.5), (gone..i32::MAX, 0.0)]
         } else {
-            (bin < self.high, bin < self.maybe_high)
-        };
-        match (gone, half) {
-            (true, _) => 0.0,
-            (false, true) => 0.5,
-            (false, false) => 1.0,
+            let (gone, half) = (self.high, self.maybe_high);
+            [(half..i32::MAX, 1.0), (gone..half, 0.5), (i32::MIN..gone, 0.0)]
         }
     }
+}
+
+/// Coins opened at one price.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Opening {
+    /// The bin of the entry price.
+    pub bin: i32,
+    /// Base coin.
+    pub qty: f64,
+    /// Where the path has been since.
+    pub trail: Trail,
+}
+
+/// What two ranges share.
+fn common(a: &Range<i32>, b: &Range<i32>) -> Range<i32> {
+    a.start.max(b.start)..a.end.min(b.end)
 }
 
 /// The cohorts of one side.
@@ -111,7 +126,7 @@ impl Cohorts {
     }
 
     /// The bins that have cells.
-    pub fn span(&self) -> std::ops::Range<i32> {
+    pub fn span(&self) -> Range<i32> {
         self.first..self.first + (self.cells.len() / self.slots) as i32
     }
 
@@ -126,44 +141,61 @@ impl Cohorts {
         self.cells.get(at..at + self.slots)
     }
 
-    fn cell_mut(&mut self, bin: i32) -> Option<&mut [f64]> {
-        let at = usize::try_from(bin.checked_sub(self.first)?).ok()? * self.slots;
-        self.cells.get_mut(at..at + self.slots)
-    }
-
-    /// Opens `qty` coins at the entry bin, as seen from `center`, the bin the path is in now.
-    pub fn open(&mut self, components: &Components, entry: i32, qty: f64, trail: &Trail, center: i32) {
-        let inverse = self.scale.map(|a| qty / a);
-        for (k, component) in components.iter().enumerate() {
-            if component.weight <= 0.0 {
-                continue;
-            }
+    /// Opens coins, as seen from `center`, the bin the path is in now.
+    pub fn open(&mut self, components: &Components, openings: &[Opening], center: i32) {
+        let bins = openings.iter().map(|o| o.bin);
+        let (Some(lowest), Some(highest)) = (bins.clone().min(), bins.max()) else { return };
+        let qty: f64 = openings.iter().map(|o| o.qty).sum();
+        let inverse = self.scale.map(|a| 1.0 / a);
+        let reach = (center - REACH).max(0)..center + REACH;
+        let mut added = Vec::new();
+        for (k, component) in components.iter().enumerate().filter(|(_, c)| c.weight > 0.0) {
             let kernel = &component.kernels[self.side];
-            let begin = entry + kernel.offset;
-            let end = begin + kernel.shares.len() as i32;
-            let inside = begin.max(center - REACH).max(0)..end.min(center + REACH);
+            let length = kernel.shares.len() as i32;
+            let inside = common(&reach, &(lowest + kernel.offset..highest + kernel.offset + length));
+            // All openings are gathered in one row of bins first: the cells are far larger than the cache.
+            added.clear();
+            added.resize(inside.len(), 0.0);
             let (mut kept, mut crossed) = (0.0, 0.0);
-            if !inside.is_empty() {
-                self.reserve(inside.start, inside.end - 1, center);
-            }
-            for bin in inside {
-                let share = kernel.shares[(bin - begin) as usize];
-                let stays = share * trail.kept(self.side, bin);
-                crossed += share - stays;
-                kept += stays;
-                if stays > 0.0
-                    && let Some(cell) = self.cell_mut(bin)
-                {
-                    for (slot, g) in cell[k * H..k * H + H].iter_mut().zip(inverse) {
-                        *slot += g * stays;
+            for opening in openings {
+                let begin = opening.bin + kernel.offset;
+                let levels = common(&inside, &(begin..begin + length));
+                for (open, part) in opening.trail.parts(self.side) {
+                    let bins = common(&levels, &open);
+                    if bins.is_empty() {
+                        continue;
+                    }
+                    let shares = &kernel.shares[(bins.start - begin) as usize..(bins.end - begin) as usize];
+                    for (slot, share) in added[(bins.start - inside.start) as usize..].iter_mut().zip(shares)
+                    {
+                        let mass = opening.qty * share;
+                        let stays = part * mass;
+                        *slot += stays;
+                        kept += stays;
+                        crossed += mass - stays;
                     }
                 }
             }
             for ledger in &mut self.ledger[k * H..k * H + H] {
                 ledger.inserted += qty;
-                ledger.resting += qty * kept;
-                ledger.swept += qty * crossed;
-                ledger.left += qty * (1.0 - kept - crossed);
+                ledger.resting += kept;
+                ledger.swept += crossed;
+                ledger.left += qty - kept - crossed;
+            }
+            if !inside.is_empty() {
+                self.reserve(inside.start, inside.end - 1, center);
+                self.add(k, inside.start, &added, inverse);
+            }
+        }
+    }
+
+    /// Adds masses to one component of the cells from `first` on.
+    fn add(&mut self, component: usize, first: i32, masses: &[f64], inverse: [f64; H]) {
+        let at = (first - self.first) as usize * self.slots;
+        let cells = self.cells[at..].chunks_exact_mut(self.slots);
+        for (cell, mass) in cells.zip(masses).filter(|(_, mass)| **mass > 0.0) {
+            for (slot, inverse) in cell[component * H..component * H + H].iter_mut().zip(inverse) {
+                *slot += mass * inverse;
             }
         }
     }

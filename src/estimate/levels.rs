@@ -9,7 +9,7 @@ use crate::market::candle::Ohlc;
 use crate::market::{Candle, EventKind, Instrument, MarketEvent, Side, Venue};
 
 use super::bins::BinTable;
-use super::cohort::{Cohorts, Trail};
+use super::cohort::{Cohorts, Opening, Trail};
 use super::components::Components;
 use super::readout::{Background, Readout};
 
@@ -26,14 +26,6 @@ const MOST_ENTRIES: usize = 2_048;
 const CANDLE_STEPS: f64 = 40.0;
 /// Minutes remembered as traded, so that a late candle does not count their volume twice.
 const TRADED_MINUTES: usize = 2_880;
-
-/// Volume waiting for the next reading of open interest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Entry {
-    bin: i32,
-    qty: f64,
-    trail: Trail,
-}
 
 /// The learned or prior weight of every slot, and of the background. Learning from prints replaces these; the state
 /// never depends on them.
@@ -74,7 +66,8 @@ pub struct Estimator {
     weights: Weights,
     background: Background,
     books: [Cohorts; 2],
-    pending: Vec<Entry>,
+    /// Volume waiting for the next reading of open interest, by entry price.
+    pending: Vec<Opening>,
     /// Coins of pending volume, and how many of them came as candles.
     volume: f64,
     candle_volume: f64,
@@ -221,7 +214,7 @@ impl Estimator {
     fn enter(&mut self, bin: i32, qty: f64, trail: Trail) {
         let full = self.pending.len() >= MOST_ENTRIES;
         // An entry may be joined while the path has stayed nearer to it than any level: then nothing of it is gone yet.
-        let joins = |e: &Entry| {
+        let joins = |e: &Opening| {
             e.bin == bin
                 && (e.trail == trail
                     || (e.trail.maybe_low >= bin - NEAREST_BINS
@@ -234,7 +227,7 @@ impl Estimator {
         });
         match found {
             Some(i) => self.pending[i].qty += qty,
-            None => self.pending.push(Entry { bin, qty, trail }),
+            None => self.pending.push(Opening { bin, qty, trail }),
         }
     }
 
@@ -260,11 +253,11 @@ impl Estimator {
         }
         if opened > 0.0 && self.volume > 0.0 {
             let center = self.path.map_or_else(|| self.pending.first().map_or(0, |e| e.bin), |(_, bin)| bin);
-            for entry in &self.pending {
-                let qty = opened * entry.qty / self.volume;
-                for book in &mut self.books {
-                    book.open(&self.components, entry.bin, qty, &entry.trail, center);
-                }
+            for entry in &mut self.pending {
+                entry.qty *= opened / self.volume;
+            }
+            for book in &mut self.books {
+                book.open(&self.components, &self.pending, center);
             }
         }
         self.pending.clear();
