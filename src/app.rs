@@ -57,6 +57,8 @@ pub struct App {
     threshold: f64,
     widths: Widths,
     profile: Profile,
+    /// Rows of the map wait for the next picture.
+    behind: bool,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
     /// The asset that was asked for and has not come yet.
@@ -86,6 +88,7 @@ impl App {
             threshold: 0.0,
             widths: Widths::default(),
             profile: Profile::default(),
+            behind: false,
             crosshair: None,
             popup: None,
             wanted: None,
@@ -110,6 +113,10 @@ impl App {
             Message::Tick(now) => {
                 let before = self.ages();
                 self.now = Some(now);
+                if self.behind {
+                    self.refresh();
+                    return Effect::Redraw;
+                }
                 if self.ages() == before { Effect::None } else { Effect::Redraw }
             }
         }
@@ -154,9 +161,11 @@ impl App {
         let levels = self.levels_now();
         if change == Change::Closed || levels.rows.len() != self.profile.rows.len() {
             self.profile = levels;
+            self.behind = false;
         } else {
-            // A row is redrawn when it moved by a cell, not by every trade.
-            self.profile.follow(levels, self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width)));
+            // A row is redrawn when it moved by a cell, not by every trade; and where all moved at once, a few a picture.
+            let cell = self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width));
+            self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE);
         }
     }
 
@@ -199,6 +208,8 @@ impl App {
     }
 }
 
+/// Rows of the map that may move with one picture; the rest follow with the next.
+const ROWS_A_PICTURE: usize = 8;
 /// A threshold that would move by less than this share stays.
 const STILL: f64 = 0.05;
 /// After this long without a frame a venue is stale.

@@ -13,20 +13,27 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Takes over the rows in which the end of some tier moved by at least `cell` USD.
-    pub fn follow(&mut self, now: Self, cell: f64) {
+    /// Takes over the rows in which the end of some tier moved by at least `cell` USD, those that moved most first and at most
+    /// `most` of them; says whether more are left.
+    pub fn follow(&mut self, now: &Self, cell: f64, most: usize) -> bool {
         self.price_row = now.price_row;
-        for (shown, row) in self.rows.iter_mut().zip(now.rows) {
-            let (mut before, mut after) = (0.0, 0.0);
-            let moved = shown.iter().zip(&row).any(|(a, b)| {
+        let mut moved: Vec<(f64, usize)> = Vec::new();
+        for (row, (shown, new)) in self.rows.iter().zip(&now.rows).enumerate() {
+            let (mut before, mut after, mut farthest) = (0.0, 0.0, 0.0_f64);
+            for (a, b) in shown.iter().zip(new) {
                 before += a;
                 after += b;
-                (after - before).abs() >= cell
-            });
-            if moved {
-                *shown = row;
+                farthest = farthest.max((after - before).abs());
+            }
+            if farthest >= cell {
+                moved.push((farthest, row));
             }
         }
+        moved.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for &(_, row) in moved.iter().take(most) {
+            self.rows[row] = now.rows[row];
+        }
+        moved.len() > most
     }
 
     /// USD of a row over all tiers.
@@ -90,7 +97,9 @@ mod tests {
         let row = |low: f64, x10: f64| [low, 0.0, x10, 0.0, 0.0, 0.0];
         let mut shown = Profile { rows: vec![row(10.0, 5.0), row(10.0, 5.0), row(10.0, 5.0)], price_row: 1 };
         let now = Profile { rows: vec![row(10.9, 5.0), row(11.0, 5.0), row(10.5, 5.5)], price_row: 2 };
-        shown.follow(now, 1.0);
+        assert!(shown.follow(&now, 1.0, 1), "one row is left for the next picture");
+        assert_eq!(shown.rows, [row(10.0, 5.0), row(11.0, 5.0), row(10.0, 5.0)]);
+        assert!(!shown.follow(&now, 1.0, 1));
         assert_eq!(shown.rows, [row(10.0, 5.0), row(11.0, 5.0), row(10.5, 5.5)]);
         assert_eq!(shown.price_row, 2);
     }

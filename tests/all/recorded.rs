@@ -93,5 +93,5 @@ fn frames_of_a_real_day_stay_in_their_budgets() {
     let range = Interval::D1;
     let cost =
         Cost::of(Settings { depth: Depth::True, colour_steps: 16, range, ..Settings::default() }, pictures);
-    cost.assert_in_budget(2);
+    cost.assert_in_budget();
 }
