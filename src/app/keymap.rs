@@ -75,7 +75,9 @@ impl FromStr for Action {
 
     fn from_str(name: &str) -> Result<Self, KeymapError> {
         let found = Self::ALL.iter().copied().find(|a| a.name() == name);
-        found.ok_or_else(|| KeymapError::UnknownAction(printable(name)))
+        let near = |a: &&Self| strsim::jaro_winkler(a.name(), name);
+        let nearest = || Self::ALL.iter().max_by(|a, b| near(a).total_cmp(&near(b))).map_or("", |a| a.name());
+        found.ok_or_else(|| KeymapError::UnknownAction(printable(name), nearest()))
     }
 }
 
@@ -162,9 +164,9 @@ impl fmt::Display for Chord {
 /// Why a keymap is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
-    /// No such action.
-    #[error("unknown action {0:?}")]
-    UnknownAction(String),
+    /// No such action; and the name nearest to it.
+    #[error("unknown action {0:?}; did you mean {1:?}?")]
+    UnknownAction(String, &'static str),
     /// Not a key.
     #[error(
         "bad key {0:?}: write one character, a name such as space, left or f1, and before it ctrl- or alt-"
@@ -296,8 +298,8 @@ mod tests {
     #[test]
     fn unknown_words_are_refused() {
         assert_eq!(
-            Keymap::with([("fly", vec!["z"])]).unwrap_err(),
-            KeymapError::UnknownAction("fly".to_owned())
+            Keymap::with([("quitt", vec!["z"])]).unwrap_err(),
+            KeymapError::UnknownAction("quitt".to_owned(), "quit")
         );
         for bad in ["", "ctrl-", "qq", "f13", "hyper-a"] {
             let refused = Keymap::with([("help", vec![bad])]).unwrap_err();

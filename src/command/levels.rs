@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use crate::cli::{Format, LevelsArgs};
 use crate::config::Config;
 use crate::engine::map::LevelMap;
+use crate::engine::market::VenueMarket;
 use crate::engine::{Engine, Origin};
 use crate::estimate::{BinTable, Tier, TierSet};
 use crate::feed::recording::Recording;
@@ -201,8 +202,7 @@ fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Resu
     let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
     let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
     // The finest ladder that holds the whole of what is known, up to a day's columns of a minute.
-    let histories: Vec<_> =
-        engine.venues().iter().map(super::super::engine::market::VenueMarket::history).collect();
+    let histories: Vec<_> = engine.venues().iter().map(VenueMarket::history).collect();
     let first = histories.iter().filter_map(|h| h.first()).min().unwrap_or(0);
     let columns: Vec<_> = histories.iter().map(|h| h.series(first, engine.now() + 1)).collect();
     let mut starts: Vec<i64> = columns.iter().copied().flatten().map(|c| c.start).collect();

@@ -245,6 +245,9 @@ pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, raw)))
 }
 
+/// A line's number, and its text or why it cannot be read as text.
+pub type Line<'a> = (u64, Result<&'a str, &'static str>);
+
 /// Lines of a file, one at a time, with their numbers; over-long lines are skipped and told as errors.
 pub struct Lines {
     source: Box<dyn BufRead + Send>,
@@ -258,13 +261,8 @@ impl Lines {
         Self { source, buffer: Vec::new(), number: 0 }
     }
 
-    /// The next line that is not blank: its number and its text, or why it cannot be read as text. `None` at the end.
-    /// The outer error is the source failing (a disk, a broken archive); nothing more can be read then.
-    #[allow(
-        clippy::type_complexity,
-        reason = "a line, or why not, or the source's end: three levels by nature"
-    )]
-    pub fn next_line(&mut self) -> io::Result<Option<(u64, Result<&str, &'static str>)>> {
+    /// The next line that is not blank; `None` at the end. The error is the source failing (a disk, a broken archive); nothing more can be read then.
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             self.buffer.clear();
             let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
