@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use meltline::feed::book::BookLimits;
 use meltline::feed::frame::{Body, RawFrame};
 use meltline::feed::venue;
 use meltline::market::ndjson::parse_line;
@@ -33,7 +34,7 @@ fn ingest(c: &mut Criterion) {
     let frames = frames();
     group.bench_function("binance aggTrade frames", |b| {
         b.iter_batched(
-            || venue::translator(venue, Some(asset)),
+            || venue::translator(venue, Some(asset), BookLimits::default()),
             |translator| {
                 let mut events = Vec::new();
                 if let Some(mut translator) = translator {

@@ -74,7 +74,7 @@ fn overlay(config: &mut Config, common: &Common) -> anyhow::Result<()> {
         config.data_dir.clone_from(dir);
     }
     if !common.venues.is_empty() {
-        config.choose_venues(&common.venues)?;
+        config.venues.choose(&common.venues)?;
     }
     config.log = match (common.quiet, common.verbose) {
         (true, _) => LogLevel::Error,
