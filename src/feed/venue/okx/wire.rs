@@ -215,22 +215,16 @@ impl OkxWire {
             Ok(ours) => used |= ours,
             Err(why) => wrong = wrong.take().or(Some(why)),
         };
+        let newest_first = asked.is_some();
         if let Ok(message) = object::<Message<'a, R>>(text) {
-            let Message { arg, action, code, data } = message;
-            let about = About::new(asked, &arg, &action, &code)?;
-            let mut take = |row| count(take(self, about, row, out).map_err(Cow::from));
-            if asked.is_some() {
-                data.iter().rev().for_each(&mut take)
-            } else {
-                data.iter().for_each(&mut take)
+            let about = About::new(asked, &message)?;
+            for row in in_order(&message.data, newest_first) {
+                count(take(self, about, row, out).map_err(Cow::from));
             }
         } else {
-            let Message { arg, action, code, mut data } = object::<Message<'a, &'a RawValue>>(text)?;
-            let about = About::new(asked, &arg, &action, &code)?;
-            if asked.is_some() {
-                data.reverse();
-            }
-            for row in data {
+            let message = object::<Message<'a, &'a RawValue>>(text)?;
+            let about = About::new(asked, &message)?;
+            for row in in_order(&message.data, newest_first) {
                 let row: Result<R, _> = json(row.get());
                 count(row.and_then(|row| take(self, about, &row, out).map_err(Cow::from)));
             }
@@ -321,6 +315,7 @@ impl OkxWire {
     }
 
     /// Funding is told with the mark prices that follow.
+    #[allow(clippy::unnecessary_wraps, reason = "the shape in which rows are taken")]
     fn funding(&mut self, _: About<'_>, row: &FundingRow<'_>, _: &mut Sink<'_>) -> Took {
         self.now = self.now.max(row.ts.0);
         let Some(contract) = self.contract(&row.symbol) else { return Ok(false) };
@@ -487,19 +482,14 @@ impl Contract {
 }
 
 impl<'a> About<'a> {
-    fn new(
-        asked: Option<&'a str>,
-        arg: &'a Option<stream::Arg<'_>>,
-        action: &Option<Cow<'_, str>>,
-        code: &Option<Cow<'_, str>>,
-    ) -> Result<Self, Cow<'static, str>> {
-        if let Some(code) = code.as_deref().filter(|c| *c != "0") {
-            return Err(format!("refused with code {code}").into());
+    fn new<R>(asked: Option<&'a str>, message: &'a Message<'_, R>) -> Result<Self, Cow<'static, str>> {
+        if let Some(code) = message.code.as_deref().filter(|c| *c != "0") {
+            return Err(format!("refused with code {}", clean(code, 20)).into());
         }
-        let told = arg.as_ref().and_then(|a| a.symbol.as_deref());
+        let told = message.arg.as_ref().and_then(|a| a.symbol.as_deref());
         Ok(Self {
             symbol: asked.or(told).unwrap_or_default(),
-            snapshot: action.as_deref() == Some("snapshot"),
+            snapshot: message.action.as_deref() == Some("snapshot"),
         })
     }
 }
@@ -558,6 +548,12 @@ fn new_book(symbol: &str) -> [Want; 2] {
         let text = subscription(op, &[("books", symbol)]);
         Want::Send { conn: PUBLIC, text }
     })
+}
+
+/// Rows, oldest first.
+fn in_order<R>(rows: &[R], newest_first: bool) -> impl Iterator<Item = &R> {
+    let last = rows.len();
+    (0..last).filter_map(move |at| rows.get(if newest_first { last - 1 - at } else { at }))
 }
 
 fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {

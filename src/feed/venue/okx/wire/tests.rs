@@ -1,6 +1,9 @@
 //! Every documented payload of `exchanges.md` §5 is read, and every rule about repeats, history and holes holds.
 
-use proptest::prelude::*;
+mod books;
+mod hostile;
+mod table;
+
 use serde_json::Value;
 
 use super::*;
@@ -38,6 +41,9 @@ const FUNDING_CALL: &str = "/api/v5/public/funding-rate?instId=BTC-USDT-SWAP";
 const MARK_CALL: &str = "/api/v5/public/mark-price?instType=SWAP&instId=BTC-USDT-SWAP";
 const TIME_CALL: &str = "/api/v5/public/time";
 const TIME_ANSWER: &str = r#"{"code":"0","msg":"","data":[{"ts":"1597026383085"}]}"#;
+
+/// Some time of the venue's.
+const T: i64 = 1_700_000_200_000;
 
 struct Feed {
     translator: Translator,
@@ -112,140 +118,6 @@ fn told(events: &[MarketEvent]) -> Vec<Value> {
 
 fn mark(ts: i64) -> String {
     MARK.replace("1700724675500", &ts.to_string())
-}
-
-/// A book message: numbers, time, one bid and one ask of so many contracts.
-fn book(action: &str, before: i64, number: i64, ts: i64, bid: &str, ask: &str) -> String {
-    BOOK.replace("snapshot", action)
-        .replace("-1", &before.to_string())
-        .replace("123456", &number.to_string())
-        .replace("1597026383085", &ts.to_string())
-        .replace("\"256\"", &format!("\"{bid}\""))
-        .replace("\"415\"", &format!("\"{ask}\""))
-}
-
-#[test]
-fn every_message_type_becomes_the_expected_event() {
-    let pepe = TRADE.replace("BTC-USDT-SWAP", "PEPE-USDT-SWAP").replace("42219.9", "0.00001234");
-    // In net mode only the order's side tells who died.
-    let net = LIQUIDATION.replace("\"short\"", "\"net\"").replace("\"buy\"", "\"sell\"");
-    let eth = LIQUIDATION.replace("IOST-USDT-SWAP", "ETH-USDT-SWAP").replace("0.007831", "2999.5");
-    let done = CANDLE.replace("\"0\"]", "\"1\"]");
-    let funded = FUNDING.replace(
-        r#"{"arg":{"channel":"funding-rate","instId":"BTC-USDT-SWAP"},"data""#,
-        r#"{"code":"0","msg":"","data""#,
-    );
-    let rows: Vec<(&str, &str, &str, Vec<&str>)> = vec![
-        (
-            "trade: contracts of 0.01 coins",
-            "",
-            TRADE,
-            vec![
-                r#"{"type":"trade","asset":"BTC","ts":1630048897897,"price":"42219.9","qty":"0.0012060306","taker":"buy","id":"130639474"}"#,
-            ],
-        ),
-        (
-            "trade: contracts of ten million coins",
-            "",
-            &pepe,
-            vec![
-                r#"{"type":"trade","asset":"PEPE","ts":1630048897897,"price":"0.00001234","qty":"1206030.6","taker":"buy","id":"130639474"}"#,
-            ],
-        ),
-        (
-            "liquidation: a buying order closes a short",
-            "",
-            LIQUIDATION,
-            vec![
-                r#"{"type":"liquidation","asset":"IOST","ts":1692266434010,"position":"short","price":"0.007831","qty":"13","price_kind":"bankruptcy","sampled":"latest"}"#,
-            ],
-        ),
-        (
-            "liquidation: a selling order closes a long",
-            "",
-            &net,
-            vec![
-                r#"{"type":"liquidation","asset":"IOST","ts":1692266434010,"position":"long","price":"0.007831","qty":"13","price_kind":"bankruptcy","sampled":"latest"}"#,
-            ],
-        ),
-        (
-            "liquidation: contracts of 0.1 coins",
-            "",
-            &eth,
-            vec![
-                r#"{"type":"liquidation","asset":"ETH","ts":1692266434010,"position":"short","price":"2999.5","qty":"1.3","price_kind":"bankruptcy","sampled":"latest"}"#,
-            ],
-        ),
-        (
-            "open interest: coins, rounded at 1e-12",
-            "",
-            OPEN_INTEREST,
-            vec![r#"{"type":"open_interest","asset":"BTC","ts":1743041250440,"qty":"22161.130100000031"}"#],
-        ),
-        ("funding alone", "", FUNDING, vec![]),
-        (
-            "mark price",
-            "",
-            MARK,
-            vec![r#"{"type":"mark","asset":"BTC","ts":1700724675500,"price":"60000.1"}"#],
-        ),
-        ("candle that runs", "", CANDLE, vec![]),
-        (
-            "candle that is finished",
-            "",
-            &done,
-            vec![
-                r#"{"type":"candle","asset":"BTC","ts":1597026383085,"interval":"1m","open":"8533.02","high":"8553.74","low":"8527.17","close":"8548.26","volume":"529.5858061"}"#,
-            ],
-        ),
-        (
-            "book",
-            "",
-            BOOK,
-            vec![
-                r#"{"type":"book","asset":"BTC","ts":1597026383085,"bids":[["8476.97","2.56"]],"asks":[["8476.98","4.15"]]}"#,
-            ],
-        ),
-        ("ticker", "", TICKER, vec![]),
-        (
-            "candles of the past, oldest first, without the one that runs",
-            CANDLES_CALL,
-            CANDLES,
-            vec![
-                r#"{"type":"candle","asset":"BTC","ts":1699999980000,"interval":"1m","open":"1","high":"4","low":"0.5","close":"2","volume":"3"}"#,
-                r#"{"type":"candle","asset":"BTC","ts":1700000040000,"interval":"1m","open":"2","high":"4","low":"0.5","close":"3","volume":"4.5"}"#,
-            ],
-        ),
-        (
-            "open interest of the past, oldest first",
-            OPEN_INTEREST_CALL,
-            OPEN_INTERESTS,
-            vec![
-                r#"{"type":"open_interest","asset":"BTC","ts":1699999800000,"qty":"10"}"#,
-                r#"{"type":"open_interest","asset":"BTC","ts":1700000100000,"qty":"20"}"#,
-            ],
-        ),
-        ("funding asked for", FUNDING_CALL, &funded, vec![]),
-        (
-            "mark price asked for",
-            MARK_CALL,
-            MARK_ANSWER,
-            vec![r#"{"type":"mark","asset":"BTC","ts":1700000100000,"price":"200"}"#],
-        ),
-        ("time", TIME_CALL, TIME_ANSWER, vec![]),
-        ("tiers", TIERS_CALL, TIERS, vec![]),
-    ];
-    for (what, call, text, expected) in rows {
-        let mut feed = Feed::new();
-        let events = if call.is_empty() { feed.ws(text) } else { feed.rest(call, text) };
-        let expected: Vec<Value> = expected.iter().map(|e| serde_json::from_str(e).unwrap()).collect();
-        assert_eq!(told(&events), expected, "{what}");
-        assert!(events.iter().all(|e| e.venue.as_str() == "okx" && e.recv == Some(7)), "{what}");
-        let counters = feed.counters();
-        let known: u64 = feed.translator.tally().kinds.values().sum();
-        assert_eq!((known, counters.unknown, counters.malformed), (3, 0, 0), "{what}");
-        assert_eq!(counters.ignored, u64::from(what == "ticker"), "{what}");
-    }
 }
 
 #[test]
@@ -364,7 +236,6 @@ fn the_first_liquidations_after_subscribing_are_history() {
             .replace("1692266434010", &ts.to_string())
             .replace("\"13\"", &format!("\"{sz}\""))
     };
-    const T: i64 = 1_700_000_200_000;
     let mut feed = Feed::new();
     feed.take("public", Body::Open);
     feed.ws(&mark(T));
@@ -450,109 +321,25 @@ fn repeats_are_dropped_and_counted() {
 }
 
 #[test]
-fn a_hole_in_the_book_is_told_and_a_new_snapshot_asked_for() {
-    const T: i64 = 1_700_000_200_000;
-    let mut feed = Feed::new();
-    assert_eq!(feed.ws(&book("snapshot", -1, 10, T, "256", "415")).len(), 1);
-    let next = feed.ws(&book("update", 10, 12, T + 1_000, "0", "100"));
-    let expected =
-        format!(r#"{{"type":"book","asset":"BTC","ts":{},"bids":[],"asks":[["8476.98","1"]]}}"#, T + 1_000);
-    assert_eq!(told(&next), [serde_json::from_str::<Value>(&expected).unwrap()]);
-    assert!(
-        feed.ws(&book("update", 12, 15, T + 1_100, "5", "100")).is_empty(),
-        "at most one a second is told"
-    );
-    // The heartbeat, and the venue that counts anew (§5.2).
-    let quiet = BOOK
-        .replace("snapshot", "update")
-        .replace(r#"["8476.98","415","0","13"]"#, "")
-        .replace(r#"["8476.97","256","0","12"]"#, "");
-    let quiet =
-        quiet.replace("-1", "15").replace("123456", "15").replace("1597026383085", &(T + 2_000).to_string());
-    assert_eq!(feed.ws(&quiet).len(), 1);
-    assert_eq!(feed.ws(&book("update", 15, 3, T + 3_000, "6", "100")).len(), 1);
-    assert!(feed.ws(&book("update", 15, 3, T + 3_000, "6", "100")).is_empty());
-    assert_eq!((feed.counters().duplicates, feed.asked().len()), (1, 0), "a repeat is no hole");
-    // A hole.
-    assert!(feed.ws(&book("update", 4, 5, T + 4_000, "7", "100")).is_empty());
-    let asked = feed.asked();
-    assert_eq!(asked.len(), 2);
-    for (text, op) in asked.iter().zip(["unsubscribe", "subscribe"]) {
-        let text: Value = serde_json::from_str(text).unwrap();
-        assert_eq!(text["op"], op);
-        assert_eq!(text["args"], serde_json::json!([{"channel": "books", "instId": "BTC-USDT-SWAP"}]));
-        let id = text["id"].as_str().unwrap();
-        assert!(id.len() <= 32 && id.chars().all(|c| c.is_ascii_alphanumeric()));
-    }
-    // What was on its way is of no use, and asks for nothing.
-    assert!(feed.ws(&book("update", 5, 6, T + 4_100, "7", "100")).is_empty());
-    feed.ws(&mark(T + 23_999));
-    assert!(feed.asked().is_empty());
-    feed.ws(&mark(T + 24_000));
-    assert_eq!(feed.asked().len(), 2, "it did not come");
-    let back = told(&feed.ws(&book("snapshot", -1, 50, T + 25_000, "1", "2")));
-    assert_eq!(back.len(), 2);
-    assert_eq!((&back[0]["type"], &back[0]["stream"]), (&Value::from("gap"), &Value::from("book")));
-    assert_eq!((&back[0]["from"], &back[0]["to"]), (&Value::from(T + 3_000), &Value::from(T + 25_000)));
-    feed.ws(&mark(T + 60_000));
-    assert!(feed.asked().is_empty());
-}
-
-#[test]
-fn a_storm_of_holes_stays_within_the_subscriptions_allowed() {
-    const T: i64 = 1_700_000_200_000;
-    let mut feed = Feed::new();
-    let mut asked = 0;
-    // An hour in which each snapshot is followed by a hole.
-    for second in 0..3_600 {
-        let ts = T + second * 1_000;
-        feed.ws(&book("snapshot", -1, 10, ts, "1", "1"));
-        feed.ws(&book("update", 11, 12, ts + 500, "1", "1"));
-        asked += feed.asked().len();
-    }
-    assert!((2..=360).contains(&asked), "{asked} of 480 (§1.5)");
-}
-
-#[test]
-fn a_book_that_crosses_is_not_believed() {
-    const T: i64 = 1_700_000_200_000;
-    let mut feed = Feed::new();
-    feed.ws(&book("snapshot", -1, 10, T, "1", "1"));
-    let crossed = book("update", 10, 11, T + 2_000, "1", "1").replace("8476.97", "8477");
-    assert!(feed.ws(&crossed).is_empty());
-    assert_eq!(feed.asked().len(), 2);
-    let mut feed = Feed::new();
-    assert!(feed.ws(&book("snapshot", -1, 10, T, "1", "1").replace("8476.97", "8477")).is_empty());
-    for (good, bad) in
-        [("\"256\"", "\"-1\""), ("8476.97", "0"), ("\"seqId\"", "\"x\""), ("\"prevSeqId\"", "\"y\"")]
-    {
-        let mut feed = Feed::new();
-        assert!(feed.ws(&BOOK.replace(good, bad)).is_empty(), "{bad}");
-        assert_eq!(feed.counters().malformed, 1, "{bad}");
-    }
-}
-
-#[test]
 fn an_outage_is_told_once_the_link_is_back() {
-    const T: i64 = 1_700_000_200_000;
     let mut feed = Feed::new();
     feed.take("public", Body::Open);
     feed.take("business", Body::Open);
     let trade = |id: &str, ts: i64| TRADE.replace("130639474", id).replace("1630048897897", &ts.to_string());
     feed.ws(&trade("1", T));
     feed.ws(&mark(T));
-    feed.ws(&book("snapshot", -1, 10, T, "1", "1"));
+    feed.ws(&books::message("snapshot", -1, 10, T, "1", "1"));
     feed.take("business", Body::Close);
     assert_eq!(feed.ws(&mark(T + 1_000)).len(), 1, "candles are fetched; nothing else is missing");
     feed.take("public", Body::Close);
     feed.take("public", Body::Open);
     assert!(
-        feed.ws(&book("update", 10, 11, T + 8_000, "1", "1")).is_empty(),
+        feed.ws(&books::message("update", 10, 11, T + 8_000, "1", "1")).is_empty(),
         "of a book that is not known any more"
     );
     let mut events = feed.ws(&trade("9", T + 9_000));
     events.extend(feed.ws(&mark(T + 9_000)));
-    events.extend(feed.ws(&book("snapshot", -1, 10, T + 9_500, "1", "1")));
+    events.extend(feed.ws(&books::message("snapshot", -1, 10, T + 9_500, "1", "1")));
     let gaps: Vec<_> = events
         .iter()
         .filter_map(|e| match &e.kind {
@@ -664,106 +451,4 @@ fn an_odd_contract_does_not_hide_the_rest() {
     feed.rest("/api/v5/public/instruments?instType=SWAP", &INSTRUMENTS[..INSTRUMENTS.len() / 2]);
     assert_eq!(feed.counters().malformed, 2);
     assert_eq!(feed.ws(&mark(1_700_724_676_000)).len(), 1, "a list that is cut off changes nothing");
-}
-
-/// No event may carry a price, quantity or time that is none.
-fn assert_sane(events: &[MarketEvent]) {
-    let price = |p: Price| p.is_positive();
-    for event in events {
-        assert!(event.has_sane_time(), "{event:?}");
-        let sane = match &event.kind {
-            EventKind::Trade(t) => price(t.price) && t.qty.is_positive(),
-            EventKind::Liquidation(l) => price(l.price) && l.qty.is_positive(),
-            EventKind::Mark(m) => price(m.price),
-            EventKind::OpenInterest(q) => *q >= Qty::ZERO,
-            EventKind::Candle(c) => {
-                c.ohlc.is_some_and(|o| price(o.low)) && c.volume.is_some_and(|v| v >= Qty::ZERO)
-            }
-            EventKind::Book(b) => {
-                let rows = b.bids.iter().chain(&b.asks).all(|(p, q)| price(*p) && q.is_positive());
-                let crossed = b.bids.first().zip(b.asks.first()).is_some_and(|(bid, ask)| bid.0 >= ask.0);
-                rows && !crossed
-            }
-            EventKind::Instrument(i) => {
-                price(i.tick)
-                    && i.contract.is_positive()
-                    && i.tiers.iter().all(|t| t.notional_cap.is_positive())
-            }
-            EventKind::Gap(g) => g.from < g.to,
-            EventKind::LiquidationBar(_) | EventKind::Position(_) => false,
-        };
-        assert!(sane, "{event:?}");
-    }
-}
-
-const PAYLOADS: [&str; 18] = [
-    TRADE,
-    LIQUIDATION,
-    OPEN_INTEREST,
-    MARK,
-    FUNDING,
-    TICKER,
-    CANDLE,
-    BOOK,
-    ACK,
-    LISTENS,
-    ERROR,
-    NOTICE,
-    CANDLES,
-    OPEN_INTERESTS,
-    TIERS,
-    MARK_ANSWER,
-    INSTRUMENTS,
-    TICKERS,
-];
-
-const CALLS: [&str; 8] = [
-    "/api/v5/public/instruments?instType=SWAP",
-    "/api/v5/market/tickers?instType=SWAP",
-    CANDLES_CALL,
-    OPEN_INTEREST_CALL,
-    TIERS_CALL,
-    FUNDING_CALL,
-    MARK_CALL,
-    TIME_CALL,
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_text_is_counted_once_and_never_a_panic(text in ".{0,200}", path in "[ -~]{0,60}") {
-        let mut feed = Feed::bare(None);
-        feed.ws(&text);
-        feed.rest(&path, &text);
-        prop_assert_eq!(feed.counters().frames, 2);
-    }
-
-    #[test]
-    fn a_mutated_payload_is_never_a_panic_nor_an_insane_number(
-        which in 0..PAYLOADS.len(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), prop::sample::select(b"0123456789-.eE\"{}[],:".to_vec())]), 1..4),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let mut bytes = PAYLOADS[which].as_bytes().to_vec();
-        for (at, byte) in changes {
-            let place = at.index(bytes.len());
-            bytes[place] = byte;
-        }
-        for text in [&bytes[..], &bytes[..cut.index(bytes.len())]] {
-            let text = String::from_utf8_lossy(text);
-            let mut feed = Feed::new();
-            let mut events = feed.take("public", Body::Ws(text.to_string()));
-            for call in CALLS {
-                events.extend(feed.take(POLL, Body::Rest { path: call.into(), text: text.to_string() }));
-            }
-            // What came before must not spoil what is well.
-            events.extend(feed.take("public", Body::Ws(TRADE.into())));
-            assert_sane(&events);
-            let c = feed.counters();
-            let kinds: u64 = feed.translator.tally().kinds.values().sum();
-            prop_assert_eq!(c.frames, 12);
-            prop_assert_eq!(kinds + c.unknown + c.malformed, c.frames);
-        }
-    }
 }
