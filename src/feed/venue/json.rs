@@ -35,10 +35,60 @@ pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
     Some((string, rest.get(string.len() + 1..)?))
 }
 
-/// Length of the string that ends at the first quote; `None` for escapes and control characters.
+/// Length of the string that ends at the first quote; `None` for escapes and control characters. Most of the time of reading
+/// goes here, so eight bytes are looked at together.
 fn string_len(bytes: &[u8]) -> Option<usize> {
+    match bytes.first_chunk().map(|eight| end(u64::from_le_bytes(*eight))) {
+        Some(End::Quote(length)) => Some(length),
+        Some(End::Odd) => None,
+        Some(End::Later) => long_string_len(bytes),
+        None => string_tail_len(bytes),
+    }
+}
+
+/// [`string_len`] of eight bytes or more.
+fn long_string_len(bytes: &[u8]) -> Option<usize> {
+    let (eights, tail) = bytes.as_chunks();
+    for (i, eight) in eights.iter().enumerate() {
+        match end(u64::from_le_bytes(*eight)) {
+            End::Quote(length) => return Some(8 * i + length),
+            End::Odd => return None,
+            End::Later => {}
+        }
+    }
+    string_tail_len(tail).map(|length| 8 * eights.len() + length)
+}
+
+/// [`string_len`] byte by byte.
+fn string_tail_len(bytes: &[u8]) -> Option<usize> {
     let length = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < b' ')?;
     (bytes.get(length) == Some(&b'"')).then_some(length)
+}
+
+/// Where a string ends.
+enum End {
+    /// At a quote after so many bytes.
+    Quote(usize),
+    /// It has an escape or a control character first.
+    Odd,
+    /// Not within these bytes.
+    Later,
+}
+
+/// Where a string ends within its next eight bytes.
+fn end(eight: u64) -> End {
+    const ONES: u64 = u64::MAX / 255;
+    // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    let quote = equal(b'"');
+    let ends = quote | equal(b'\\') | below(eight, b' ');
+    let first = ends & ends.wrapping_neg();
+    match first {
+        0 => End::Later,
+        _ if first & quote != 0 => End::Quote(first.trailing_zeros() as usize / 8),
+        _ => End::Odd,
+    }
 }
 
 /// Deepest nesting read; no venue's frame comes near.
@@ -92,23 +142,32 @@ impl<'a> Plain<'a> {
     }
 
     fn string(&mut self) -> Result<&'a str, NotPlain> {
+        let from = self.at + 1;
+        self.skip_string()?;
+        self.text.get(from..self.at - 1).ok_or(NotPlain)
+    }
+
+    fn skip_string(&mut self) -> Result<(), NotPlain> {
         self.want(b'"')?;
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
-        let (from, length) = (self.at, string_len(rest).ok_or(NotPlain)?);
-        self.at += length + 1;
-        self.text.get(from..from + length).ok_or(NotPlain)
+        self.at += string_len(rest).ok_or(NotPlain)? + 1;
+        Ok(())
     }
 
     /// Digits without a needless leading zero, and how many they are.
     fn digits(&mut self) -> Result<(u64, usize), NotPlain> {
-        let start = self.at;
-        let mut number = 0_u64;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-            self.at += 1;
+        let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
+        let (mut number, mut count) = (0_u64, 0);
+        for byte in rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
         }
-        let count = self.at - start;
-        let padded = count > 1 && self.text.as_bytes().get(start) == Some(&b'0');
+        self.at += count;
+        let padded = count > 1 && rest.first() == Some(&b'0');
         if count == 0 || padded { Err(NotPlain) } else { Ok((number, count)) }
     }
 
@@ -145,11 +204,11 @@ impl<'a> Plain<'a> {
     /// Reads a value nobody wants, as strictly as one that is wanted.
     fn skip(&mut self) -> Result<(), NotPlain> {
         match self.peek().ok_or(NotPlain)? {
-            b'"' => self.string().map(drop),
+            b'"' => self.skip_string(),
             b'{' => self.nested(b'{', b'}', |plain| {
                 let mut members = Members { plain, first: true };
                 while members.next(b'}')? {
-                    members.plain.string()?;
+                    members.plain.skip_string()?;
                     members.plain.want(b':')?;
                     members.plain.skip()?;
                 }

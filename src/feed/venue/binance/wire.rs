@@ -37,8 +37,12 @@ pub struct BinanceWire {
     /// Only this asset, or whatever comes.
     asset: Option<Asset>,
     listings: HashMap<Box<str>, Listing>,
-    /// Instruments by symbol; `None` for symbols we do not take.
-    contracts: HashMap<Box<str>, Option<Contract>>,
+    /// Instruments we take.
+    contracts: Vec<Contract>,
+    /// Their places by symbol; `None` for symbols we do not take.
+    places: HashMap<Box<str>, Option<usize>>,
+    /// The place asked for last: most frames are of the same instrument as the one before.
+    last: usize,
     /// The newest time the venue told, UTC ms: bars that end later are not finished.
     now: i64,
 }
@@ -48,26 +52,45 @@ type Read = Result<Class, Cow<'static, str>>;
 impl BinanceWire {
     /// For one asset, or for whatever comes.
     pub fn new(venue: Venue, asset: Option<Asset>) -> Self {
-        Self { venue, asset, listings: HashMap::new(), contracts: HashMap::new(), now: 0 }
+        Self {
+            venue,
+            asset,
+            listings: HashMap::new(),
+            contracts: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
+            now: 0,
+        }
     }
 
-    /// The contract of a symbol, if we take it: the right asset, and no other symbol already stands for that asset.
+    /// The contract of a symbol, if we take it.
     fn contract(&mut self, symbol: &str) -> Option<&mut Contract> {
-        if !self.contracts.contains_key(symbol) {
-            let listing = self.listings.get(symbol).cloned().or_else(|| guess(symbol));
-            let wanted = listing.filter(|l| self.asset.is_none_or(|a| a == l.asset)).filter(|l| {
-                let taken = |c: &Contract| c.series.asset() == l.asset;
-                !self.contracts.values().flatten().any(taken)
-            });
-            let contract =
-                wanted.map(|listing| Contract { series: Series::new(self.venue, listing), prints: None });
-            // A hostile sender must not fill the memory with names: Binance lists about 900 (§14).
-            if self.contracts.len() >= 5_000 {
-                return None;
-            }
-            self.contracts.insert(symbol.into(), contract);
+        let of_symbol = |c: &Contract| *c.series.listing.symbol == *symbol;
+        if !self.contracts.get(self.last).is_some_and(of_symbol) {
+            self.last = self.place(symbol)?;
         }
-        self.contracts.get_mut(symbol)?.as_mut()
+        self.contracts.get_mut(self.last)
+    }
+
+    /// Its place. We take the right asset, and only one symbol for an asset.
+    fn place(&mut self, symbol: &str) -> Option<usize> {
+        if let Some(place) = self.places.get(symbol) {
+            return *place;
+        }
+        // A hostile sender must not fill the memory with names: Binance lists about 900 (§14).
+        if self.places.len() >= 5_000 {
+            return None;
+        }
+        let listing = self.listings.get(symbol).cloned().or_else(|| guess(symbol));
+        let place = listing
+            .filter(|l| self.asset.is_none_or(|a| a == l.asset))
+            .filter(|l| !self.contracts.iter().any(|c| c.series.asset() == l.asset))
+            .map(|listing| {
+                self.contracts.push(Contract { series: Series::new(self.venue, listing), prints: None });
+                self.contracts.len() - 1
+            });
+        self.places.insert(symbol.into(), place);
+        place
     }
 
     fn told(&mut self, ms: i64, out: &mut Sink<'_>) {
@@ -314,12 +337,12 @@ impl Wire for BinanceWire {
     fn lost(&mut self, conn: &str) {
         // Everything we turn into events comes over the market route.
         if conn == "market" {
-            self.contracts.values_mut().flatten().for_each(|c| c.series.lost());
+            self.contracts.iter_mut().for_each(|c| c.series.lost());
         }
     }
 
     fn complete_until(&self) -> Option<i64> {
-        self.contracts.values().flatten().filter_map(|c| c.series.complete_until()).min()
+        self.contracts.iter().filter_map(|c| c.series.complete_until()).min()
     }
 }
 

@@ -115,6 +115,20 @@ fn the_leading_string_tells_the_kind() {
     }
 }
 
+#[test]
+fn a_string_ends_where_it_ends_at_any_length() {
+    for length in 0..40 {
+        for fill in ["x", "\u{7f}", "!", "#", "[", "]", "é", "\u{a2}"] {
+            let string = fill.repeat(length);
+            let text = format!("{string}\"\\\u{1}");
+            assert_eq!(string_len(text.as_bytes()), Some(string.len()), "{text}");
+            for end in ["", "\\\"", "\u{1f}\"", "\u{0}\""] {
+                assert_eq!(string_len(format!("{string}{end}").as_bytes()), None);
+            }
+        }
+    }
+}
+
 /// Texts that are nearly JSON, and often JSON.
 fn near_json() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
