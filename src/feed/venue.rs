@@ -1,6 +1,7 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+mod json;
 
 use std::borrow::Cow;
 use std::sync::Arc;
