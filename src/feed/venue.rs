@@ -207,9 +207,8 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
 
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
-    let _ = book;
     match venue.as_str() {
-        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset)))),
+        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset, book)))),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde_json::value::RawValue;
 
+use crate::feed::book::BookLimits;
 use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
@@ -13,6 +14,7 @@ use crate::feed::venue::json;
 use crate::market::event::Mark;
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
+use super::depth::{Depth, DepthUpdate, Snapshot};
 use super::history::{self, KlineRow, OpenInterestNow, OpenInterestRow, PremiumIndex, ServerTime};
 use super::stream::{AggTrade, Envelope, ForceOrder, Head, Kline, MarkPrice, SingleTrade};
 
@@ -29,6 +31,7 @@ enum Prints {
 struct Contract {
     series: Series,
     prints: Option<Prints>,
+    depth: Depth,
 }
 
 /// Binance's frames to events.
@@ -36,6 +39,7 @@ pub struct BinanceWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
     asset: Option<Asset>,
+    book: BookLimits,
     listings: HashMap<Box<str>, Listing>,
     /// Instruments we take.
     contracts: Vec<Contract>,
@@ -51,10 +55,11 @@ type Read = Result<Class, Cow<'static, str>>;
 
 impl BinanceWire {
     /// For one asset, or for whatever comes.
-    pub fn new(venue: Venue, asset: Option<Asset>) -> Self {
+    pub fn new(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Self {
         Self {
             venue,
             asset,
+            book,
             listings: HashMap::new(),
             contracts: Vec::new(),
             places: HashMap::new(),
@@ -86,7 +91,8 @@ impl BinanceWire {
             .filter(|l| self.asset.is_none_or(|a| a == l.asset))
             .filter(|l| !self.contracts.iter().any(|c| c.series.asset() == l.asset))
             .map(|listing| {
-                self.contracts.push(Contract { series: Series::new(self.venue, listing), prints: None });
+                let series = Series::new(self.venue, listing);
+                self.contracts.push(Contract { series, prints: None, depth: Depth::new(self.book) });
                 self.contracts.len() - 1
             });
         self.places.insert(symbol.into(), place);
@@ -158,6 +164,7 @@ impl BinanceWire {
             "markPriceUpdate" => self.mark(&json(text)?, out),
             "kline" => self.kline(&json(text)?, out),
             "forceOrder" => self.forced(&json(text)?, out),
+            "depthUpdate" => self.depth(&json(text)?, out),
             _ => json(text).map(|_: Head<'_>| unused(kind)),
         }
     }
@@ -253,6 +260,15 @@ impl BinanceWire {
         Ok(Class::Used(KIND))
     }
 
+    fn depth(&mut self, u: &DepthUpdate<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "depthUpdate";
+        let Some(contract) = self.heard(u.st, u.sent, &u.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
+        contract.depth.update(&mut contract.series, u, out)?;
+        Ok(Class::Used(KIND))
+    }
+
     fn rest(&mut self, path: &str, text: &str, out: &mut Sink<'_>) -> Read {
         let (call, query) = path.split_once('?').unwrap_or((path, ""));
         let symbol = query.split('&').find_map(|p| p.strip_prefix("symbol=")).and_then(percent_decode);
@@ -286,7 +302,19 @@ impl BinanceWire {
                 contract.series.mark(out, row.time, mark);
                 Ok(Class::Used(KIND))
             }
-            "/fapi/v1/depth" => Ok(Class::Ignored("depth")),
+            "/fapi/v1/depth" => {
+                const KIND: &str = "depth";
+                let snapshot: Snapshot = object(text)?;
+                let symbol = symbol.ok_or("no symbol in the call")?;
+                if let Some(sent) = snapshot.sent {
+                    self.told(sent, out);
+                }
+                let Some(contract) = self.contract(&symbol) else { return Ok(Class::Ignored(KIND)) };
+                contract.depth.snapshot(&mut contract.series, &snapshot, out)?;
+                Ok(Class::Used(KIND))
+            }
+            // What was traded in a day is read where the list is read.
+            "/fapi/v1/ticker/24hr" => Ok(Class::Ignored("ticker/24hr")),
             _ => Ok(Class::Unknown),
         }
     }
@@ -297,6 +325,11 @@ impl BinanceWire {
             self.told(now, out);
         }
         self.listings = directory.listings.into_iter().map(|l| (l.symbol.clone(), l)).collect();
+        for contract in &mut self.contracts {
+            if let Some(listing) = self.listings.get(&contract.series.listing.symbol) {
+                contract.series.new_terms(listing.clone());
+            }
+        }
         Ok(Class::Used("exchangeInfo"))
     }
 
@@ -337,9 +370,12 @@ impl Wire for BinanceWire {
     }
 
     fn lost(&mut self, conn: &str) {
-        // Everything we turn into events comes over the market route.
-        if conn == "market" {
-            self.contracts.iter_mut().for_each(|c| c.series.lost());
+        for contract in &mut self.contracts {
+            match conn {
+                "market" => contract.series.lost(),
+                "public" => contract.depth.lost(),
+                _ => {}
+            }
         }
     }
 
