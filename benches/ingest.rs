@@ -9,6 +9,7 @@ use std::hint::black_box;
 use criterion::{
     BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
+use meltline::feed::book::BookLimits;
 use meltline::feed::frame::{Body, RawFrame};
 use meltline::feed::venue;
 use meltline::market::ndjson::parse_line;
@@ -43,7 +44,7 @@ fn translate(
     };
     let frames: Vec<RawFrame> = texts.into_iter().enumerate().map(frame).collect();
     let run = |events: &mut Vec<_>| {
-        let mut translator = venue::translator(venue, None)?;
+        let mut translator = venue::translator(venue, None, BookLimits::default())?;
         for frame in &frames {
             translator.take(black_box(frame), events);
             black_box(&*events);

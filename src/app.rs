@@ -347,7 +347,11 @@ impl App {
     }
 
     /// The assets `next_symbol` steps through.
-    pub fn watchlist(&self) -> &[Asset] {
-        if self.settings.watchlist.is_empty() { &self.latest.assets } else { &self.settings.watchlist }
+    pub fn watchlist(&self) -> Vec<Asset> {
+        if self.settings.watchlist.is_empty() {
+            self.latest.assets.iter().map(|a| a.asset).collect()
+        } else {
+            self.settings.watchlist.clone()
+        }
     }
 }

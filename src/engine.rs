@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::estimate::BinTable;
 use crate::feed::FeedItem;
+use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use market::VenueMarket;
@@ -51,7 +52,7 @@ pub struct Engine {
     bins: Arc<BinTable>,
     venues: Vec<VenueMarket>,
     tape: VecDeque<Print>,
-    assets: Arc<[Asset]>,
+    assets: Arc<[AssetInfo]>,
     now: i64,
     events: u64,
     seq: u64,

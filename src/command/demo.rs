@@ -35,10 +35,13 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 /// Every venue's addresses become the simulator's.
 pub fn point_at(config: &mut Config, server: &SimServer) {
     config.feed.simulated = true;
-    let binance = &mut config.venues.binance;
-    binance.enabled = true;
-    binance.ws_market = server.ws_market_url();
-    binance.ws_public = server.ws_public_url();
-    binance.rest = server.rest_url();
+    let venues = &mut config.venues;
+    venues.binance.enabled = true;
+    venues.binance.at.ws_market = server.ws_market_url();
+    venues.binance.at.ws_public = server.ws_public_url();
+    venues.binance.at.rest = server.rest_url();
+    venues.bybit.enabled = false;
+    venues.okx.enabled = false;
+    venues.hyperliquid.enabled = false;
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }

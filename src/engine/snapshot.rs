@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::estimate::{BinTable, Column};
+pub use crate::feed::instruments::AssetInfo;
 pub use crate::feed::status::{LinkState, VenueStatus};
 use crate::market::{Asset, Interval, Side, Venue};
 
@@ -37,7 +38,7 @@ pub struct Snapshot {
     /// The newest observed liquidations over all venues, oldest first (at most 500).
     pub tape: Arc<[Print]>,
     /// The assets a user may pick.
-    pub assets: Arc<[Asset]>,
+    pub assets: Arc<[AssetInfo]>,
     /// Events taken in since the start.
     pub events: u64,
 }

@@ -2,13 +2,15 @@
 //!
 //! Every rule here looks only at what the venue sent, never at a clock, so that a replay drops and tells the same.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 
-use crate::market::event::{Gap, Mark};
+use crate::market::event::{Book, Gap, Mark};
 use crate::market::{Asset, Candle, EventKind, Liquidation, MarketEvent, Price, Qty, Trade, Venue};
 
 use super::instruments::Listing;
 use super::status::Counters;
+use super::venue::Want;
 
 /// Where rows go: events, counts, and the time of receipt they carry.
 pub struct Sink<'a> {
@@ -20,10 +22,45 @@ pub struct Sink<'a> {
     pub recv: i64,
     /// When the venue says it sent the frame, UTC ms.
     pub sent: Option<i64>,
+    /// What must be asked of the venue, such as a new snapshot of a book.
+    pub wants: &'a mut Vec<Want>,
 }
 
-/// How many liquidations are remembered to tell a repeat; at one a second this covers any overlap of connections.
-const REMEMBERED: usize = 64;
+/// How many liquidations are remembered to tell a repeat. OKX repeats its recent history after each subscription
+/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections.
+const REMEMBERED: usize = 512;
+
+/// How many trades without running numbers are remembered to tell a repeat: an overlap of connections at some thousand
+/// trades a second.
+const REMEMBERED_TRADES: usize = 16_384;
+
+/// The last few keys seen.
+#[derive(Debug)]
+struct Recent<K> {
+    seen: HashSet<K>,
+    order: VecDeque<K>,
+    most: usize,
+}
+
+impl<K: Copy + Eq + Hash> Recent<K> {
+    fn new(most: usize) -> Self {
+        Self { seen: HashSet::new(), order: VecDeque::new(), most }
+    }
+
+    /// Whether the key is new; if so it is remembered and the oldest forgotten.
+    fn insert(&mut self, key: K) -> bool {
+        if !self.seen.insert(key) {
+            return false;
+        }
+        if self.order.len() == self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        self.order.push_back(key);
+        true
+    }
+}
 
 /// What was last seen of one instrument.
 #[derive(Debug)]
@@ -33,6 +70,11 @@ pub struct Series {
     pub listing: Listing,
     told: bool,
     trade: Option<(u64, i64)>,
+    /// Trades that carry no running number.
+    trades: Recent<u128>,
+    /// Time of the last such trade, and of the last before the link was lost.
+    trade_at: Option<i64>,
+    trade_lost_at: Option<i64>,
     /// End of the last candle.
     candle_end: Option<i64>,
     mark: Option<i64>,
@@ -50,6 +92,9 @@ impl Series {
             listing,
             told: false,
             trade: None,
+            trades: Recent::new(REMEMBERED_TRADES),
+            trade_at: None,
+            trade_lost_at: None,
             candle_end: None,
             mark: None,
             open_interest: None,
@@ -91,8 +136,10 @@ impl Series {
         }
     }
 
-    fn gap(&mut self, out: &mut Sink<'_>, stream: &str, from: i64, to: i64) {
+    /// A stretch (UTC ms) in which a stream delivered nothing we can use.
+    pub fn gap(&mut self, out: &mut Sink<'_>, stream: &str, from: i64, to: i64) {
         if from < to {
+            out.counters.gaps += 1;
             self.push(out, to, EventKind::Gap(Gap { stream: stream.into(), from, to }));
         }
     }
@@ -113,6 +160,20 @@ impl Series {
             }
         }
         self.trade = Some((number, ts));
+        self.push(out, ts, EventKind::Trade(trade));
+    }
+
+    /// A print of a venue that does not number its prints without holes, by a key that tells repeats. What an outage
+    /// swallowed cannot be counted: the first print after it tells the stretch.
+    pub fn keyed_trade(&mut self, out: &mut Sink<'_>, key: u128, ts: i64, trade: Trade) {
+        if !self.trades.insert(key) {
+            out.counters.duplicates += 1;
+            return;
+        }
+        if let Some(from) = self.trade_lost_at.take() {
+            self.gap(out, "trade", from, ts);
+        }
+        self.trade_at = self.trade_at.max(Some(ts));
         self.push(out, ts, EventKind::Trade(trade));
     }
 
@@ -165,9 +226,28 @@ impl Series {
         self.push(out, ts, EventKind::Liquidation(liquidation));
     }
 
-    /// The link that carries this instrument was lost.
+    /// Resting orders.
+    pub fn book(&mut self, out: &mut Sink<'_>, ts: i64, book: Book) {
+        self.push(out, ts, EventKind::Book(Box::new(book)));
+    }
+
+    /// The link that carries this instrument's marks and liquidations was lost.
     pub fn lost(&mut self) {
         self.lost_at = self.lost_at.or(self.mark);
+        self.lost_trades();
+    }
+
+    /// The link that carries its trades was lost; only [`Series::keyed_trade`] needs to know.
+    pub fn lost_trades(&mut self) {
+        self.trade_lost_at = self.trade_lost_at.or(self.trade_at);
+    }
+
+    /// The contract's terms have become better known, or have changed: they are told again.
+    pub fn new_terms(&mut self, listing: Listing) {
+        if self.listing.instrument != listing.instrument {
+            self.told = false;
+        }
+        self.listing = listing;
     }
 
     /// A price per coin.

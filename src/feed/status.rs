@@ -1,8 +1,8 @@
 //! The truth about a feed, in words a trader understands.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::market::Venue;
+use crate::market::{Sampled, Venue};
 
 /// What a venue's feed is doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,17 @@ pub struct StreamStatus {
     pub last: Option<Instant>,
     /// Whether the stream is expected to speak all the time (a liquidation feed is not).
     pub steady: bool,
+    /// How long it may be silent before it is called so: 15 s, three times its documented cadence, or three times what is usual for
+    /// this asset, whichever is longest; `None` for a stream that speaks only now and then.
+    pub limit: Option<Duration>,
+}
+
+impl StreamStatus {
+    /// Whether it has been silent for too long.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        let age = self.last.map(|last| now.saturating_duration_since(last));
+        self.limit.zip(age).is_some_and(|(limit, age)| age > limit)
+    }
 }
 
 /// What was counted; nothing is lost in silence.
@@ -63,6 +74,8 @@ pub struct Counters {
     pub reconnects: u64,
     /// Times the venue told us to slow down.
     pub rate_limited: u64,
+    /// Stretches that are missing.
+    pub gaps: u64,
 }
 
 impl Counters {
@@ -77,6 +90,7 @@ impl Counters {
         self.missed += other.missed;
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;
+        self.gaps += other.gaps;
     }
 }
 
@@ -93,6 +107,10 @@ pub struct VenueStatus {
     pub streams: Vec<StreamStatus>,
     /// Receive time less event time, ms, less its minimum over five minutes (clocks differ).
     pub lag_ms: Option<i64>,
+    /// This machine's clock less the venue's, ms: the least of five minutes, delays included.
+    pub clock_ms: Option<i64>,
+    /// How complete its liquidations are; `None` where the venue has no public feed of them.
+    pub liquidations: Option<Sampled>,
     /// What was counted since the start.
     pub counters: Counters,
 }
@@ -106,6 +124,8 @@ impl VenueStatus {
             note: String::new(),
             streams: Vec::new(),
             lag_ms: None,
+            clock_ms: None,
+            liquidations: None,
             counters: Counters::default(),
         }
     }

@@ -107,6 +107,18 @@ pub struct Trade {
     /// The venue's own number for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Box<str>>,
+    /// Who traded with whom, where the venue says it (Hyperliquid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Box<Parties>>,
+}
+
+/// The two accounts of a trade, as the venue names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    /// Who bought.
+    pub buyer: Box<str>,
+    /// Who sold.
+    pub seller: Box<str>,
 }
 
 /// Mark price as published, with what came along.
@@ -211,7 +223,8 @@ pub struct Book {
 /// A stretch in which a stream delivered nothing we can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The stream, by the name of the event type it carries: `trade`, `mark`, `liquidation`.
+    /// The stream, by the name of the event type it carries: `trade`, `mark`, `liquidation`, `book`. A gap of
+    /// `open_interest` is a stretch for which the venue keeps no readings: what stands there is held constant.
     pub stream: Box<str>,
     /// Start, UTC ms.
     pub from: i64,

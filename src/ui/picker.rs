@@ -18,10 +18,10 @@ pub fn draw(canvas: &Canvas<'_>, picker: &Picker, buf: &mut Buffer) {
     let list = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     let height = usize::from(list.height);
     let top = picker.cursor.saturating_sub(height.saturating_sub(1));
-    for (i, asset) in picker.matches.iter().enumerate().skip(top).take(height) {
+    for (i, info) in picker.matches.iter().enumerate().skip(top).take(height) {
         let row = Rect { y: list.y + (i - top) as u16, height: 1, ..list };
         let style = if i == picker.cursor { theme.popup.patch(theme.inverse) } else { theme.popup };
-        text::line(buf, row, &format!(" {asset:<width$}", width = usize::from(row.width)), style);
+        text::line(buf, row, &format!(" {:<width$}", info.asset, width = usize::from(row.width)), style);
     }
     if picker.matches.is_empty() {
         let words = match picker.choice() {

@@ -278,7 +278,7 @@ impl Listener {
         let stopped = stop.clone();
         let feed = tokio::spawn(async move {
             let venues: [Venue; 1] = ["binance".parse().unwrap()];
-            run(Arc::new(config), &venues, "BTC".parse().unwrap(), out, capture, stopped).await
+            run(Arc::new(config), &venues, "BTC".parse().unwrap(), out, capture.into(), stopped).await
         });
         Self { items, events: Vec::new(), statuses: Vec::new(), assets: Vec::new(), stop, feed }
     }
@@ -293,7 +293,7 @@ impl Listener {
                         self.events.extend(events);
                     }
                     FeedItem::Status(status) => self.statuses.push(status),
-                    FeedItem::Assets(assets) => self.assets = assets,
+                    FeedItem::Assets(assets) => self.assets = assets.iter().map(|a| a.asset).collect(),
                 }
             }
         };

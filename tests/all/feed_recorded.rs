@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use meltline::feed::book::BookLimits;
 use meltline::feed::frame::{Body, RawFrame};
 use meltline::feed::recording::{Recording, RecordingTally};
 use meltline::feed::venue::translator;
@@ -200,7 +201,7 @@ fn every_frame_of_the_real_captures_is_classified_and_no_trade_is_lost() {
 fn every_real_binance_message_is_classified() {
     let Some(folder) = recorded() else { return };
     let venue = "binance".parse().unwrap();
-    let mut feed = translator(venue, None).unwrap();
+    let mut feed = translator(venue, None, BookLimits::default()).unwrap();
     let mut events = Vec::new();
     let mut take = |body: Body| {
         feed.take(&RawFrame { recv: 0, venue, conn: "market".into(), body }, &mut events);

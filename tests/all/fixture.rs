@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use meltline::engine::snapshot::AssetInfo;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
 use meltline::engine::{History, Origin, Snapshot, VenueView};
 use meltline::estimate::{Bar, BinTable, Column, Packed, Tier};
@@ -205,7 +206,10 @@ impl Market {
             bins: Arc::clone(&self.bins),
             venues: venues.collect(),
             tape: Arc::from([]),
-            assets: assets.iter().map(|a| a.parse().unwrap()).collect(),
+            assets: assets
+                .iter()
+                .map(|a| AssetInfo { asset: a.parse().unwrap(), venues: Vec::new(), day_usd: None })
+                .collect(),
             events: self.seq * 1_000,
         })
     }

@@ -57,7 +57,7 @@ pub fn directory(text: &str) -> Result<Directory, serde_json::Error> {
     let info: ExchangeInfo<'_> = serde_json::from_str(text)?;
     let mut listings: Vec<Listing> = info.symbols.iter().filter_map(|raw| listing(raw.get())).collect();
     listings.sort_by_key(|l| !l.symbol.ends_with("USDT"));
-    Ok(Directory { now: info.server_time, listings })
+    Ok(Directory { now: Some(info.server_time), listings })
 }
 
 fn listing(text: &str) -> Option<Listing> {
@@ -79,7 +79,7 @@ fn listing(text: &str) -> Option<Listing> {
         linear: true,
         tiers: margin::tiers(asset),
     };
-    Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier })
+    Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier, day_usd: None })
 }
 
 /// One row of `/fapi/v1/klines`.
@@ -202,7 +202,7 @@ pub fn requests(symbol: &str, from: i64, now: i64) -> Vec<Request> {
             "/fapi/v1/klines?symbol={symbol}&interval=1m&startTime={start}&endTime={stop}&limit={}",
             KLINES.0
         );
-        calls.push(Request { path, weight: KLINES.1 });
+        calls.push(Request::get(path, KLINES.1));
         start = stop + 1;
     }
     let mut start = Interval::M5.floor(from.max(now - OPEN_INTEREST_SPAN));
@@ -211,7 +211,7 @@ pub fn requests(symbol: &str, from: i64, now: i64) -> Vec<Request> {
         let path = format!(
             "/futures/data/openInterestHist?symbol={symbol}&period=5m&limit={OPEN_INTEREST}&startTime={start}&endTime={stop}"
         );
-        calls.push(Request { path, weight: 0 });
+        calls.push(Request::get(path, 0));
         start = stop + 1;
     }
     calls

@@ -293,7 +293,9 @@ impl BinanceWire {
 
     fn directory(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         let directory = history::directory(text).map_err(|e| e.to_string())?;
-        self.told(directory.now, out);
+        if let Some(now) = directory.now {
+            self.told(now, out);
+        }
         self.listings = directory.listings.into_iter().map(|l| (l.symbol.clone(), l)).collect();
         Ok(Class::Used("exchangeInfo"))
     }
@@ -409,6 +411,7 @@ fn print(
         qty: series.qty(positive(qty)?)?,
         taker: if buyer_is_maker { TakerSide::Sell } else { TakerSide::Buy },
         id: Some(number.to_string().into()),
+        parties: None,
     })
 }
 
