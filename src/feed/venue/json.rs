@@ -37,6 +37,7 @@ pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
 
 /// Length of the string that ends at the first quote; `None` for escapes and control characters. Most of the time of reading
 /// goes here, so eight bytes are looked at together.
+#[inline]
 fn string_len(bytes: &[u8]) -> Option<usize> {
     match bytes.first_chunk().map(|eight| end(u64::from_le_bytes(*eight))) {
         Some(End::Quote(length)) => Some(length),
@@ -76,6 +77,7 @@ enum End {
 }
 
 /// Where a string ends within its next eight bytes.
+#[inline]
 fn end(eight: u64) -> End {
     const ONES: u64 = u64::MAX / 255;
     // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
@@ -120,17 +122,20 @@ struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// Takes one byte if it is this one.
+    #[inline]
     fn took(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         self.at += usize::from(here);
         here
     }
 
+    #[inline]
     fn want(&mut self, byte: u8) -> Result<(), NotPlain> {
         if self.took(byte) { Ok(()) } else { Err(NotPlain) }
     }
@@ -141,12 +146,14 @@ impl<'a> Plain<'a> {
         if rest.starts_with(word.as_bytes()) { Ok(()) } else { Err(NotPlain) }
     }
 
+    #[inline]
     fn string(&mut self) -> Result<&'a str, NotPlain> {
         let from = self.at + 1;
         self.skip_string()?;
         self.text.get(from..self.at - 1).ok_or(NotPlain)
     }
 
+    #[inline]
     fn skip_string(&mut self) -> Result<(), NotPlain> {
         self.want(b'"')?;
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
@@ -155,6 +162,7 @@ impl<'a> Plain<'a> {
     }
 
     /// Digits without a needless leading zero, and how many they are.
+    #[inline]
     fn digits(&mut self) -> Result<(u64, usize), NotPlain> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
         let (mut number, mut count) = (0_u64, 0);
