@@ -172,24 +172,24 @@ impl<E: Encoder> Session<E> {
     async fn post(&mut self, socket: &mut WebSocket, first: Letter<E::Stream>) -> Flow {
         let mut next = Some(first);
         while let Some(letter) = next {
-            let text = match letter {
+            let (text, rows) = match letter {
                 Letter::Frame { stream, rows, payload } => {
-                    self.exchange.trouble.book(&rows);
-                    self.talk.wrap(stream, &payload).unwrap_or_else(|| payload.to_string())
+                    (self.talk.wrap(stream, &payload).unwrap_or_else(|| payload.to_string()), rows)
                 }
-                Letter::Raw(text) => text.to_string(),
+                Letter::Raw(text) => (text.to_string(), Rows::NONE),
                 Letter::Restart(after) => match E::FAREWELL {
                     Farewell::Close => return Flow::Close(1001, "restarting"),
-                    Farewell::Stay => String::new(),
+                    Farewell::Stay => (String::new(), Rows::NONE),
                     Farewell::Notice => {
                         (self.dies, self.last_words) = (Instant::now() + after, (1001, "service upgrade"));
-                        self.talk.notice()
+                        (self.talk.notice(), Rows::NONE)
                     }
                 },
             };
             if !text.is_empty() && socket.feed(Message::text(text)).await.is_err() {
                 return Flow::Drop;
             }
+            self.exchange.trouble.book(&rows);
             next = self.seat.letters.try_recv().ok();
         }
         sent(&socket.flush().await)

@@ -223,21 +223,22 @@ impl World {
             std::array::from_fn(|n| self.desks.get(n).map_or((0.0, 0.0), |d| (d.last, d.mark)));
         self.move_prices(drift);
         let weather = self.weather();
-        for (desk, (last, _)) in self.desks.iter_mut().zip(before) {
+        for desk in &mut self.desks {
             if watched {
-                desk.print(&weather, last);
+                desk.print(&weather);
             } else {
                 desk.flow.forget();
                 desk.tick.prints.clear();
             }
             desk.report_forced();
         }
+        let index = (self.index, libm::exp(self.index));
         for (desk, (last, mark)) in before.into_iter().enumerate().take(self.desks.len()) {
             self.fire_stops(desk, last);
             self.fire_targets(desk, last);
             self.fire_liquidations(desk, mark);
             let interest = self.open_interest(desk);
-            self.desks[desk].end(self.index, interest);
+            self.desks[desk].end(index, interest);
         }
     }
 
@@ -308,8 +309,7 @@ impl World {
 
     fn open(&mut self, at: usize, wish: &traders::Wish, entry: f64) {
         let desk = &mut self.desks[at];
-        let terms =
-            Terms { desk: at, entry, mark: libm::exp(desk.mark), copies: self.copies, now: self.second };
+        let terms = Terms { desk: at, entry, mark: desk.mark_usd, copies: self.copies, now: self.second };
         let slot = self.traders.open(&mut self.dice, desk.contract, &desk.params, wish, terms);
         if let Some((slot, position)) = slot.and_then(|slot| Some((slot, self.traders.get(slot)?))) {
             let party =
@@ -331,7 +331,7 @@ impl World {
         while self.patience < 0.0 {
             self.patience += self.dice.wait();
             let (desk, wish) = self.newcomer();
-            let entry = libm::exp(self.desks[desk].last);
+            let entry = self.desks[desk].last_usd;
             self.open(desk, &wish, entry);
         }
         while let Some(slot) = self.traders.next_exit(self.second) {
@@ -358,7 +358,7 @@ impl World {
     }
 
     fn fire_stops(&mut self, at: usize, last_before: f64) {
-        let (last, price) = (self.desks[at].last, libm::exp(self.desks[at].last));
+        let (last, price) = (self.desks[at].last, self.desks[at].last_usd);
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();
@@ -381,7 +381,7 @@ impl World {
     }
 
     fn fire_targets(&mut self, at: usize, last_before: f64) {
-        let (last, price) = (self.desks[at].last, libm::exp(self.desks[at].last));
+        let (last, price) = (self.desks[at].last, self.desks[at].last_usd);
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();
@@ -400,7 +400,7 @@ impl World {
 
     /// Liquidations are triggered by the venue's own mark price (exchanges.md §13).
     fn fire_liquidations(&mut self, at: usize, mark_before: f64) {
-        let (log_mark, mark) = (self.desks[at].mark, libm::exp(self.desks[at].mark));
+        let (log_mark, mark) = (self.desks[at].mark, self.desks[at].mark_usd);
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();

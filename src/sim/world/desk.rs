@@ -51,6 +51,10 @@ pub(super) struct Desk {
     pub makers: Makers,
     pub last: f64,
     pub mark: f64,
+    /// The same in USD per coin, and the last price a second ago.
+    pub last_usd: f64,
+    pub mark_usd: f64,
+    before_usd: f64,
     /// Mark price averaged over a minute, USD per coin.
     mark_mean: f64,
     /// Displacement of the last price from the index by recent flow, and its average, which is in mark.
@@ -90,6 +94,9 @@ impl Desk {
             makers: Makers::default(),
             last: anchor,
             mark: anchor,
+            last_usd: coin.price,
+            mark_usd: coin.price,
+            before_usd: coin.price,
             mark_mean: coin.price,
             push: 0.0,
             push_mean: 0.0,
@@ -163,14 +170,17 @@ impl Desk {
         self.last = weather.index + self.push + basis;
         self.push_mean += (self.push + basis - self.push_mean) / 20.0;
         self.mark = weather.index + self.push_mean;
+        self.before_usd = self.last_usd;
+        self.last_usd = libm::exp(self.last);
+        self.mark_usd = libm::exp(self.mark);
     }
 
-    /// Prints what was traded while the price went from `before` to where it is.
-    pub fn print(&mut self, weather: &Weather, before: f64) {
+    /// Prints what was traded while the price went to where it is.
+    pub fn print(&mut self, weather: &Weather) {
         let path = Path {
             contract: self.contract,
-            from: libm::exp(before) * self.contract.multiplier,
-            to: libm::exp(self.last) * self.contract.multiplier,
+            from: self.before_usd * self.contract.multiplier,
+            to: self.last_usd * self.contract.multiplier,
             jitter: 0.4 * weather.volatility,
             activity: weather.activity,
         };
@@ -201,14 +211,13 @@ impl Desk {
         }
     }
 
-    /// What is seen at the end of the second besides trades.
-    pub fn end(&mut self, index: f64, open_interest: i64) {
+    /// What is seen at the end of the second besides trades; `index` as a logarithm and in USD per coin.
+    pub fn end(&mut self, (index, index_usd): (f64, f64), open_interest: i64) {
         let multiplier = self.contract.multiplier;
-        let mark = libm::exp(self.mark);
-        self.mark_mean += (mark - self.mark_mean) / 60.0;
-        self.tick.mark = mark * multiplier;
+        self.mark_mean += (self.mark_usd - self.mark_mean) / 60.0;
+        self.tick.mark = self.mark_usd * multiplier;
         self.tick.mark_mean = self.mark_mean * multiplier;
-        self.tick.index = libm::exp(index) * multiplier;
+        self.tick.index = index_usd * multiplier;
         self.tick.open_interest = open_interest;
         self.fund(index);
     }
