@@ -23,6 +23,7 @@ pub mod frame;
 pub mod instruments;
 mod merge;
 pub mod net;
+pub mod probe;
 pub mod recording;
 pub mod rest;
 mod series;

@@ -1,9 +1,10 @@
-//! A simulated perpetual-futures exchange: markets with traders who open, close and get liquidated, served on
-//! loopback by the real exchange's REST paths, websocket routes and frames.
+//! Simulated perpetual-futures exchanges: one market per coin, traded on four venues by traders who open, close and
+//! get liquidated, each venue served on loopback by the real exchange's REST paths, websocket routes and frames.
 //!
 //! [`world`] is the market, deterministic and without a clock. [`listing`] gives it a memory ([`history`]) and
-//! tells what happens in order of time. [`venue`] puts that into a venue's own bytes, [`hub`] hands them to
-//! whoever subscribed, `server` owns the listener. Two days of history stand behind REST from the start.
+//! tells what happens in order of time. [`venue`] puts that into each venue's own bytes, [`hub`] hands them to
+//! whoever subscribed, `server` owns the listeners. Two days of history stand behind REST from the start.
+//! [`Faults`] make a venue misbehave on order.
 //!
 //! ```no_run
 //! # async fn demo() -> anyhow::Result<()> {
@@ -12,17 +13,25 @@
 //! let listen = "127.0.0.1:0".parse()?;
 //! let config = SimConfig { scenario: Scenario::Cascade, seed: 1, speed: 1.0, listen };
 //! let server = sim::start(config, stop.clone()).await?;
-//! println!("{} {}", server.rest_url(), server.ws_market_url());
+//! println!("{:#?}", server.endpoints());
 //! stop.cancel();
 //! server.stopped().await
 //! # }
 //! ```
 
 mod clock;
+pub mod contracts;
+mod exchange;
+mod faults;
 pub mod history;
 pub mod hub;
+mod line;
 pub mod listing;
+mod markets;
 mod server;
+mod session;
+mod text;
+mod trouble;
 pub mod venue;
 pub mod world;
 
@@ -31,13 +40,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
+pub use faults::Faults;
+use markets::Markets;
 use server::{Door, Gate};
-use venue::binance::Exchange;
+use trouble::Trouble;
+pub use trouble::{Directory, KeepAlive, Sent};
+use venue::VenueId;
 pub use world::scenario::{Scenario, ScenarioError};
 
 /// Fastest clock served: beyond it a client is not shown a market but a flood.
@@ -52,13 +66,14 @@ pub struct SimConfig {
     pub seed: u64,
     /// Simulated seconds per second, above 0 and at most `MAX_SPEED`.
     pub speed: f64,
-    /// Where to listen; port 0 takes a free one.
+    /// Where Binance listens; the other venues take the next three ports, in the order of [`VenueId::ALL`]. With port 0
+    /// each takes a free one.
     pub listen: SocketAddr,
 }
 
-/// Starts a simulated exchange whose clock begins at the wall's; it accepts connections when this returns.
+/// Starts the simulated exchanges with a clock that begins at the wall's; they accept connections when this returns.
 ///
-/// BTC is simulated at once, the other contracts when first asked for. Ends when `stop` is cancelled.
+/// BTC is simulated at once, the other coins when first asked for. Ends when `stop` is cancelled.
 pub async fn start(config: SimConfig, stop: CancellationToken) -> anyhow::Result<SimServer> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     start_at(config, since.as_millis() as i64, stop).await
@@ -72,126 +87,195 @@ pub async fn start_at(
 ) -> anyhow::Result<SimServer> {
     let SimConfig { scenario, seed, speed, listen } = config;
     anyhow::ensure!(speed > 0.0 && speed <= MAX_SPEED, "speed must be above 0 and at most {MAX_SPEED}");
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let addr = listener.local_addr().context("the listener has no address")?;
-    let clock = Clock::start(start_ms, speed);
-    let exchange = Arc::new(Exchange::new(clock, scenario, seed, stop.clone()));
-    let gate = Arc::new(Gate::default());
-    let door = Door::new(listener, Arc::clone(&gate));
-    exchange.wake(0);
-    tokio::spawn(Arc::clone(&exchange).pulse());
-    let router = Arc::clone(&exchange).router();
-    let stopping = stop.clone();
-    let served = tokio::spawn(async move {
-        axum::serve(door, router).with_graceful_shutdown(stopping.cancelled_owned()).await
-    });
-    Ok(SimServer { addr, faults: Faults { exchange, gate }, stop, served })
+    // All ports or none: nothing is served before every listener stands.
+    let mut listeners = Vec::with_capacity(VenueId::COUNT);
+    for venue in VenueId::ALL {
+        listeners.push(bind(listen, venue).await?);
+    }
+    let markets = Arc::new(Markets::new(Clock::start(start_ms, speed), scenario, seed, stop.clone()));
+    let mut services = Vec::with_capacity(VenueId::COUNT);
+    let mut ears = [const { None }; VenueId::COUNT];
+    for (venue, (listener, addr)) in VenueId::ALL.into_iter().zip(listeners) {
+        let (gate, trouble) = (Arc::new(Gate::default()), Arc::new(Trouble::default()));
+        let served = venue::serve(venue, &markets, &trouble);
+        let (ear, router) = served.map_or((None, Router::new()), |s| (Some(s.ear), s.router));
+        ears[venue.index()] = ear.as_ref().map(Arc::downgrade);
+        let door = Door::new(listener, Arc::clone(&gate));
+        let stopping = stop.clone();
+        let served = tokio::spawn(async move {
+            axum::serve(door, router).with_graceful_shutdown(stopping.cancelled_owned()).await
+        });
+        services.push(Service { venue, addr, faults: Faults { gate, trouble, ear }, served });
+    }
+    markets.tell_to(ears);
+    markets.wake(0);
+    tokio::spawn(Arc::clone(&markets).pulse());
+    Ok(SimServer { markets, services, stop })
 }
 
-/// A running simulated exchange.
+async fn bind(mut listen: SocketAddr, venue: VenueId) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    if listen.port() != 0 {
+        let port = listen.port().checked_add(venue.index() as u16);
+        listen.set_port(
+            port.context("four ports are needed, the first of them too close to the last there is")?,
+        );
+    }
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} for {venue}"))?;
+    let addr = listener.local_addr().context("the listener has no address")?;
+    Ok((listener, addr))
+}
+
+/// A venue that is served.
 #[derive(Debug)]
-pub struct SimServer {
+struct Service {
+    venue: VenueId,
     addr: SocketAddr,
     faults: Faults,
-    stop: CancellationToken,
     served: JoinHandle<std::io::Result<()>>,
 }
 
-impl SimServer {
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
+/// Running simulated exchanges.
+#[derive(Debug)]
+pub struct SimServer {
+    markets: Arc<Markets>,
+    services: Vec<Service>,
+    stop: CancellationToken,
+}
 
+/// Where each venue is served: base URLs as a configuration takes them, without a slash at their end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Binance USD-M.
+    pub binance: BinanceEndpoints,
+    /// Bybit linear.
+    pub bybit: PlainEndpoints,
+    /// OKX swaps.
+    pub okx: OkxEndpoints,
+    /// Hyperliquid perpetuals.
+    pub hyperliquid: PlainEndpoints,
+}
+
+/// Addresses of a venue with one websocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainEndpoints {
     /// Base of the REST paths: `http://127.0.0.1:PORT`.
+    pub rest: String,
+    /// The websocket, with its path: `ws://127.0.0.1:PORT/v5/public/linear`.
+    pub ws: String,
+}
+
+/// Addresses of Binance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinanceEndpoints {
+    /// Base of the REST paths: `http://127.0.0.1:PORT`.
+    pub rest: String,
+    /// The market route, without `/stream` or `/ws`: `ws://127.0.0.1:PORT/market`.
+    pub ws_market: String,
+    /// The public route: `ws://127.0.0.1:PORT/public`.
+    pub ws_public: String,
+}
+
+/// Addresses of OKX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OkxEndpoints {
+    /// Base of the REST paths: `http://127.0.0.1:PORT`.
+    pub rest: String,
+    /// The public websocket: `ws://127.0.0.1:PORT/ws/v5/public`.
+    pub ws_public: String,
+    /// The business websocket: `ws://127.0.0.1:PORT/ws/v5/business`.
+    pub ws_business: String,
+}
+
+impl SimServer {
+    /// Where each venue is served.
+    pub fn endpoints(&self) -> Endpoints {
+        let rest = |venue| format!("http://{}", self.addr_of(venue));
+        let ws = |venue, path: &str| format!("ws://{}{path}", self.addr_of(venue));
+        Endpoints {
+            binance: BinanceEndpoints {
+                rest: rest(VenueId::Binance),
+                ws_market: ws(VenueId::Binance, "/market"),
+                ws_public: ws(VenueId::Binance, "/public"),
+            },
+            bybit: PlainEndpoints { rest: rest(VenueId::Bybit), ws: ws(VenueId::Bybit, "/v5/public/linear") },
+            okx: OkxEndpoints {
+                rest: rest(VenueId::Okx),
+                ws_public: ws(VenueId::Okx, "/ws/v5/public"),
+                ws_business: ws(VenueId::Okx, "/ws/v5/business"),
+            },
+            hyperliquid: PlainEndpoints {
+                rest: rest(VenueId::Hyperliquid),
+                ws: ws(VenueId::Hyperliquid, "/ws"),
+            },
+        }
+    }
+
+    fn addr_of(&self, venue: VenueId) -> SocketAddr {
+        // One service a venue, in their order.
+        self.services[venue.index()].addr
+    }
+
+    /// Where Binance listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr_of(VenueId::Binance)
+    }
+
+    /// Binance's [`BinanceEndpoints::rest`].
     pub fn rest_url(&self) -> String {
-        format!("http://{}", self.addr)
+        self.endpoints().binance.rest
     }
 
-    /// Base of the market websocket route, without `/stream` or `/ws`: `ws://127.0.0.1:PORT/market`.
+    /// Binance's [`BinanceEndpoints::ws_market`].
     pub fn ws_market_url(&self) -> String {
-        format!("ws://{}/market", self.addr)
+        self.endpoints().binance.ws_market
     }
 
-    /// Base of the public websocket route: `ws://127.0.0.1:PORT/public`.
+    /// Binance's [`BinanceEndpoints::ws_public`].
     pub fn ws_public_url(&self) -> String {
-        format!("ws://{}/public", self.addr)
+        self.endpoints().binance.ws_public
     }
 
-    /// Faults to order; the handle may outlive the server, then without effect.
-    pub fn faults(&self) -> Faults {
-        self.faults.clone()
+    /// Faults to order of a venue (`"okx"`); `None` if there is no such venue. The handle may outlive the server, then
+    /// without effect.
+    pub fn faults(&self, venue: &str) -> Option<Faults> {
+        self.services
+            .iter()
+            .find(|service| service.venue.name() == venue)
+            .map(|service| service.faults.clone())
     }
 
     /// Waits for the end: `stop` was cancelled and every connection is closed.
     pub async fn stopped(self) -> anyhow::Result<()> {
-        let Self { faults, stop, mut served, .. } = self;
-        let Faults { exchange, gate } = faults;
-        let result = tokio::select! {
-            result = &mut served => result,
-            () = stop.cancelled() => {
-                // Connections say goodbye; who does not take it within two seconds is dropped.
-                if let Ok(result) = tokio::time::timeout(Duration::from_secs(2), &mut served).await {
-                    result
-                } else {
-                    gate.kill();
-                    served.await
-                }
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(2), exchange.idle()).await.is_err() {
-            gate.kill();
+        let Self { markets, services, stop } = self;
+        let ends = services.into_iter().map(|service| end(service, &stop));
+        futures_util::future::try_join_all(ends).await?;
+        // Connections that were taken over by websockets have their own two seconds.
+        if tokio::time::timeout(GRACE, markets.idle()).await.is_err() {
+            tracing::debug!("some simulated connections did not take their farewell");
         }
-        result.context("the simulated exchange broke")?.context("the simulated exchange failed to serve")
+        Ok(())
     }
 }
 
-/// Troubles a client must live with, on order.
-#[derive(Debug, Clone)]
-pub struct Faults {
-    exchange: Arc<Exchange>,
-    gate: Arc<Gate>,
-}
+/// How long connections have to take their farewell.
+const GRACE: Duration = Duration::from_secs(2);
 
-impl Faults {
-    /// Breaks every open connection, REST and websocket, without a farewell. New ones are accepted.
-    pub fn kill_connections(&self) {
-        self.gate.kill();
-    }
-
-    /// While set, new connections are dropped as soon as they are made.
-    pub fn refuse(&self, refuse: bool) {
-        self.gate.refuse(refuse);
-    }
-
-    /// Silences every stream whose name ends so (`@aggTrade`, `btcusdt@markPrice@1s`) on live connections.
-    pub fn mute(&self, stream_suffix: &str) {
-        self.exchange.hub.mute(stream_suffix);
-    }
-
-    /// Lets all streams speak again.
-    pub fn unmute(&self) {
-        self.exchange.hub.unmute();
-    }
-
-    /// Answers the next `n` REST requests with 429 and `Retry-After`.
-    pub fn rate_limit_next(&self, n: u32, retry_after_secs: u64) {
-        self.exchange.limits.refuse_next(n, retry_after_secs);
-    }
-
-    /// Answers every REST request with this status and a page of HTML, as 451 and 403 come from the real exchange;
-    /// `None` ends it.
-    pub fn block(&self, status: Option<u16>) {
-        self.exchange.limits.block(status);
-    }
-
-    /// Sends this text to every websocket connection as a frame of its own: nonsense, or ten megabytes.
-    pub fn inject(&self, text: &str) {
-        self.exchange.hub.inject(text);
-    }
-
-    /// Breaks off the next write on any connection in its middle, and that connection with it.
-    pub fn cut_frame(&self) {
-        self.gate.cut_next();
-    }
+async fn end(service: Service, stop: &CancellationToken) -> anyhow::Result<()> {
+    let Service { venue, faults, mut served, .. } = service;
+    let result = tokio::select! {
+        result = &mut served => result,
+        () = stop.cancelled() => {
+            // Connections say goodbye; who does not take it in time is dropped.
+            if let Ok(result) = tokio::time::timeout(GRACE, &mut served).await {
+                result
+            } else {
+                faults.gate.kill();
+                served.await
+            }
+        }
+    };
+    result
+        .with_context(|| format!("the simulated {venue} broke"))?
+        .with_context(|| format!("the simulated {venue} failed to serve"))
 }

@@ -18,9 +18,6 @@ pub struct BinanceConfig {
     pub ws_public: String,
     /// Base of REST calls.
     pub rest: String,
-    /// Streams of the `/public` route to record beside the rest, such as `depth@100ms`; they give no events.
-    #[serde(skip)]
-    pub record_public: Vec<String>,
 }
 
 impl Default for BinanceConfig {
@@ -29,7 +26,6 @@ impl Default for BinanceConfig {
             ws_market: "wss://fstream.binance.com/market".into(),
             ws_public: "wss://fstream.binance.com/public".into(),
             rest: "https://fapi.binance.com".into(),
-            record_public: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use super::net::Net;
+use super::net::{Net, obstacle};
 use super::status::clean;
 use super::venue::{Adapter, Pool, Request, Verdict};
 
@@ -271,8 +271,7 @@ impl Rest {
     fn network(&self, error: &reqwest::Error) -> RestError {
         let why = match error {
             e if e.is_timeout() => "no answer in time".to_owned(),
-            e if e.is_connect() => "no connection".to_owned(),
-            _ => "the connection broke".to_owned(),
+            e => obstacle(e),
         };
         tracing::warn!("{}: {}", self.venue, clean(&format!("{error:?}"), 300));
         RestError::Network { venue: self.venue, why }

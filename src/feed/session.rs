@@ -21,7 +21,7 @@ use super::FeedConfig;
 use super::backoff::Backoff;
 use super::board::Board;
 use super::frame::{Body, RawFrame};
-use super::net::{Net, Socket};
+use super::net::{Net, Socket, obstacle};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
 use super::venue::{Adapter, ConnSpec, Nature};
@@ -173,7 +173,7 @@ impl Session {
     fn refused(&self, error: &tungstenite::Error) -> End {
         let venue = self.adapter.title();
         let tungstenite::Error::Http(answer) = error else {
-            return End::Lost(format!("cannot reach {venue}: {}", words(error)));
+            return End::Lost(format!("cannot reach {venue}: {}", obstacle(error)));
         };
         let status = answer.status();
         let wait = retry_after(answer.headers());
@@ -221,7 +221,7 @@ impl Session {
                     match socket {
                         Ok(socket) => standby = Some(self.start(socket, Role::Standby, patience)),
                         Err(e) => {
-                            tracing::warn!("planned reconnect: {}", words(&e));
+                            tracing::warn!("planned reconnect: {}", obstacle(&e));
                             active.relieve_at = Instant::now() + retry.wait();
                         }
                     }
@@ -325,7 +325,7 @@ impl Session {
                 () = sleep_until(ping_at.unwrap_or_else(far)), if ping_at.is_some() => {
                     let Some(keep_alive) = keep_alive else { continue };
                     if let Err(e) = socket.send(Message::text(keep_alive.text.as_str())).await {
-                        return End::Lost(words(&e));
+                        return End::Lost(obstacle(&e));
                     }
                     let now = Instant::now();
                     ping_at = Some(now + keep_alive.every);
@@ -333,7 +333,7 @@ impl Session {
                 }
                 text = next_text(&mut texts) => {
                     if let Err(e) = socket.send(Message::text(text)).await {
-                        return End::Lost(words(&e));
+                        return End::Lost(obstacle(&e));
                     }
                     sleep(SPACING).await;
                 }
@@ -366,7 +366,7 @@ impl Session {
                     self.board.refused();
                     return Err(format!("{venue} sent a message of more than 8 MB; it was not read"));
                 }
-                return Err(format!("connection to {venue} lost: {}", words(&e)));
+                return Err(format!("connection to {venue} lost: {}", obstacle(&e)));
             }
             Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
             // No venue of ours sends binary frames; what one might send is counted as a frame that cannot be read.
@@ -451,12 +451,4 @@ async fn silence(due: Option<(Instant, usize)>) -> usize {
 /// A time that does not come, for timers that are switched off.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
-}
-
-/// A socket's error in short words.
-fn words(error: &tungstenite::Error) -> String {
-    match error {
-        tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer in time".into(),
-        e => e.to_string(),
-    }
 }

@@ -1,6 +1,7 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+mod json;
 pub mod okx;
 
 use std::borrow::Cow;
@@ -209,7 +210,7 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
     match venue.as_str() {
-        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset)))),
+        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset, book)))),
         okx::NAME => Some(Translator::new(Box::new(okx::wire::OkxWire::new(venue, asset, book)))),
         _ => None,
     }

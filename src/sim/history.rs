@@ -1,7 +1,9 @@
-//! What a market remembers: candles, open interest and funding of the last days.
+//! What a venue's market remembers: candles, open interest and funding of the last days, and its book a moment ago.
 
 use std::collections::VecDeque;
 
+use super::world::book::{Book, STEP_MS};
+use super::world::contract::Contract;
 use super::world::tick::{Print, Tick};
 
 /// A minute, ms.
@@ -10,6 +12,12 @@ pub const MINUTE_MS: i64 = 60_000;
 pub const OI_MS: i64 = 5 * MINUTE_MS;
 /// Days remembered; what is older is dropped.
 const DAYS: usize = 3;
+/// A day, ms.
+const DAY_MS: i64 = 86_400_000;
+/// Prints remembered.
+const PRINTS: usize = 1_000;
+/// States of the book remembered, in steps.
+const BOOKS: usize = 16;
 
 /// A bar of trading: prices in ticks, quantities in lots, quote volume in ticks × lots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,26 +114,85 @@ pub struct Funding {
     pub mark: f64,
 }
 
-/// The remembered past of one market, and its present.
-#[derive(Debug, Default)]
+/// The remembered past of one contract's market, and its present.
+#[derive(Debug, Clone)]
 pub struct History {
+    /// The contract.
+    pub contract: &'static Contract,
     /// Minute bars, the last one running.
     pub bars: VecDeque<Bar>,
     /// Open interest at every fifth minute.
     pub open_interest: VecDeque<OpenInterest>,
     /// Funding payments.
     pub funding: VecDeque<Funding>,
-    /// The last print seen.
-    pub last: Option<Print>,
-    /// The last second seen whole, without its prints.
+    /// The last prints, oldest first.
+    pub prints: VecDeque<Print>,
+    /// The last second seen whole, without its prints, forced closes and parties.
     pub now: Tick,
+    /// Best bid (ticks) of the last states of the book, by number of the step.
+    bids: [i64; BOOKS],
+    /// The last of those steps.
+    step: i64,
 }
 
 impl History {
+    /// Nothing yet.
+    pub fn new(contract: &'static Contract) -> Self {
+        Self {
+            contract,
+            bars: VecDeque::new(),
+            open_interest: VecDeque::new(),
+            funding: VecDeque::new(),
+            prints: VecDeque::new(),
+            now: Tick::default(),
+            bids: [1; BOOKS],
+            step: 0,
+        }
+    }
+
+    /// The last print seen.
+    pub fn last(&self) -> Option<&Print> {
+        self.prints.back()
+    }
+
+    /// Best bid by the last print, which left the touch beside its price; ticks.
+    pub fn bid(&self) -> i64 {
+        self.last().map_or(self.now.bid, |p| if p.taker_buys { p.ticks - 1 } else { p.ticks })
+    }
+
+    /// The book as it stood at `ms` (UTC ms): the state of the last step before or at it. Steps older than a second and
+    /// a half are forgotten, those to come are not known: the nearest known one stands for them.
+    pub fn book(&self, ms: i64) -> Book {
+        let step = ms.div_euclid(STEP_MS).clamp(self.step + 1 - BOOKS as i64, self.step);
+        Book::new(self.contract, step, self.bids[step.rem_euclid(BOOKS as i64) as usize])
+    }
+
+    /// Takes in that the clock has come to `ms`: the book steps on if it is due.
+    pub fn tick_book(&mut self, ms: i64) {
+        let (step, bid) = (ms.div_euclid(STEP_MS), self.bid());
+        let first = (self.step + 1).max(step + 1 - BOOKS as i64);
+        for step in first..=step {
+            self.bids[step.rem_euclid(BOOKS as i64) as usize] = bid;
+        }
+        self.step = self.step.max(step);
+    }
+
+    /// The same past with every time in it moved by so many ms, as a venue with a wrong clock would tell it.
+    #[must_use]
+    pub fn shifted(&self, ms: i64) -> Self {
+        let mut shifted = self.clone();
+        shifted.bars.iter_mut().for_each(|bar| bar.start_ms += ms);
+        shifted.open_interest.iter_mut().for_each(|row| row.ms += ms);
+        shifted.funding.iter_mut().for_each(|row| row.ms += ms);
+        shifted.prints.iter_mut().for_each(|print| print.ms += ms);
+        shifted.now.end_ms += ms;
+        shifted
+    }
+
     /// Takes in a print; if it begins a minute, gives the bar it closed.
     pub fn print(&mut self, print: &Print) -> Option<Bar> {
         let start_ms = print.ms.div_euclid(MINUTE_MS) * MINUTE_MS;
-        self.last = Some(*print);
+        push(&mut self.prints, *print, PRINTS);
         match self.bars.back_mut() {
             Some(bar) if bar.start_ms == start_ms => {
                 bar.add(print);
@@ -153,7 +220,8 @@ impl History {
             push(&mut self.open_interest, row, DAYS * 288);
         }
         if let Some(rate) = tick.settled {
-            push(&mut self.funding, Funding { ms: tick.end_ms, rate, mark: tick.mark }, DAYS * 3);
+            let keep = DAYS * (DAY_MS / self.contract.funding_ms) as usize;
+            push(&mut self.funding, Funding { ms: tick.end_ms, rate, mark: tick.mark }, keep);
         }
     }
 
@@ -187,13 +255,19 @@ fn push<T>(queue: &mut VecDeque<T>, item: T, keep: usize) {
 mod tests {
     use super::*;
 
+    use crate::sim::contracts::binance::CONTRACTS;
+
+    fn history() -> History {
+        History::new(&CONTRACTS[0])
+    }
+
     fn print(ms: i64, ticks: i64, lots: i64, taker_buys: bool) -> Print {
         Print { ms, ticks, lots, taker_buys, id: 1, first_fill: 1, last_fill: 1 }
     }
 
     #[test]
     fn minutes_add_up_and_join_into_longer_bars() {
-        let mut history = History::default();
+        let mut history = history();
         assert_eq!(history.print(&print(60_000, 100, 2, true)), None);
         assert_eq!(history.print(&print(119_999, 90, 3, false)), None);
         let closed = history.print(&print(120_000, 95, 1, true)).unwrap();
@@ -206,8 +280,31 @@ mod tests {
     }
 
     #[test]
+    fn the_book_of_a_moment_ago_is_remembered() {
+        let mut history = history();
+        history.print(&print(1_000, 100, 1, false));
+        history.tick_book(1_000);
+        history.print(&print(1_120, 107, 1, true));
+        history.tick_book(1_150);
+        assert_eq!((history.book(1_199).bid, history.book(1_199).step), (106, 11), "seen when the step came");
+        history.tick_book(1_200);
+        assert_eq!((history.book(1_200).bid, history.book(1_250).step), (106, 12));
+        assert_eq!((history.book(1_099).bid, history.book(1_000).step), (100, 10));
+        assert_eq!(history.book(9_999).step, 12, "what is to come is not known");
+    }
+
+    #[test]
+    fn a_wrong_clock_moves_every_time() {
+        let mut history = history();
+        history.print(&print(60_000, 100, 2, true));
+        let shifted = history.shifted(-600_000);
+        assert_eq!((shifted.bars[0].start_ms, shifted.prints[0].ms), (-540_000, -540_000));
+        assert_eq!(history.bars[0].start_ms, 60_000);
+    }
+
+    #[test]
     fn old_rows_are_dropped() {
-        let mut history = History::default();
+        let mut history = history();
         for minute in 0..10_000 {
             history.print(&print(minute * MINUTE_MS, 1, 1, true));
         }

@@ -1,11 +1,13 @@
 //! From markets to connections: each has a bounded mailbox, and whoever does not empty it is cut off.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use super::trouble::{Fate, Trouble};
 
 /// Messages a connection may leave unread: some seconds of a busy market at two hundred times its speed.
 const MAILBOX: usize = 8_192;
@@ -15,13 +17,91 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A message of one stream.
+/// What a frame carries, for the books of account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Prints.
+    Trade,
+    /// Forced closes.
+    Liquidation,
+    /// Candles that are closed (running ones are not counted; where a venue never says "closed", none are).
+    Candle,
+    /// Mark prices.
+    Mark,
+    /// Open interest.
+    OpenInterest,
+    /// Funding rates.
+    Funding,
+    /// Books and changes of books.
+    Book,
+    /// Best prices and daily statistics.
+    Ticker,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = 8;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Trade,
+        Self::Liquidation,
+        Self::Candle,
+        Self::Mark,
+        Self::OpenInterest,
+        Self::Funding,
+        Self::Book,
+        Self::Ticker,
+    ];
+}
+
+/// Rows in a frame, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rows([u32; Kind::COUNT]);
+
+impl Rows {
+    /// None: an answer, a heartbeat.
+    pub const NONE: Self = Self([0; Kind::COUNT]);
+
+    /// So many of a kind.
+    pub fn of(kind: Kind, count: usize) -> Self {
+        Self::NONE.and(kind, count)
+    }
+
+    /// And so many of another.
+    #[must_use]
+    pub fn and(mut self, kind: Kind, count: usize) -> Self {
+        self.0[kind as usize] += count as u32;
+        self
+    }
+
+    /// How many of a kind.
+    pub fn get(&self, kind: Kind) -> u32 {
+        self.0[kind as usize]
+    }
+}
+
+impl From<Kind> for Rows {
+    fn from(kind: Kind) -> Self {
+        Self::of(kind, 1)
+    }
+}
+
+/// Something for a connection.
 #[derive(Debug, Clone)]
-pub struct Letter<S> {
-    /// The stream; `None` for what was injected and goes out as it is.
-    pub stream: Option<S>,
-    /// Its payload.
-    pub payload: Arc<str>,
+pub enum Letter<S> {
+    /// A message of a stream.
+    Frame {
+        /// The stream.
+        stream: S,
+        /// What is in it.
+        rows: Rows,
+        /// Its payload.
+        payload: Arc<str>,
+    },
+    /// Injected: goes out as it is.
+    Raw(Arc<str>),
+    /// The service restarts in so long.
+    Restart(Duration),
 }
 
 #[derive(Debug)]
@@ -31,12 +111,13 @@ struct Subscriber<S> {
     cut: CancellationToken,
 }
 
-/// Who is connected and wants what.
+/// Who is connected to a venue and wants what.
 #[derive(Debug)]
 pub struct Hub<S> {
     subscribers: Mutex<Vec<Arc<Subscriber<S>>>>,
-    muted: Mutex<Vec<String>>,
-    any_muted: AtomicBool,
+    trouble: Arc<Trouble>,
+    /// Frames kept back, to leave after their successors.
+    late: Mutex<Vec<Letter<S>>>,
 }
 
 /// A connection's end of the hub; leaving happens by dropping it.
@@ -47,14 +128,12 @@ pub struct Seat<S> {
     pub letters: mpsc::Receiver<Letter<S>>,
 }
 
-impl<S> Default for Hub<S> {
-    /// Nobody is connected.
-    fn default() -> Self {
-        Self { subscribers: Mutex::default(), muted: Mutex::default(), any_muted: AtomicBool::new(false) }
-    }
-}
-
 impl<S: Copy + Eq + Display> Hub<S> {
+    /// Nobody is connected.
+    pub(crate) fn new(trouble: Arc<Trouble>) -> Self {
+        Self { subscribers: Mutex::default(), trouble, late: Mutex::default() }
+    }
+
     /// Takes a seat without subscriptions.
     pub fn join(&self) -> Seat<S> {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
@@ -64,56 +143,70 @@ impl<S: Copy + Eq + Display> Hub<S> {
         Seat { subscriber, letters }
     }
 
-    /// Sends to everyone who wants the stream; the payload is written only if there is someone.
-    pub fn publish(&self, stream: S, payload: impl FnOnce() -> String) {
-        let mut write = Some(payload);
-        let mut written: Option<Arc<str>> = None;
+    /// Sends one row to everyone who wants the stream; the payload is written only if there is someone.
+    pub fn publish(&self, stream: S, kind: Kind, payload: impl FnOnce() -> String) {
+        self.publish_rows(stream, || (kind.into(), payload()));
+    }
+
+    /// Sends rows to everyone who wants the stream; they are written only if there is someone.
+    pub fn publish_rows(&self, stream: S, write: impl FnOnce() -> (Rows, String)) {
+        if !self.is_wanted(stream) {
+            return;
+        }
+        let (rows, payload) = write();
+        let letter = Letter::Frame { stream, rows, payload: payload.into() };
+        match self.trouble.fate(&stream) {
+            Fate::Sent => self.deliver(stream, &letter),
+            Fate::Lost => {}
+            Fate::Twice => {
+                self.deliver(stream, &letter);
+                self.deliver(stream, &letter);
+            }
+            Fate::Late => {
+                lock(&self.late).push(letter);
+                return;
+            }
+        }
+        self.deliver_late(stream);
+    }
+
+    /// What was kept back of a stream goes out behind what came after it.
+    fn deliver_late(&self, stream: S) {
+        let of_stream =
+            |letter: &mut Letter<S>| matches!(letter, Letter::Frame { stream: s, .. } if *s == stream);
+        let late: Vec<_> = lock(&self.late).extract_if(.., of_stream).collect();
+        for letter in &late {
+            self.deliver(stream, letter);
+        }
+    }
+
+    fn is_wanted(&self, stream: S) -> bool {
+        lock(&self.subscribers).iter().any(|subscriber| lock(&subscriber.streams).contains(&stream))
+    }
+
+    fn deliver(&self, stream: S, letter: &Letter<S>) {
         lock(&self.subscribers).retain(|subscriber| {
             if subscriber.mailbox.is_closed() {
                 return false;
             }
-            if !lock(&subscriber.streams).contains(&stream) || self.is_muted(stream) {
+            if !lock(&subscriber.streams).contains(&stream) {
                 return true;
             }
-            if let Some(write) = write.take() {
-                written = Some(write().into());
-            }
-            let Some(payload) = written.clone() else { return true };
-            if subscriber.mailbox.try_send(Letter { stream: Some(stream), payload }).is_err() {
+            let taken = subscriber.mailbox.try_send(letter.clone()).is_ok();
+            if !taken {
                 // Full or gone. An exchange does not wait for a slow reader, and dropping single frames would
                 // leave it with a hole it cannot see.
                 subscriber.cut.cancel();
-                return false;
             }
-            true
+            taken
         });
     }
 
-    /// Sends this text, which need not make sense, to every connection as a frame of its own.
-    pub fn inject(&self, text: &str) {
-        let payload: Arc<str> = text.into();
+    /// Hands every connection this letter, whatever it subscribed to.
+    pub fn broadcast(&self, letter: &Letter<S>) {
         for subscriber in lock(&self.subscribers).iter() {
             // A mailbox that is full is about to be cut off anyway.
-            let _ = subscriber.mailbox.try_send(Letter { stream: None, payload: Arc::clone(&payload) });
-        }
-    }
-
-    /// Silences streams whose name ends so; the connections stay.
-    pub fn mute(&self, suffix: &str) {
-        lock(&self.muted).push(suffix.to_owned());
-        self.any_muted.store(true, Ordering::Relaxed);
-    }
-
-    /// Ends every silence.
-    pub fn unmute(&self) {
-        lock(&self.muted).clear();
-        self.any_muted.store(false, Ordering::Relaxed);
-    }
-
-    fn is_muted(&self, stream: S) -> bool {
-        self.any_muted.load(Ordering::Relaxed) && {
-            let name = stream.to_string();
-            lock(&self.muted).iter().any(|suffix| name.ends_with(suffix.as_str()))
+            let _ = subscriber.mailbox.try_send(letter.clone());
         }
     }
 }
@@ -134,33 +227,69 @@ impl<S: Copy + Eq> Seat<S> {
 mod tests {
     use super::*;
 
+    fn hub() -> (Hub<&'static str>, Arc<Trouble>) {
+        let trouble = Arc::new(Trouble::default());
+        (Hub::new(Arc::clone(&trouble)), trouble)
+    }
+
+    fn read(seat: &mut Seat<&'static str>) -> Vec<String> {
+        std::iter::from_fn(|| seat.letters.try_recv().ok())
+            .map(|letter| match letter {
+                Letter::Frame { payload, .. } | Letter::Raw(payload) => payload.to_string(),
+                Letter::Restart(_) => "restart".to_owned(),
+            })
+            .collect()
+    }
+
+    fn publish(hub: &Hub<&'static str>, texts: &[&str]) {
+        for text in texts {
+            hub.publish("trades.a", Kind::Trade, || (*text).to_owned());
+        }
+    }
+
     #[test]
     fn only_subscribers_get_letters_and_nothing_is_written_for_nobody() {
-        let hub = Hub::default();
+        let (hub, trouble) = hub();
         let mut seat = hub.join();
-        hub.publish("a", || unreachable!("nobody wants it"));
-        seat.subscribe(vec!["a"]);
-        hub.publish("a", || "1".to_owned());
-        hub.publish("b", || unreachable!("nobody wants it"));
-        hub.mute("a");
-        hub.publish("a", || "2".to_owned());
-        hub.unmute();
-        hub.publish("a", || "3".to_owned());
-        let got: Vec<String> =
-            std::iter::from_fn(|| seat.letters.try_recv().ok()).map(|l| l.payload.to_string()).collect();
-        assert_eq!(got, ["1", "3"]);
+        hub.publish("trades.a", Kind::Trade, || unreachable!("nobody wants it"));
+        seat.subscribe(vec!["trades.a"]);
+        publish(&hub, &["1"]);
+        hub.publish("b", Kind::Trade, || unreachable!("nobody wants it"));
+        trouble.mute("trades");
+        publish(&hub, &["2"]);
+        trouble.unmute();
+        publish(&hub, &["3"]);
+        assert_eq!(read(&mut seat), ["1", "3"]);
+        hub.broadcast(&Letter::Restart(Duration::ZERO));
+        assert_eq!(read(&mut seat), ["restart"]);
+    }
+
+    #[test]
+    fn frames_are_lost_doubled_and_swapped_on_order() {
+        let (hub, trouble) = hub();
+        let mut seat = hub.join();
+        seat.subscribe(vec!["trades.a"]);
+        trouble.order(Fate::Lost, "trades.a", 1);
+        publish(&hub, &["1", "2"]);
+        trouble.order(Fate::Twice, ".a", 1);
+        publish(&hub, &["3", "4"]);
+        trouble.order(Fate::Late, "trades", 1);
+        publish(&hub, &["5", "6", "7"]);
+        trouble.order(Fate::Lost, "other", 1);
+        publish(&hub, &["8"]);
+        assert_eq!(read(&mut seat), ["2", "3", "3", "4", "6", "5", "7", "8"]);
     }
 
     #[test]
     fn a_slow_reader_is_cut_and_forgotten() {
-        let hub = Hub::default();
+        let (hub, _) = hub();
         let seat = hub.join();
-        seat.subscribe(vec!["a"]);
+        seat.subscribe(vec!["trades.a"]);
         for _ in 0..MAILBOX {
-            hub.publish("a", String::new);
+            publish(&hub, &[""]);
         }
         assert!(!seat.cut().is_cancelled());
-        hub.publish("a", String::new);
+        publish(&hub, &[""]);
         assert!(seat.cut().is_cancelled());
         assert!(lock(&hub.subscribers).is_empty());
     }

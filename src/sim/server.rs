@@ -1,28 +1,42 @@
-//! The listener, and the faults tests can order.
+//! The listeners, and what decides whether and how their connections live.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::hub::lock;
+use super::line::Line;
 
-/// What decides whether connections live.
+/// A line through which bytes only trickle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slow {
+    /// Bytes at a time.
+    pub bytes: usize,
+    /// Time between two of them.
+    pub every: Duration,
+}
+
+/// What decides how a venue's connections live.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     refuse: AtomicBool,
     /// The next thing written, on any connection, is written by half.
     cut_next: AtomicBool,
+    splits: AtomicBool,
+    drops_pongs: AtomicBool,
+    slow: Mutex<Option<Slow>>,
     /// Ends every line that is open; replaced by a fresh one as it is used.
     lines: Mutex<CancellationToken>,
+    /// Freezes every line that is open; replaced likewise.
+    frozen: Mutex<Arc<AtomicBool>>,
+    /// Half-open lines nobody serves any more.
+    kept: Mutex<Vec<TcpStream>>,
 }
 
 impl Gate {
@@ -36,16 +50,63 @@ impl Gate {
         self.cut_next.store(true, Ordering::Relaxed);
     }
 
+    pub fn take_cut(&self) -> bool {
+        self.cut_next.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether websocket messages are fragmented and written by small pieces.
+    pub fn split(&self, split: bool) {
+        self.splits.store(split, Ordering::Relaxed);
+    }
+
+    pub fn splits(&self) -> bool {
+        self.splits.load(Ordering::Relaxed)
+    }
+
+    /// Whether protocol pongs are left out.
+    pub fn drop_pongs(&self, drop: bool) {
+        self.drops_pongs.store(drop, Ordering::Relaxed);
+    }
+
+    pub fn drops_pongs(&self) -> bool {
+        self.drops_pongs.load(Ordering::Relaxed)
+    }
+
+    /// Lets bytes trickle, or run again.
+    pub fn trickle(&self, slow: Option<Slow>) {
+        *lock(&self.slow) = slow;
+    }
+
+    pub fn slow(&self) -> Option<Slow> {
+        *lock(&self.slow)
+    }
+
     /// Breaks every open connection without a farewell.
     pub fn kill(&self) {
         std::mem::take(&mut *lock(&self.lines)).cancel();
+        lock(&self.kept).clear();
+    }
+
+    /// Freezes every open connection: it stays open, and nothing is read or written on it any more.
+    pub fn freeze(&self) {
+        std::mem::take(&mut *lock(&self.frozen)).store(true, Ordering::Relaxed);
+    }
+
+    /// What ends and what freezes a new line.
+    pub fn enter(&self) -> (CancellationToken, Arc<AtomicBool>) {
+        (lock(&self.lines).clone(), Arc::clone(&lock(&self.frozen)))
+    }
+
+    /// Keeps a half-open line until all are killed.
+    pub fn keep(&self, stream: TcpStream) {
+        lock(&self.kept).push(stream);
     }
 }
 
 /// Connections held at once; more are dropped as they come.
 const MAX_LINES: usize = 512;
 
-/// A listener whose connections can be broken from outside.
+/// A listener whose connections can be troubled from outside.
 #[derive(Debug)]
 pub(crate) struct Door {
     listener: TcpListener,
@@ -73,10 +134,7 @@ impl axum::serve::Listener for Door {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!("cannot set TCP_NODELAY: {error}");
                     }
-                    let token = lock(&self.gate.lines).clone();
-                    let killed = Box::pin(token.clone().cancelled_owned());
-                    let gate = Arc::clone(&self.gate);
-                    return (Line { stream, gate, token, killed, broken: false, _place: place }, from);
+                    return (Line::new(stream, Arc::clone(&self.gate), place), from);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: some will come back.
@@ -89,62 +147,5 @@ impl axum::serve::Listener for Door {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
-    }
-}
-
-/// A connection that can be broken.
-#[derive(Debug)]
-pub(crate) struct Line {
-    stream: TcpStream,
-    gate: Arc<Gate>,
-    token: CancellationToken,
-    killed: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// It was cut in the middle of a write.
-    broken: bool,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Line {
-    fn check(&self) -> io::Result<()> {
-        if self.broken || self.token.is_cancelled() {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check()?;
-        // An idle reader has to be woken when the line is broken.
-        if self.killed.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
-        if self.gate.cut_next.swap(false, Ordering::Relaxed) {
-            self.broken = true;
-            return Pin::new(&mut self.stream).poll_write(cx, &buf[..buf.len() / 2]);
-        }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

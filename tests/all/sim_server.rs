@@ -68,7 +68,7 @@ async fn rest_answers_have_the_documented_shapes() {
     assert_eq!(status, 200);
     assert_eq!(headers["x-mbx-used-weight-1m"], "1");
     let names: Vec<_> = info["symbols"].as_array().unwrap().iter().map(|s| s["symbol"].clone()).collect();
-    assert_eq!(json!(names), json!(["BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT"]));
+    assert_eq!(json!(names), json!(["BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT", "币安人生USDT"]));
     let filters = info["symbols"][3]["filters"].as_array().unwrap();
     let filter = |kind: &str| filters.iter().find(|f| f["filterType"] == kind).unwrap();
     assert_eq!(filter("PRICE_FILTER")["tickSize"], "0.0000001");
@@ -112,7 +112,7 @@ async fn rest_answers_have_the_documented_shapes() {
     let rates = get(&server, "/fapi/v1/fundingRate?symbol=BTCUSDT").await.2;
     assert_eq!(rates.as_array().unwrap().len(), 6, "two days of eight hours");
     let tickers = get(&server, "/fapi/v1/ticker/24hr").await.2;
-    assert_eq!(tickers.as_array().unwrap().len(), 4);
+    assert_eq!(tickers.as_array().unwrap().len(), 5);
     assert!(number(&tickers[3]["lastPrice"]) < 0.03);
 
     for (path, code) in [
@@ -126,7 +126,7 @@ async fn rest_answers_have_the_documented_shapes() {
     let (_, _, body) = get(&server, "/fapi/v1/openInterest?symbol=btcusdt").await;
     assert_eq!(body, json!({"code":-1121,"msg":"Invalid symbol."}));
 
-    server.faults().rate_limit_next(1, 7);
+    server.faults("binance").unwrap().rate_limit_next(1, 7);
     let (status, headers, _) = get(&server, "/fapi/v1/time").await;
     assert_eq!((status, &headers["retry-after"]), (429, &"7".parse().unwrap()));
     assert_eq!(get(&server, "/fapi/v1/time").await.0, 200);
@@ -220,7 +220,7 @@ async fn liquidations_come_at_most_once_a_second_and_the_cascade_comes_soon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_carried_out() {
     let (server, stop) = server(Scenario::Base, 20.0).await;
-    let faults = server.faults();
+    let faults = server.faults("binance").unwrap();
     let url = format!("{}/stream?streams=btcusdt@aggTrade/btcusdt@markPrice@1s", server.ws_market_url());
     let mut socket = connect(url.clone()).await;
     let trade = |f: &Value| f["stream"] == "btcusdt@aggTrade";

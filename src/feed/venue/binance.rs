@@ -1,6 +1,7 @@
 //! Binance USD-M futures: where to connect and what to ask (`exchanges.md` §3). [`wire`] reads what comes back.
 
 mod contact;
+mod depth;
 mod history;
 pub mod margin;
 mod stream;
@@ -78,7 +79,13 @@ impl Adapter for Binance {
 
     fn read_directory(&self, answers: &[Answer]) -> anyhow::Result<Reading> {
         let (_, text) = answers.first().context("no answer")?;
-        history::directory(text).map(Reading::Done).context("exchangeInfo cannot be read")
+        let mut directory = history::directory(text).context("exchangeInfo cannot be read")?;
+        let Some((_, day)) = answers.get(1) else {
+            // All symbols at once cost 40 (§3.4).
+            return Ok(Reading::More(vec![Request::get("/fapi/v1/ticker/24hr", 40)]));
+        };
+        history::add_volumes(&mut directory, day);
+        Ok(Reading::Done(directory))
     }
 
     fn clock(&self, _listing: &Listing) -> Request {
@@ -93,32 +100,26 @@ impl Adapter for Binance {
     /// message can be lost or refused.
     fn connections(&self, listing: &Listing) -> Vec<ConnSpec> {
         let symbol = percent_encode(&listing.symbol.to_lowercase());
-        let conn = |name: &'static str, base: &str, streams: Vec<StreamSpec>, names: &[&str]| ConnSpec {
-            name: Cow::Borrowed(name),
-            urls: vec![format!(
-                "{}/stream?streams={}",
-                base.trim_end_matches('/'),
-                names.iter().map(|s| format!("{symbol}@{s}")).collect::<Vec<_>>().join("/")
-            )],
-            hello: Vec::new(),
-            // Protocol pings only (§1.5).
-            keep_alive: None,
-            streams,
+        let conn = |name: &'static str, base: &str, streams: Vec<StreamSpec>| {
+            let names: Vec<_> = streams.iter().map(|s| format!("{symbol}@{}", s.name)).collect();
+            ConnSpec {
+                name: Cow::Borrowed(name),
+                urls: vec![format!("{}/stream?streams={}", base.trim_end_matches('/'), names.join("/"))],
+                hello: Vec::new(),
+                // Protocol pings only (§1.5).
+                keep_alive: None,
+                streams,
+            }
         };
-        let stream = |name, first, idle| StreamSpec { name, first, idle, cadence: None };
+        let stream = |name, idle| StreamSpec { name, first: Some(self.first), idle, cadence: None };
         let market = vec![
-            stream("aggTrade", Some(self.first), Some(self.idle_trades)),
-            stream("markPrice@1s", Some(self.first), Some(self.idle)),
-            stream("kline_1m", Some(self.first), Some(self.idle_trades)),
-            stream("forceOrder", None, None),
+            stream("aggTrade", Some(self.idle_trades)),
+            stream("markPrice@1s", Some(self.idle)),
+            stream("kline_1m", Some(self.idle_trades)),
+            StreamSpec { name: "forceOrder", first: None, idle: None, cadence: None },
         ];
-        let names: Vec<&str> = market.iter().map(|s| s.name).collect();
-        let mut conns = vec![conn("market", &self.config.ws_market, market.clone(), &names)];
-        if !self.config.record_public.is_empty() {
-            let names: Vec<&str> = self.config.record_public.iter().map(String::as_str).collect();
-            conns.push(conn("public", &self.config.ws_public, Vec::new(), &names));
-        }
-        conns
+        let public = vec![stream("depth@100ms", Some(self.idle_trades))];
+        vec![conn("market", &self.config.ws_market, market), conn("public", &self.config.ws_public, public)]
     }
 
     fn history(&self, listing: &Listing, from: i64, now: i64, fresh: bool) -> Vec<Request> {
@@ -138,7 +139,7 @@ impl Adapter for Binance {
     }
 
     fn stream_of(&self, text: &str) -> Option<&'static str> {
-        const NAMES: [&str; 4] = ["aggTrade", "markPrice@1s", "kline_1m", "forceOrder"];
+        const NAMES: [&str; 5] = ["aggTrade", "markPrice@1s", "kline_1m", "forceOrder", "depth@100ms"];
         let name = stream::stream_name(text)?;
         NAMES.into_iter().find(|n| *n == name)
     }

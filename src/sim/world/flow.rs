@@ -18,6 +18,7 @@ pub(crate) struct Flow {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Path<'a> {
     pub contract: &'a Contract,
+    /// Per quoted unit.
     pub from: f64,
     pub to: f64,
     /// Wobble on the way, as a share of price.
@@ -36,7 +37,7 @@ impl Flow {
         self.lots[usize::from(taker_buys)] += lots;
     }
 
-    /// Drops what waits: it happened before the market is watched.
+    /// Drops what waits: nobody watches.
     pub fn forget(&mut self) {
         self.lots = [0; 2];
     }

@@ -8,7 +8,10 @@ const WIDTH: f64 = 2e-4;
 /// Bins on either side of the anchor: e^±1.6 is a fifth to five times the anchor price.
 const REACH: i32 = 8_000;
 
-/// Trigger prices of one kind on one side, by slot.
+/// Bins of one venue.
+const BINS: u32 = 2 * REACH as u32 + 1;
+
+/// Trigger prices of one kind on one side, by slot. Slots are shared by the venues, bins are each venue's own.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     anchor: f64,
@@ -19,27 +22,28 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// For `slots` positions around the anchor, which is the logarithm of a price.
-    pub fn new(anchor: f64, slots: usize) -> Self {
+    /// For `slots` positions at `venues` venues around the anchor, which is the logarithm of a price.
+    pub fn new(anchor: f64, slots: usize, venues: usize) -> Self {
         Self {
             anchor,
-            heads: vec![NONE; 2 * REACH as usize + 1],
+            heads: vec![NONE; BINS as usize * venues],
             next: vec![NONE; slots],
             prev: vec![NONE; slots],
             bins: vec![NONE; slots],
         }
     }
 
-    /// The bin of a price given by its logarithm; prices beyond the reach share the outermost bin.
-    pub fn bin(&self, log_price: f64) -> u32 {
+    /// A venue's bin of a price given by its logarithm; prices beyond the reach share the outermost bin.
+    fn bin(&self, venue: usize, log_price: f64) -> u32 {
         let offset = libm::floor((log_price - self.anchor) / WIDTH);
-        (offset.clamp(-f64::from(REACH), f64::from(REACH)) as i32 + REACH) as u32
+        let bin = (offset.clamp(-f64::from(REACH), f64::from(REACH)) as i32 + REACH) as u32;
+        venue as u32 * BINS + bin
     }
 
-    /// Files a slot under a price, in place of where it was.
-    pub fn set(&mut self, slot: u32, log_price: f64) {
+    /// Files a slot under a price of a venue, in place of where it was.
+    pub fn set(&mut self, slot: u32, venue: usize, log_price: f64) {
         self.remove(slot);
-        let bin = self.bin(log_price);
+        let bin = self.bin(venue, log_price);
         let head = self.heads[bin as usize];
         let at = slot as usize;
         self.next[at] = head;
@@ -70,10 +74,10 @@ impl Ladder {
         self.bins[at] = NONE;
     }
 
-    /// Collects the slots of every bin between two prices (logarithms, either order), bin by bin from the first
-    /// price towards the second.
-    pub fn collect(&self, from: f64, to: f64, out: &mut Vec<u32>) {
-        let (first, last) = (self.bin(from), self.bin(to));
+    /// Collects the slots of every bin of a venue between two prices (logarithms, either order), bin by bin from the
+    /// first price towards the second.
+    pub fn collect(&self, venue: usize, from: f64, to: f64, out: &mut Vec<u32>) {
+        let (first, last) = (self.bin(venue, from), self.bin(venue, to));
         if first <= last {
             for bin in first..=last {
                 self.collect_bin(bin, out);
@@ -100,31 +104,36 @@ mod tests {
 
     #[test]
     fn slots_are_found_where_they_were_filed_last() {
-        let mut ladder = Ladder::new(0.0, 4);
-        ladder.set(0, 0.0101);
-        ladder.set(1, 0.0101);
-        ladder.set(2, -0.5);
-        ladder.set(1, 0.0203);
+        let mut ladder = Ladder::new(0.0, 5, 2);
+        ladder.set(0, 0, 0.0101);
+        ladder.set(1, 0, 0.0101);
+        ladder.set(2, 0, -0.5);
+        ladder.set(1, 0, 0.0203);
+        ladder.set(4, 1, 0.0101);
         let mut found = Vec::new();
-        ladder.collect(0.0, 0.015, &mut found);
+        ladder.collect(0, 0.0, 0.015, &mut found);
         assert_eq!(found, [0]);
-        ladder.collect(0.03, -0.6, &mut found);
+        ladder.collect(0, 0.03, -0.6, &mut found);
         assert_eq!(found, [0, 1, 0, 2], "from the first price towards the second");
         ladder.remove(0);
         ladder.remove(0);
         found.clear();
-        ladder.collect(-1.0, 1.0, &mut found);
+        ladder.collect(0, -1.0, 1.0, &mut found);
         assert_eq!(found, [2, 1]);
+        found.clear();
+        ladder.collect(1, -1.0, 1.0, &mut found);
+        assert_eq!(found, [4], "each venue has prices of its own");
     }
 
     #[test]
     fn far_prices_share_the_outermost_bin() {
-        let mut ladder = Ladder::new(0.0, 2);
-        ladder.set(0, f64::NEG_INFINITY);
-        ladder.set(1, 99.0);
+        let mut ladder = Ladder::new(0.0, 4, 2);
+        ladder.set(0, 0, f64::NEG_INFINITY);
+        ladder.set(1, 0, 99.0);
+        ladder.set(2, 1, f64::NEG_INFINITY);
         let mut found = Vec::new();
-        ladder.collect(-9.0, -9.0, &mut found);
-        ladder.collect(9.0, 9.0, &mut found);
+        ladder.collect(0, -9.0, -9.0, &mut found);
+        ladder.collect(0, 9.0, 9.0, &mut found);
         assert_eq!(found, [0, 1]);
     }
 }

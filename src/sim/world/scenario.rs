@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::sim::venue::VenueId;
+
 /// A kind of market. `estimator.md` §5.1 is the model of the first five.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -82,6 +84,8 @@ pub(crate) struct Params {
     pub taker: f64,
     /// Weights of `MENU`.
     pub menu: [f64; 9],
+    /// Highest leverage picked, whatever the venue allows.
+    pub max_leverage: f64,
     /// Standard deviation of the index's log-return over a day.
     pub volatility: f64,
     /// Multiple of the common price impact.
@@ -110,6 +114,7 @@ impl Params {
             churn: 2.2,
             taker: 0.65,
             menu: [0.06, 0.14, 0.26, 0.22, 0.09, 0.12, 0.04, 0.05, 0.02],
+            max_leverage: 125.0,
             volatility: 0.028,
             impact: 1.0,
             follow: 0.40,
@@ -175,6 +180,41 @@ impl Params {
                 ..base
             },
         }
+    }
+}
+
+/// How a venue's traders differ from those of Binance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// Weights of `MENU` are multiplied by leverage to this power.
+    pub tilt: f64,
+    /// Added to the share of cross margin.
+    pub cross: f64,
+    /// Highest leverage picked.
+    pub max_leverage: f64,
+}
+
+impl Habits {
+    /// The venue's crowd: Hyperliquid's is cross by default and has the lowest limits, Bybit's likes more leverage.
+    pub const fn of(venue: VenueId) -> Self {
+        match venue {
+            VenueId::Binance => Self { tilt: 0.0, cross: 0.0, max_leverage: 125.0 },
+            VenueId::Bybit => Self { tilt: 0.15, cross: -0.05, max_leverage: 100.0 },
+            VenueId::Okx => Self { tilt: -0.1, cross: 0.05, max_leverage: 100.0 },
+            VenueId::Hyperliquid => Self { tilt: -0.4, cross: 0.3, max_leverage: 40.0 },
+        }
+    }
+}
+
+impl Params {
+    /// The scenario as this venue's traders live it.
+    pub fn at(&self, venue: VenueId) -> Self {
+        let Habits { tilt, cross, max_leverage } = Habits::of(venue);
+        let mut menu = self.menu;
+        for (weight, leverage) in menu.iter_mut().zip(MENU) {
+            *weight *= libm::pow(leverage, tilt);
+        }
+        Self { menu, cross: (self.cross + cross).clamp(0.0, 0.9), max_leverage, ..self.clone() }
     }
 }
 

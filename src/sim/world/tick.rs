@@ -21,9 +21,22 @@ pub struct Print {
     pub last_fill: u64,
 }
 
+/// A trader who opened or closed in a second, in whole or in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Party {
+    /// The position, as [`super::Holding::id`] names it.
+    pub id: u64,
+    /// Whether the trader bought.
+    pub buys: bool,
+    /// Quantity in lots.
+    pub lots: i64,
+}
+
 /// A forced close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forced {
+    /// The position, as [`super::Holding::id`] names it.
+    pub id: u64,
     /// When, UTC ms of simulated time.
     pub ms: i64,
     /// The position side that died.
@@ -34,9 +47,11 @@ pub struct Forced {
     pub largest: i64,
     /// Average fill in ticks.
     pub ticks: i64,
+    /// Price at which the position's margin is used up, in ticks: what venues call the bankruptcy price.
+    pub bankruptcy: i64,
 }
 
-/// One second of a market. Prices are USD per quoted unit.
+/// One second of a venue's market. Prices are USD per quoted unit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tick {
     /// End of the second, UTC ms of simulated time.
@@ -45,6 +60,8 @@ pub struct Tick {
     pub prints: Vec<Print>,
     /// Forced closes executed in the second, in order of time.
     pub forced: Vec<Forced>,
+    /// Traders who opened or closed in the second; the rest of the volume is market makers'.
+    pub parties: Vec<Party>,
     /// Mark price at its end.
     pub mark: f64,
     /// Mark price averaged over the last minute.

@@ -3,15 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::contract::Contract;
+use super::contract::{Coin, Contract};
 use super::dice::Dice;
 use super::ladder::Ladder;
 use super::margin::{liquidation_price, tier_of};
 use super::scenario::{MENU, Params};
 use crate::market::Side;
 
-/// Positions that can live at once; memory is taken for all of them at the start and never grows.
-pub(crate) const SLOTS: usize = 24_000;
 /// Seconds after which every position is closed whatever its holder meant, so that the queue of exits is bounded.
 const LONGEST_HOLD: f64 = 8.0 * 86_400.0;
 
@@ -26,6 +24,8 @@ pub(crate) enum AtStop {
 /// An open position. One stands for many accounts alike; `size` and `margin` are one account's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
+    /// Where it is held, an index into the world's desks.
+    pub desk: usize,
     pub side: Side,
     /// All accounts together, lots; 0 is an empty slot.
     pub lots: i64,
@@ -48,7 +48,16 @@ pub(crate) struct Position {
     tenancy: u32,
 }
 
+impl Position {
+    /// The price at which its margin is used up (exchanges.md §13), USD.
+    pub fn bankruptcy(&self) -> f64 {
+        let reach = self.margin / self.size;
+        if self.side == Side::Long { (self.entry - reach).max(0.0) } else { self.entry + reach }
+    }
+}
+
 const EMPTY: Position = Position {
+    desk: 0,
     side: Side::Long,
     lots: 0,
     entry: 0.0,
@@ -86,8 +95,8 @@ pub(crate) struct Mood {
 }
 
 /// Draws one newcomer.
-pub(crate) fn wish(dice: &mut Dice, contract: &Contract, params: &Params, mood: Mood) -> Wish {
-    let pull = 1.5 * (mood.momentum / (0.01 * contract.wildness)).clamp(-1.5, 1.5);
+pub(crate) fn wish(dice: &mut Dice, coin: &Coin, contract: &Contract, params: &Params, mood: Mood) -> Wish {
+    let pull = 1.5 * (mood.momentum / (0.01 * coin.wildness)).clamp(-1.5, 1.5);
     let kind = dice.unit();
     let mut lean = mood.sentiment;
     if kind < params.follow {
@@ -96,21 +105,22 @@ pub(crate) fn wish(dice: &mut Dice, contract: &Contract, params: &Params, mood: 
         lean -= pull;
     }
     let side = if dice.chance(1.0 / (1.0 + libm::exp(-lean))) { Side::Long } else { Side::Short };
-    let largest = 250.0 * contract.account_usd;
+    let largest = 250.0 * coin.account_usd;
     if dice.chance(params.pro) {
         let leverage = dice.log_normal(4.0, 0.6).max(1.15);
         return Wish {
             side,
-            notional: dice.log_normal(12.0 * contract.account_usd, 1.3).min(largest),
+            notional: dice.log_normal(12.0 * coin.account_usd, 1.3).min(largest),
             margin: 1.0 / leverage,
             hold: dice.log_normal(2.5 * 86_400.0, 1.0),
             takes: dice.chance(0.5 * params.taker),
         };
     }
-    let notional = dice.log_normal(contract.account_usd, 1.6).min(largest);
+    let notional = dice.log_normal(coin.account_usd, 1.6).min(largest);
     let mut leverage = pick(dice, &params.menu);
+    leverage = leverage.min(params.max_leverage);
     // Few put a large stake on a high setting, whatever the venue allows.
-    if notional > 100.0 * contract.account_usd {
+    if notional > 100.0 * coin.account_usd {
         leverage = leverage.min(20.0);
     }
     leverage = tier_of(contract.tiers, notional).map_or(leverage, |t| leverage.min(t.max_leverage));
@@ -154,28 +164,29 @@ pub(crate) struct Traders {
     pub by_stop: [Ladder; 2],
     /// By take-profit price.
     pub by_target: [Ladder; 2],
-    /// Lots held by side.
-    lots: [i64; 2],
+    /// Lots held, by desk and side.
+    lots: Vec<[i64; 2]>,
 }
 
 impl Traders {
-    /// Nobody yet; prices are filed around the anchor, a logarithm.
-    pub fn new(anchor: f64) -> Self {
-        let pair = || [Ladder::new(anchor, SLOTS), Ladder::new(anchor, SLOTS)];
+    /// Nobody yet, with room for so many positions at so many desks, which is taken now and never grows; prices are
+    /// filed around the anchor, a logarithm.
+    pub fn new(anchor: f64, slots: usize, desks: usize) -> Self {
+        let pair = || [Ladder::new(anchor, slots, desks), Ladder::new(anchor, slots, desks)];
         Self {
-            slots: vec![EMPTY; SLOTS],
-            free: (0..SLOTS as u32).rev().collect(),
+            slots: vec![EMPTY; slots],
+            free: (0..slots as u32).rev().collect(),
             exits: BinaryHeap::new(),
             by_liquidation: pair(),
             by_stop: pair(),
             by_target: pair(),
-            lots: [0; 2],
+            lots: vec![[0; 2]; desks],
         }
     }
 
-    /// Lots held on a side.
-    pub fn lots(&self, side: Side) -> i64 {
-        self.lots[side.index()]
+    /// Lots held at a desk on a side.
+    pub fn lots(&self, desk: usize, side: Side) -> i64 {
+        self.lots[desk][side.index()]
     }
 
     /// The position in a slot, if one lives there.
@@ -183,12 +194,24 @@ impl Traders {
         self.slots.get(slot as usize).filter(|p| p.lots > 0)
     }
 
-    /// All open positions.
-    pub fn iter(&self) -> impl Iterator<Item = &Position> {
-        self.slots.iter().filter(|p| p.lots > 0)
+    /// All open positions with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Position)> {
+        (0..).zip(&self.slots).filter(|(_, p)| p.lots > 0)
     }
 
-    /// Opens what was wished for at `entry`; `None` if there is no room or the venue would liquidate it at once.
+    /// The number of whoever lives in a slot: another one for every tenant, never 0.
+    pub fn id(&self, slot: u32) -> u64 {
+        let tenancy = self.slots.get(slot as usize).map_or(0, |p| p.tenancy);
+        (u64::from(slot) << 32) | u64::from(tenancy)
+    }
+
+    /// The slot of an id, if that tenant still lives there.
+    pub fn find(&self, id: u64) -> Option<u32> {
+        let slot = (id >> 32) as u32;
+        self.get(slot).filter(|p| p.tenancy == id as u32).map(|_| slot)
+    }
+
+    /// Opens what was wished for; `None` if there is no room or the venue would liquidate it at once. Gives the slot.
     pub fn open(
         &mut self,
         dice: &mut Dice,
@@ -196,14 +219,14 @@ impl Traders {
         params: &Params,
         wish: &Wish,
         terms: Terms,
-    ) -> Option<i64> {
-        let Terms { entry, mark, copies, now } = terms;
+    ) -> Option<u32> {
+        let Terms { desk, entry, mark, copies, now } = terms;
         let size = wish.notional / entry;
         let rate = tier_of(contract.tiers, wish.notional)?.rate;
         // The highest settings leave next to nothing above maintenance; no one opens so as to die at the next tick.
         let margin = wish.notional * wish.margin.max(1.2 * rate + 0.0015);
         let liquidation = liquidation_price(contract.tiers, wish.side, entry, size, margin);
-        let lots = (size * copies / contract.lot()).round() as i64;
+        let lots = (size * copies / contract.lot_coins()).round() as i64;
         let dead = match wish.side {
             Side::Long => mark <= liquidation,
             Side::Short => mark >= liquidation,
@@ -223,6 +246,7 @@ impl Traders {
         let at = slot as usize;
         let tenancy = self.slots[at].tenancy.wrapping_add(1);
         self.slots[at] = Position {
+            desk,
             side: wish.side,
             lots,
             entry,
@@ -236,16 +260,16 @@ impl Traders {
             tenancy,
         };
         let side = wish.side.index();
-        self.by_liquidation[side].set(slot, libm::log(liquidation));
+        self.by_liquidation[side].set(slot, desk, libm::log(liquidation));
         if at_stop != AtStop::Nothing {
-            self.by_stop[side].set(slot, libm::log(stop));
+            self.by_stop[side].set(slot, desk, libm::log(stop));
         }
         if target > 0.0 {
-            self.by_target[side].set(slot, libm::log(target));
+            self.by_target[side].set(slot, desk, libm::log(target));
         }
         self.exits.push(Reverse((now + 1 + wish.hold.min(LONGEST_HOLD) as i64, slot, tenancy)));
-        self.lots[side] += lots;
-        Some(lots)
+        self.lots[desk][side] += lots;
+        Some(slot)
     }
 
     /// The next position whose holder has had enough by `now` (seconds).
@@ -266,12 +290,12 @@ impl Traders {
     /// Closes a position; its side and lots.
     pub fn close(&mut self, slot: u32) -> (Side, i64) {
         let at = slot as usize;
-        let Position { side, lots, .. } = self.slots[at];
+        let Position { desk, side, lots, .. } = self.slots[at];
         self.slots[at].lots = 0;
         self.by_liquidation[side.index()].remove(slot);
         self.by_stop[side.index()].remove(slot);
         self.by_target[side.index()].remove(slot);
-        self.lots[side.index()] -= lots;
+        self.lots[desk][side.index()] -= lots;
         self.free.push(slot);
         (side, lots)
     }
@@ -282,9 +306,9 @@ impl Traders {
         p.at_stop = AtStop::Nothing;
         p.margin *= 2.0;
         p.liquidation = liquidation_price(contract.tiers, p.side, p.entry, p.size, p.margin);
-        let (side, log_price) = (p.side.index(), libm::log(p.liquidation));
+        let (desk, side, log_price) = (p.desk, p.side.index(), libm::log(p.liquidation));
         self.by_stop[side].remove(slot);
-        self.by_liquidation[side].set(slot, log_price);
+        self.by_liquidation[side].set(slot, desk, log_price);
     }
 
     /// Liquidates what is due at `mark`: side and lots closed. A position beyond the first tier is first cut by a
@@ -307,9 +331,9 @@ impl Traders {
         (p.size, p.margin, p.liquidation) = (size, margin, price);
         p.lots -= cut;
         p.parts += 1;
-        let side = p.side;
-        self.lots[side.index()] -= cut;
-        self.by_liquidation[side.index()].set(slot, libm::log(price));
+        let (desk, side) = (p.desk, p.side);
+        self.lots[desk][side.index()] -= cut;
+        self.by_liquidation[side.index()].set(slot, desk, libm::log(price));
         (side, cut)
     }
 }
@@ -317,6 +341,8 @@ impl Traders {
 /// The market a position is opened in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
+    /// Where, an index into the world's desks.
+    pub desk: usize,
     /// Price paid, USD.
     pub entry: f64,
     /// Mark price, USD.

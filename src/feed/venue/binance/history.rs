@@ -1,6 +1,7 @@
 //! Binance REST answers (`exchanges.md` §3.4). Each struct shows a real payload; the tests read it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -80,6 +81,28 @@ fn listing(text: &str) -> Option<Listing> {
         tiers: margin::tiers(asset),
     };
     Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier, day_usd: None })
+}
+
+/// One row of `/fapi/v1/ticker/24hr`, whose `quoteVolume` is in dollars for our symbols. The fields are those of the stream of the same
+/// name (§3.2) written out, as public clients read them.
+///
+/// `{"symbol":"BTCUSDT","lastPrice":"4.00000200","volume":"8913.30000000","quoteVolume":"15.30000000"}`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DayRow<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    quote_volume: Qty,
+}
+
+/// Adds what was traded in a day; a list that cannot be read costs only that.
+pub fn add_volumes(directory: &mut Directory, text: &str) {
+    let Ok(rows) = serde_json::from_str::<Vec<DayRow<'_>>>(text) else { return };
+    let volumes: HashMap<&str, Qty> = rows.iter().map(|r| (r.symbol.as_ref(), r.quote_volume)).collect();
+    for listing in &mut directory.listings {
+        // USD without cents; a negative volume is none.
+        listing.day_usd = volumes.get(listing.symbol.as_ref()).map(|v| v.to_f64().max(0.0) as u64);
+    }
 }
 
 /// One row of `/fapi/v1/klines`.

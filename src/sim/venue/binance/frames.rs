@@ -1,51 +1,17 @@
 //! The payloads of Binance's streams, field by field as exchanges.md §3.2 shows them.
 
-use std::fmt;
+use std::fmt::Write as _;
 
 use crate::market::Side;
-use crate::sim::history::Bar;
-use crate::sim::world::FUNDING_MS;
+use crate::sim::history::{Bar, History};
+use crate::sim::text::{Decimal, price, quote, rounded, size};
+use crate::sim::world::book::{Book, Level};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::tick::{Forced, Print, Tick};
 
-/// A whole number at `10^-decimals`, written as the exchange writes decimals: with all its zeros.
-pub(crate) struct Decimal(pub i128, pub u32);
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(value, decimals) = *self;
-        let (sign, value) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
-        if decimals == 0 {
-            return write!(f, "{sign}{value}");
-        }
-        let scale = 10_u128.pow(decimals);
-        write!(f, "{sign}{}.{:0width$}", value / scale, value % scale, width = decimals as usize)
-    }
-}
-
-/// A price in ticks.
-pub(crate) fn price(contract: &Contract, ticks: i64) -> Decimal {
-    Decimal(i128::from(ticks), contract.price_decimals)
-}
-
-/// A quantity in lots.
-pub(crate) fn qty(contract: &Contract, lots: i64) -> Decimal {
-    Decimal(i128::from(lots), contract.lot_decimals)
-}
-
-/// Quote volume in ticks × lots.
-pub(crate) fn quote(contract: &Contract, value: i128) -> Decimal {
-    Decimal(value, contract.price_decimals + contract.lot_decimals)
-}
-
 /// Eight decimals, as mark prices and rates have.
-pub(crate) fn eight(value: f64) -> Decimal {
-    Decimal((value * 1e8).round() as i128, 8)
-}
-
-/// When the running funding period ends, UTC ms.
-pub(crate) fn next_funding(ms: i64) -> i64 {
-    (ms.div_euclid(FUNDING_MS) + 1) * FUNDING_MS
+pub(super) fn eight(value: f64) -> Decimal {
+    rounded(value, 8)
 }
 
 /// `aggTrade`.
@@ -58,15 +24,15 @@ pub fn agg_trade(contract: &Contract, print: &Print) -> String {
         event = ms + 4,
         symbol = contract.symbol,
         price = price(contract, print.ticks),
-        qty = qty(contract, lots),
-        plain = qty(contract, plain),
+        qty = size(contract, lots),
+        plain = size(contract, plain),
         maker = !print.taker_buys,
     )
 }
 
 /// `forceOrder`: the closing order, so a long dies by `SELL`; `p` is its limit, 0.4 % worse than the fill `ap`.
 pub fn force_order(contract: &Contract, forced: &Forced, event_ms: i64) -> String {
-    force_row(contract, contract.symbol, &qty(contract, forced.largest), forced, event_ms, 1)
+    force_row(contract, contract.symbol, &size(contract, forced.largest), forced, event_ms, 1)
 }
 
 /// A row of the COIN-M exchange as it turns up in `!forceOrder@arr` (exchanges.md §2, 2026-06-30): `st` 2, quantity
@@ -101,15 +67,15 @@ fn coin_symbol(contract: &Contract) -> String {
 
 /// `markPriceUpdate`.
 pub fn mark_price(contract: &Contract, tick: &Tick) -> String {
-    mark_row(contract.symbol, tick, 1)
+    mark_row(contract, contract.symbol, tick, 1)
 }
 
 /// The COIN-M row that `!markPrice@arr` carries along.
 pub fn coin_mark_price(contract: &Contract, tick: &Tick) -> String {
-    mark_row(&coin_symbol(contract), tick, 2)
+    mark_row(contract, &coin_symbol(contract), tick, 2)
 }
 
-fn mark_row(symbol: &str, tick: &Tick, st: u8) -> String {
+fn mark_row(contract: &Contract, symbol: &str, tick: &Tick, st: u8) -> String {
     format!(
         r#"{{"e":"markPriceUpdate","E":{event},"s":"{symbol}","p":"{mark}","i":"{index}","P":"{settle}","r":"{rate}","ap":"{mean}","T":{next},"st":{st}}}"#,
         event = tick.end_ms,
@@ -118,7 +84,7 @@ fn mark_row(symbol: &str, tick: &Tick, st: u8) -> String {
         settle = eight(tick.index),
         rate = eight(tick.funding),
         mean = eight(tick.mark_mean),
-        next = next_funding(tick.end_ms),
+        next = contract.next_funding(tick.end_ms),
     )
 }
 
@@ -135,36 +101,78 @@ pub fn kline(contract: &Contract, bar: &Bar, event_ms: i64, closed: bool) -> Str
         close = price(contract, bar.close),
         high = price(contract, bar.high),
         low = price(contract, bar.low),
-        volume = qty(contract, bar.lots),
+        volume = size(contract, bar.lots),
         count = bar.last_fill - bar.first_fill + 1,
         quote = quote(contract, bar.quote),
-        bought = qty(contract, bar.bought),
+        bought = size(contract, bar.bought),
         quote_bought = quote(contract, bar.quote_bought),
     )
 }
 
-/// `bookTicker` after a print, which leaves the touch beside its price.
-pub fn book_ticker(contract: &Contract, print: &Print) -> String {
+/// `bookTicker` after a print, which leaves the touch beside its price. `at` is the print's own time, which numbers it;
+/// `print.ms` the time the venue tells.
+pub fn book_ticker(contract: &Contract, print: &Print, book: &Book, at: i64) -> String {
     let bid = if print.taker_buys { print.ticks - 1 } else { print.ticks };
     format!(
-        r#"{{"e":"bookTicker","u":{id},"E":{event},"T":{ms},"s":"{symbol}","ps":"{symbol}","b":"{bid}","B":"{bid_qty}","a":"{ask}","A":"{ask_qty}","st":1}}"#,
-        id = print.last_fill,
+        r#"{{"e":"bookTicker","u":{at},"E":{event},"T":{ms},"s":"{symbol}","ps":"{symbol}","b":"{bid}","B":"{bid_qty}","a":"{ask}","A":"{ask_qty}","st":1}}"#,
         event = print.ms + 2,
         ms = print.ms,
         symbol = contract.symbol,
-        bid_qty = qty(contract, super::book::resting(contract, bid)),
+        bid_qty = size(contract, book.resting(bid)),
         ask = price(contract, bid + 1),
-        ask_qty = qty(contract, super::book::resting(contract, bid + 1)),
+        ask_qty = size(contract, book.resting(bid + 1)),
         bid = price(contract, bid),
     )
+}
+
+/// Levels of a book on each side that REST knows and `@depth` keeps up to date (exchanges.md §3.3).
+pub const LEVELS: usize = 1_000;
+
+/// `depthUpdate`: what changed in the book since `from`, told at `at` (true UTC ms); `ms` is the venue's own time.
+///
+/// Updates are numbered by time: this one covers every number from `from` up to but without `at`, so that the number a
+/// snapshot bears, its own time, lies in the first update after it (exchanges.md §3.3, steps 3 and 4).
+pub fn depth_update(history: &History, from: i64, at: i64, ms: i64) -> String {
+    let contract = history.contract;
+    let change = history.book(at).since(&history.book(from), LEVELS);
+    format!(
+        r#"{{"e":"depthUpdate","E":{event},"T":{ms},"s":"{symbol}","U":{from},"u":{last},"pu":{before},"b":[{bids}],"a":[{asks}],"ps":"{symbol}","st":1}}"#,
+        event = ms + 1,
+        symbol = contract.symbol,
+        last = at - 1,
+        before = from - 1,
+        bids = levels(contract, &change.bids),
+        asks = levels(contract, &change.asks),
+    )
+}
+
+/// Body of `/fapi/v1/depth` as of `at` (true UTC ms, its number); `ms` is the venue's own time.
+pub fn depth(history: &History, limit: usize, at: i64, ms: i64) -> String {
+    let (contract, book) = (history.contract, history.book(at));
+    format!(
+        r#"{{"lastUpdateId":{at},"E":{ms},"T":{ms},"bids":[{bids}],"asks":[{asks}]}}"#,
+        bids = levels(contract, &book.bids(limit)),
+        asks = levels(contract, &book.asks(limit)),
+    )
+}
+
+/// Levels of a book as both REST and streams write them: `["100000.1","1.500"],…`.
+pub fn levels(contract: &Contract, rows: &[Level]) -> String {
+    let mut text = String::with_capacity(rows.len() * 24);
+    for (n, (ticks, lots)) in rows.iter().enumerate() {
+        let comma = if n > 0 { "," } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, r#"{comma}["{}","{}"]"#, price(contract, *ticks), size(contract, *lots));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::super::contracts::CONTRACTS;
     use super::*;
+    use crate::sim::contracts::binance::CONTRACTS;
 
     fn keys(text: &str) -> Vec<String> {
         match serde_json::from_str::<Value>(text).unwrap() {
@@ -185,6 +193,12 @@ mod tests {
             (Value::String(a), Value::String(b)) => {
                 let number = |s: &str| !s.is_empty() && s.bytes().all(|c| b"0123456789.-".contains(&c));
                 assert_eq!(number(a), number(b), "{at}: {a} {b}");
+            }
+            (Value::Array(a), Value::Array(b)) if !b.is_empty() => {
+                assert!(!a.is_empty(), "{at}");
+                for value in a {
+                    same_shape(value, &b[0], at);
+                }
             }
             _ => assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(documented), "{at}"),
         }
@@ -224,8 +238,15 @@ mod tests {
 
     #[test]
     fn force_order_is_as_documented_and_its_limit_is_worse_than_its_fill() {
-        let mut forced =
-            Forced { ms: 1_568_014_460_891, side: Side::Long, lots: 40, largest: 14, ticks: 1_000_000 };
+        let mut forced = Forced {
+            id: 1,
+            ms: 1_568_014_460_891,
+            side: Side::Long,
+            lots: 40,
+            largest: 14,
+            ticks: 1_000_000,
+            bankruptcy: 995_000,
+        };
         let frame = check(&force_order(&CONTRACTS[0], &forced, 1_568_014_460_893), FORCE);
         let order = &frame["o"];
         assert_eq!(
@@ -297,16 +318,47 @@ mod tests {
     #[test]
     fn book_ticker_is_as_documented() {
         let frame = check(
-            &book_ticker(&CONTRACTS[0], &PRINT),
+            &book_ticker(&CONTRACTS[0], &PRINT, &Book::new(&CONTRACTS[0], 1, 1_000_001), PRINT.ms),
             r#"{"e":"bookTicker","u":400900217,"E":1568014460893,"T":1568014460891,"s":"BNBUSDT","ps":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000","st":1}"#,
         );
         assert_eq!((&frame["b"], &frame["a"]), (&"100000.1".into(), &"100000.2".into()));
     }
 
     #[test]
-    fn small_numbers_keep_their_zeros() {
-        assert_eq!(price(&CONTRACTS[3], 125_003).to_string(), "0.0125003");
-        assert_eq!(Decimal(-5, 3).to_string(), "-0.005");
-        assert_eq!(Decimal(7, 0).to_string(), "7");
+    fn depth_updates_are_as_documented_and_chain() {
+        let mut history = History::new(&CONTRACTS[0]);
+        history.print(&PRINT);
+        for step in 0..=9 {
+            history.tick_book(1_000 + step * 100);
+        }
+        let frame = |from, at| {
+            check(
+                &depth_update(&history, from, at, at + 7),
+                r#"{"e":"depthUpdate","E":123456789,"T":123456788,"s":"BNBUSDT","U":157,"u":160,"pu":149,"b":[["0.0024","10"]],"a":[["0.0026","100"]],"ps":"BTCUSDT","st":1}"#,
+            )
+        };
+        let (first, second) = (frame(1_600, 1_700), frame(1_700, 1_800));
+        assert_eq!(second["pu"], first["u"], "step 4: pu is the u before");
+        assert_eq!((&second["E"], &second["T"]), (&1_808.into(), &1_807.into()));
+        // Step 3: the first update applied has U <= lastUpdateId <= u, whenever the snapshot was taken.
+        for at in 1_700..1_800 {
+            let snapshot: Value = serde_json::from_str(&depth(&history, 5, at, at)).unwrap();
+            let id = snapshot["lastUpdateId"].as_i64().unwrap();
+            assert!(first["u"].as_i64().unwrap() < id, "dropped");
+            assert!((second["U"].as_i64().unwrap()..=second["u"].as_i64().unwrap()).contains(&id));
+        }
+    }
+
+    #[test]
+    fn a_depth_snapshot_is_as_documented() {
+        let mut history = History::new(&CONTRACTS[0]);
+        history.print(&PRINT);
+        history.tick_book(1_000);
+        let body = depth(&history, 5, 1_050, 1_057);
+        let keys: Vec<String> = keys(&body);
+        assert_eq!(keys, ["E", "T", "asks", "bids", "lastUpdateId"]);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&body["bids"][0][0], &body["asks"][0][0]), (&"100000.1".into(), &"100000.2".into()));
+        assert_eq!(body["bids"].as_array().unwrap().len(), 5);
     }
 }

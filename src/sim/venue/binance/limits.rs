@@ -40,51 +40,23 @@ struct State {
     used: [(u64, u32); 3],
     refused: u32,
     banned_until: Option<Instant>,
-    /// Status every request is answered with, on demand.
-    blocked: Option<u16>,
-    /// Requests still to be refused on demand, and the wait to tell them.
-    forced: (u32, u64),
 }
 
 /// The pools of one address; on loopback there is only one.
 #[derive(Debug)]
 pub struct Limits(Mutex<State>);
 
-impl Limits {
+impl Default for Limits {
     /// Full pools.
-    pub fn new() -> Self {
-        Self(Mutex::new(State {
-            started: Instant::now(),
-            used: [(0, 0); 3],
-            refused: 0,
-            banned_until: None,
-            blocked: None,
-            forced: (0, 0),
-        }))
+    fn default() -> Self {
+        Self(Mutex::new(State { started: Instant::now(), used: [(0, 0); 3], refused: 0, banned_until: None }))
     }
+}
 
-    /// Refuses the next `count` requests, telling them to wait so many seconds.
-    pub fn refuse_next(&self, count: u32, retry_after: u64) {
-        lock(&self.0).forced = (count, retry_after);
-    }
-
-    /// Answers every request with this status and a page of HTML until told otherwise.
-    pub fn block(&self, status: Option<u16>) {
-        lock(&self.0).blocked = status;
-    }
-
-    /// The status everything is answered with, if it is.
-    pub fn blocked(&self) -> Option<u16> {
-        lock(&self.0).blocked
-    }
-
+impl Limits {
     /// Takes from a pool; weight used of the common pool in this minute.
     pub fn take(&self, pool: Pool) -> Result<u32, Refused> {
         let mut state = lock(&self.0);
-        if state.forced.0 > 0 {
-            state.forced.0 -= 1;
-            return Err(Refused { banned: false, retry_after: state.forced.1 });
-        }
         let now = Instant::now();
         if let Some(left) = state.banned_until.and_then(|until| until.checked_duration_since(now)) {
             return Err(Refused { banned: true, retry_after: left.as_secs() + 1 });
@@ -119,7 +91,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_pool_refuses_beyond_its_weight_and_refills() {
-        let limits = Limits::new();
+        let limits = Limits::default();
         for n in 1..=240 {
             assert_eq!(limits.take(Pool::Weight(10)), Ok(n * 10));
         }
@@ -132,23 +104,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_keeps_asking_is_banned_for_two_minutes() {
-        let limits = Limits::new();
+        let limits = Limits::default();
         assert!(limits.take(Pool::Weight(PER_MINUTE)).is_ok());
         for _ in 0..PATIENCE {
             assert!(!limits.take(Pool::Weight(1)).unwrap_err().banned);
         }
         assert_eq!(limits.take(Pool::Weight(1)), Err(Refused { banned: true, retry_after: BAN_S }));
         tokio::time::advance(std::time::Duration::from_secs(BAN_S + 1)).await;
-        assert!(limits.take(Pool::Weight(1)).is_ok());
-    }
-
-    #[test]
-    fn refusals_on_demand_are_counted() {
-        let limits = Limits::new();
-        limits.refuse_next(2, 7);
-        for _ in 0..2 {
-            assert_eq!(limits.take(Pool::Weight(1)), Err(Refused { banned: false, retry_after: 7 }));
-        }
         assert!(limits.take(Pool::Weight(1)).is_ok());
     }
 }

@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::contracts::CONTRACTS;
-use super::frames::{Decimal, eight, next_funding, price, qty, quote};
+use super::Exchange;
+use super::frames::{self, eight};
 use super::limits::{Pool, Refused};
-use super::{Exchange, book};
+use crate::sim::exchange::View;
 use crate::sim::history::Bar;
-use crate::sim::hub::lock;
-use crate::sim::listing::Listing;
+use crate::sim::text::{Decimal, price, quote, size};
+use crate::sim::trouble::Directory;
 use crate::sim::world::contract::Contract;
 
 const USED: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
@@ -42,7 +42,7 @@ pub(super) fn router() -> Router<Arc<Exchange>> {
 
 /// What the exchange refuses: HTTP status, its own code, its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Refusal {
+pub(super) enum Refusal {
     Limit(Refused),
     Code(i32, String),
     Broken,
@@ -76,11 +76,7 @@ impl IntoResponse for Refusal {
 
 async fn answer(State(exchange): State<Arc<Exchange>>, uri: Uri, Query(params): Query<Params>) -> Response {
     let path = uri.path();
-    // Who is kept out by location gets a page for people, not an error body (exchanges.md §1.1).
-    if let Some(status) = exchange.limits.blocked().and_then(|code| StatusCode::from_u16(code).ok()) {
-        return (status, Html("<html><body>not available here</body></html>")).into_response();
-    }
-    let used = match exchange.limits.take(pool(path, &params)) {
+    let used = match exchange.encoder.limits.take(pool(path, &params)) {
         Ok(used) => used,
         Err(refused) => return Refusal::Limit(refused).into_response(),
     };
@@ -119,45 +115,43 @@ fn pool(path: &str, params: &Params) -> Pool {
 async fn body(exchange: &Exchange, path: &str, params: &Params) -> Result<String, Refusal> {
     match path {
         "/fapi/v1/ping" => Ok("{}".to_owned()),
-        "/fapi/v1/time" => Ok(json!({ "serverTime": exchange.clock.now_ms() }).to_string()),
-        "/fapi/v1/exchangeInfo" => Ok(exchange_info(exchange.clock.now_ms())),
+        "/fapi/v1/time" => Ok(json!({ "serverTime": exchange.now_ms() }).to_string()),
+        "/fapi/v1/exchangeInfo" => Ok(exchange.trouble.cut_directory(exchange_info(exchange))),
         "/fapi/v1/klines" => {
             let limit = number(params, "limit", 500, 1..=1_500)?;
             let interval = params.get("interval").map_or("", String::as_str);
             let interval_ms = interval_ms(interval).ok_or_else(|| bad("interval"))?;
             let span = span(params)?;
-            with(exchange, params, |listing, _| klines(listing, interval_ms, span, limit as usize)).await
+            with(exchange, params, |view| klines(view, interval_ms, span, limit as usize)).await
         }
         "/fapi/v1/openInterest" => {
-            with(exchange, params, |listing, now| {
-                let (contract, seen) = (listing.contract(), &listing.history().now);
-                let lots = qty(contract, seen.open_interest).to_string();
-                json!({ "openInterest": lots, "symbol": contract.symbol, "time": now.min(seen.end_ms) })
-                    .to_string()
-            })
-            .await
+            let empty = exchange.trouble.no_open_interest();
+            with(exchange, params, |view| open_interest_now(view, empty)).await
         }
         "/fapi/v1/premiumIndex" => each(exchange, params, premium_index).await,
         "/fapi/v1/ticker/24hr" => each(exchange, params, ticker).await,
         "/fapi/v1/fundingRate" => {
             let limit = number(params, "limit", 100, 1..=1_000)? as usize;
             let span = span(params)?;
-            with(exchange, params, |listing, _| funding(listing, span, limit)).await
+            with(exchange, params, |view| funding(view, span, limit)).await
         }
         "/fapi/v1/depth" => {
             let limit = number(params, "limit", 500, 1..=1_000)?;
             if ![5, 10, 20, 50, 100, 500, 1_000].contains(&limit) {
                 return Err(bad("limit"));
             }
-            with(exchange, params, |listing, _| book::depth(listing.contract(), listing.history(), limit))
-                .await
+            let depth = |view: &View<'_>| frames::depth(&view.history, limit as usize, view.at, view.now_ms);
+            with(exchange, params, depth).await
         }
         _ => {
             let period = params.get("period").map_or("", String::as_str);
             let period_ms = interval_ms(period).filter(|ms| *ms >= 300_000).ok_or_else(|| bad("period"))?;
             let limit = number(params, "limit", 30, 1..=500)? as usize;
             let span = span(params)?;
-            with(exchange, params, |listing, _| open_interest(listing, period_ms, span, limit)).await
+            if exchange.trouble.no_open_interest() {
+                return Ok("[]".to_owned());
+            }
+            with(exchange, params, |view| open_interest(view, period_ms, span, limit)).await
         }
     }
 }
@@ -166,7 +160,7 @@ async fn body(exchange: &Exchange, path: &str, params: &Params) -> Result<String
 async fn with(
     exchange: &Exchange,
     params: &Params,
-    tell: impl FnOnce(&Listing, i64) -> String,
+    tell: impl FnOnce(&View<'_>) -> String,
 ) -> Result<String, Refusal> {
     let name = params.get("symbol").ok_or_else(|| {
         Refusal::Code(
@@ -174,34 +168,26 @@ async fn with(
             "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.".to_owned(),
         )
     })?;
-    let symbol = CONTRACTS.iter().position(|c| c.symbol == name).ok_or_else(no_symbol)?;
-    let listing = market(exchange, symbol).await?;
-    let now = exchange.catch_up();
-    Ok(tell(&lock(listing), now))
+    let symbol = Exchange::find(name).ok_or_else(no_symbol)?;
+    exchange.read(symbol, tell).await.map_err(|error| broken(&error))
 }
 
 /// One object if a symbol is given, else an array of all.
 async fn each(
     exchange: &Exchange,
     params: &Params,
-    tell: impl Fn(&Listing, i64) -> String,
+    tell: impl Fn(&View<'_>) -> String,
 ) -> Result<String, Refusal> {
     if params.contains_key("symbol") {
         return with(exchange, params, tell).await;
     }
-    // All at once: those that nobody asked for before are simulated side by side.
-    let markets =
-        futures_util::future::try_join_all((0..CONTRACTS.len()).map(|n| market(exchange, n))).await?;
-    let now = exchange.catch_up();
-    let rows: Vec<String> = markets.into_iter().map(|listing| tell(&lock(listing), now)).collect();
+    let rows = exchange.read_all(tell).await.map_err(|error| broken(&error))?;
     Ok(format!("[{}]", rows.join(",")))
 }
 
-async fn market(exchange: &Exchange, symbol: usize) -> Result<&Mutex<Listing>, Refusal> {
-    exchange.listing(symbol).await.map_err(|error| {
-        tracing::error!("{error:#}");
-        Refusal::Broken
-    })
+fn broken(error: &anyhow::Error) -> Refusal {
+    tracing::error!("{error:#}");
+    Refusal::Broken
 }
 
 fn number(
@@ -255,9 +241,9 @@ fn cut<T>(rows: &mut Vec<T>, from: Option<i64>, limit: usize) {
     }
 }
 
-fn klines(listing: &Listing, interval_ms: i64, span: (Option<i64>, Option<i64>), limit: usize) -> String {
+fn klines(view: &View<'_>, interval_ms: i64, span: (Option<i64>, Option<i64>), limit: usize) -> String {
     let (from, to) = span;
-    let mut bars = listing.history().bars_of(interval_ms, from.unwrap_or(0), to.unwrap_or(i64::MAX));
+    let mut bars = view.history.bars_of(interval_ms, from.unwrap_or(0), to.unwrap_or(i64::MAX));
     cut(&mut bars, from, limit);
     let mut body = String::with_capacity(bars.len() * 160 + 2);
     body.push('[');
@@ -265,7 +251,7 @@ fn klines(listing: &Listing, interval_ms: i64, span: (Option<i64>, Option<i64>),
         if n > 0 {
             body.push(',');
         }
-        kline(&mut body, listing.contract(), bar, interval_ms);
+        kline(&mut body, view.contract, bar, interval_ms);
     }
     body.push(']');
     body
@@ -281,24 +267,26 @@ fn kline(body: &mut String, contract: &Contract, bar: &Bar, interval_ms: i64) {
         price(contract, bar.high),
         price(contract, bar.low),
         price(contract, bar.close),
-        qty(contract, bar.lots),
+        size(contract, bar.lots),
         bar.start_ms + interval_ms - 1,
         quote(contract, bar.quote),
         bar.last_fill - bar.first_fill + 1,
-        qty(contract, bar.bought),
+        size(contract, bar.bought),
         quote(contract, bar.quote_bought),
     );
 }
 
-fn open_interest(
-    listing: &Listing,
-    period_ms: i64,
-    span: (Option<i64>, Option<i64>),
-    limit: usize,
-) -> String {
-    let contract = listing.contract();
+fn open_interest_now(view: &View<'_>, empty: bool) -> String {
+    let (contract, seen) = (view.contract, &view.history.now);
+    let lots = if empty { String::new() } else { size(contract, seen.open_interest).to_string() };
+    json!({ "openInterest": lots, "symbol": contract.symbol, "time": view.now_ms.min(seen.end_ms) })
+        .to_string()
+}
+
+fn open_interest(view: &View<'_>, period_ms: i64, span: (Option<i64>, Option<i64>), limit: usize) -> String {
+    let contract = view.contract;
     let (from, to) = (span.0.unwrap_or(0), span.1.unwrap_or(i64::MAX));
-    let rows = listing.history().open_interest.iter();
+    let rows = view.history.open_interest.iter();
     let mut rows: Vec<_> = rows
         .filter(|row| row.ms % period_ms == 0 && (from..=to).contains(&row.ms))
         .map(|row| {
@@ -317,16 +305,16 @@ fn open_interest(
     json!(rows).to_string()
 }
 
-fn funding(listing: &Listing, span: (Option<i64>, Option<i64>), limit: usize) -> String {
+fn funding(view: &View<'_>, span: (Option<i64>, Option<i64>), limit: usize) -> String {
     let (from, to) = (span.0.unwrap_or(0), span.1.unwrap_or(i64::MAX));
-    let mut rows: Vec<_> = listing
-        .history()
+    let mut rows: Vec<_> = view
+        .history
         .funding
         .iter()
         .filter(|row| (from..=to).contains(&row.ms))
         .map(|row| {
             json!({
-                "symbol": listing.contract().symbol,
+                "symbol": view.contract.symbol,
                 "fundingRate": eight(row.rate).to_string(),
                 "fundingTime": row.ms,
                 "markPrice": eight(row.mark).to_string(),
@@ -338,44 +326,44 @@ fn funding(listing: &Listing, span: (Option<i64>, Option<i64>), limit: usize) ->
     json!(rows).to_string()
 }
 
-fn premium_index(listing: &Listing, now: i64) -> String {
-    let seen = &listing.history().now;
+fn premium_index(view: &View<'_>) -> String {
+    let seen = &view.history.now;
     json!({
-        "symbol": listing.contract().symbol,
+        "symbol": view.contract.symbol,
         "markPrice": eight(seen.mark).to_string(),
         "indexPrice": eight(seen.index).to_string(),
         "estimatedSettlePrice": eight(seen.index).to_string(),
         "lastFundingRate": eight(seen.funding).to_string(),
         "interestRate": "0.00010000",
-        "nextFundingTime": next_funding(now),
-        "time": now.min(seen.end_ms),
+        "nextFundingTime": view.contract.next_funding(view.now_ms),
+        "time": view.now_ms.min(seen.end_ms),
     })
     .to_string()
 }
 
-fn ticker(listing: &Listing, now: i64) -> String {
-    let contract = listing.contract();
-    let bars = listing.history().bars_of(60_000, now - 86_400_000, i64::MAX);
+fn ticker(view: &View<'_>) -> String {
+    let (contract, now) = (view.contract, view.now_ms);
+    let bars = view.history.bars_of(60_000, now - 86_400_000, i64::MAX);
     let Some((first, rest)) = bars.split_first() else { return "{}".to_owned() };
     let mut day = *first;
     for bar in rest {
         day.append(bar);
     }
     let change = day.close - day.open;
-    let last = listing.history().last;
+    let last = view.history.last();
     // Quote volume over volume is in ticks already.
     let mean = day.quote / i128::from(day.lots.max(1));
     json!({
         "symbol": contract.symbol,
         "priceChange": price(contract, change).to_string(),
         "priceChangePercent": Decimal(i128::from(change) * 100_000 / i128::from(day.open.max(1)), 3).to_string(),
-        "weightedAvgPrice": Decimal(mean, contract.price_decimals).to_string(),
+        "weightedAvgPrice": Decimal(mean, contract.price_decimals as i32).to_string(),
         "lastPrice": price(contract, day.close).to_string(),
-        "lastQty": qty(contract, last.map_or(0, |p| p.lots)).to_string(),
+        "lastQty": size(contract, last.map_or(0, |p| p.lots)).to_string(),
         "openPrice": price(contract, day.open).to_string(),
         "highPrice": price(contract, day.high).to_string(),
         "lowPrice": price(contract, day.low).to_string(),
-        "volume": qty(contract, day.lots).to_string(),
+        "volume": size(contract, day.lots).to_string(),
         "quoteVolume": quote(contract, day.quote).to_string(),
         "openTime": day.start_ms,
         "closeTime": now,
@@ -386,11 +374,20 @@ fn ticker(listing: &Listing, now: i64) -> String {
     .to_string()
 }
 
-fn exchange_info(now: i64) -> String {
-    let symbols: Vec<_> = CONTRACTS.iter().map(symbol).collect();
+fn exchange_info(exchange: &Exchange) -> String {
+    let spoilt = exchange.trouble.directory() == Directory::OneRow;
+    let symbols: Vec<_> = Exchange::contracts()
+        .iter()
+        .enumerate()
+        .map(|(n, contract)| {
+            let status = if exchange.is_trading(contract) { "TRADING" } else { "SETTLING" };
+            // The second row, so that those before and after it can be seen to be read.
+            symbol(contract, status, spoilt && n == 1)
+        })
+        .collect();
     json!({
         "timezone": "UTC",
-        "serverTime": now,
+        "serverTime": exchange.now_ms(),
         "futuresType": "U_MARGINED",
         "rateLimits": [
             { "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2_400 },
@@ -402,17 +399,19 @@ fn exchange_info(now: i64) -> String {
     .to_string()
 }
 
-fn symbol(contract: &Contract) -> serde_json::Value {
-    let tick = Decimal(1, contract.price_decimals).to_string();
-    let lot = Decimal(1, contract.lot_decimals).to_string();
-    let ceiling = price(contract, (contract.price * 40.0 / contract.tick()) as i64).to_string();
+fn symbol(contract: &Contract, status: &str, spoilt: bool) -> serde_json::Value {
+    let tick = Decimal(1, contract.price_decimals as i32).to_string();
+    let tick = if spoilt { "a tenth".to_owned() } else { tick };
+    let lot = Decimal(1, contract.size_decimals).to_string();
+    let highest = crate::sim::contracts::COINS[contract.coin].price * contract.multiplier * 40.0;
+    let ceiling = price(contract, (highest / contract.tick()) as i64).to_string();
     json!({
         "symbol": contract.symbol,
         "pair": contract.symbol,
         "contractType": "PERPETUAL",
         "deliveryDate": 4_133_404_800_000_i64,
         "onboardDate": 1_569_398_400_000_i64,
-        "status": "TRADING",
+        "status": status,
         // Placeholders, on the real exchange too ("ignore").
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
@@ -421,7 +420,7 @@ fn symbol(contract: &Contract) -> serde_json::Value {
         "marginAsset": "USDT",
         // Finer than the tick: it is not what prices are rounded to.
         "pricePrecision": contract.price_decimals + 1,
-        "quantityPrecision": contract.lot_decimals,
+        "quantityPrecision": contract.size_decimals,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COIN",

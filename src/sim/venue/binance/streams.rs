@@ -1,8 +1,13 @@
 //! Stream names and the route each is served on.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::contracts::CONTRACTS;
+
+/// Symbols as stream names spell them: in lower case, where a script has one.
+static NAMES: LazyLock<Vec<String>> =
+    LazyLock::new(|| CONTRACTS.iter().map(|contract| contract.symbol.to_lowercase()).collect());
 
 /// The two public websocket routes. A stream asked for on the wrong one is acknowledged and stays silent
 /// (exchanges.md §3.1).
@@ -12,6 +17,31 @@ pub enum Route {
     Public,
     /// `/market`: trades, marks, candles, liquidations.
     Market,
+}
+
+/// How often a book's changes are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// `@depth@100ms`
+    Fast,
+    /// `@depth`
+    Usual,
+    /// `@depth@500ms`
+    Slow,
+}
+
+impl Pace {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Usual, Self::Slow];
+
+    /// Time between two updates, ms.
+    pub const fn ms(self) -> i64 {
+        match self {
+            Self::Fast => 100,
+            Self::Usual => 250,
+            Self::Slow => 500,
+        }
+    }
 }
 
 /// A stream we can speak. Symbols are indices into `CONTRACTS`.
@@ -29,6 +59,8 @@ pub enum Stream {
     MarkPrice1s(usize),
     /// `<symbol>@bookTicker`
     BookTicker(usize),
+    /// `<symbol>@depth`, `@depth@100ms`, `@depth@500ms`
+    Depth(usize, Pace),
     /// `!forceOrder@arr`
     AllForceOrders,
     /// `!markPrice@arr`, every 3 s
@@ -50,7 +82,7 @@ impl Stream {
             _ => {}
         }
         let (symbol, kind) = name.split_once('@')?;
-        let symbol = CONTRACTS.iter().position(|c| c.stream == symbol)?;
+        let symbol = NAMES.iter().position(|name| name == symbol)?;
         Some(match kind {
             "aggTrade" => Self::AggTrade(symbol),
             "forceOrder" => Self::ForceOrder(symbol),
@@ -58,6 +90,9 @@ impl Stream {
             "markPrice" => Self::MarkPrice(symbol),
             "markPrice@1s" => Self::MarkPrice1s(symbol),
             "bookTicker" => Self::BookTicker(symbol),
+            "depth" => Self::Depth(symbol, Pace::Usual),
+            "depth@100ms" => Self::Depth(symbol, Pace::Fast),
+            "depth@500ms" => Self::Depth(symbol, Pace::Slow),
             _ => return None,
         })
     }
@@ -65,7 +100,7 @@ impl Stream {
     /// Where it speaks (routing table of exchanges.md §3.1).
     pub const fn route(self) -> Route {
         match self {
-            Self::BookTicker(_) | Self::AllBookTickers => Route::Public,
+            Self::BookTicker(_) | Self::Depth(..) | Self::AllBookTickers => Route::Public,
             _ => Route::Market,
         }
     }
@@ -78,7 +113,8 @@ impl Stream {
             | Self::Kline(s)
             | Self::MarkPrice(s)
             | Self::MarkPrice1s(s)
-            | Self::BookTicker(s) => Some(s),
+            | Self::BookTicker(s)
+            | Self::Depth(s, _) => Some(s),
             _ => None,
         }
     }
@@ -93,13 +129,16 @@ impl fmt::Display for Stream {
             Self::MarkPrice(_) => "markPrice",
             Self::MarkPrice1s(_) => "markPrice@1s",
             Self::BookTicker(_) => "bookTicker",
+            Self::Depth(_, Pace::Usual) => "depth",
+            Self::Depth(_, Pace::Fast) => "depth@100ms",
+            Self::Depth(_, Pace::Slow) => "depth@500ms",
             Self::AllForceOrders => "!forceOrder@arr",
             Self::AllMarkPrices => "!markPrice@arr",
             Self::AllMarkPrices1s => "!markPrice@arr@1s",
             Self::AllBookTickers => "!bookTicker",
         };
         match self.symbol() {
-            Some(symbol) => write!(f, "{}@{kind}", CONTRACTS[symbol].stream),
+            Some(symbol) => write!(f, "{}@{kind}", NAMES[symbol]),
             None => f.write_str(kind),
         }
     }
@@ -118,6 +157,9 @@ mod tests {
             ("1000pepeusdt@markPrice", Route::Market),
             ("btcusdt@markPrice@1s", Route::Market),
             ("btcusdt@bookTicker", Route::Public),
+            ("btcusdt@depth", Route::Public),
+            ("币安人生usdt@depth@100ms", Route::Public),
+            ("btcusdt@depth@500ms", Route::Public),
             ("!bookTicker", Route::Public),
             ("!forceOrder@arr", Route::Market),
             ("!markPrice@arr", Route::Market),

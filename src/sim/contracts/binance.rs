@@ -1,12 +1,8 @@
 //! The contracts the simulated Binance USD-M lists, with their margin tiers.
 
+use super::{EIGHT_HOURS_MS, tier};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
-
-/// max leverage | notional cap | rate | deduction, as in exchanges.md §14.
-const fn tier(max_leverage: f64, cap: f64, rate: f64, deduction: f64) -> Tier {
-    Tier { max_leverage, cap, rate, deduction }
-}
 
 /// exchanges.md §14, BTCUSDT.
 const BTC: [Tier; 12] = [
@@ -68,57 +64,44 @@ const PEPE: [Tier; 10] = [
     tier(1.0, 35e6, 0.5, 11_960_070.0),
 ];
 
-/// How many contracts are listed.
-pub const COUNT: usize = 4;
+/// Binance's own table of 币安人生USDT (September 2026).
+const MEME: [Tier; 6] = [
+    tier(10.0, 10e3, 0.05, 0.0),
+    tier(5.0, 60e3, 0.1, 500.0),
+    tier(4.0, 120e3, 0.125, 2_000.0),
+    tier(3.0, 300e3, 0.1667, 7_004.0),
+    tier(2.0, 1e6, 0.25, 31_994.0),
+    tier(1.0, 3e6, 0.5, 281_994.0),
+];
 
-/// Everything listed, in the order `exchangeInfo` names it.
-pub const CONTRACTS: [Contract; COUNT] = [
+const fn contract(
+    symbol: &'static str,
+    base: &'static str,
+    coin: usize,
+    grid: (u32, i32),
+    open_interest_usd: f64,
+    tiers: &'static [Tier],
+) -> Contract {
     Contract {
-        symbol: "BTCUSDT",
-        stream: "btcusdt",
-        base: "BTC",
-        price: 100_000.0,
-        price_decimals: 1,
-        lot_decimals: 3,
-        open_interest_usd: 6.0e9,
-        account_usd: 2_500.0,
-        wildness: 1.0,
-        tiers: &BTC,
-    },
-    Contract {
-        symbol: "ETHUSDT",
-        stream: "ethusdt",
-        base: "ETH",
-        price: 3_500.0,
-        price_decimals: 2,
-        lot_decimals: 3,
-        open_interest_usd: 3.5e9,
-        account_usd: 2_000.0,
-        wildness: 1.3,
-        tiers: &ETH,
-    },
-    Contract {
-        symbol: "SOLUSDT",
-        stream: "solusdt",
-        base: "SOL",
-        price: 180.0,
-        price_decimals: 2,
-        lot_decimals: 0,
-        open_interest_usd: 1.1e9,
-        account_usd: 1_200.0,
-        wildness: 1.4,
-        tiers: &SOL,
-    },
-    Contract {
-        symbol: "1000PEPEUSDT",
-        stream: "1000pepeusdt",
-        base: "1000PEPE",
-        price: 0.0125,
-        price_decimals: 7,
-        lot_decimals: 0,
-        open_interest_usd: 2.4e8,
-        account_usd: 600.0,
-        wildness: 1.5,
-        tiers: &PEPE,
-    },
+        symbol,
+        base,
+        coin,
+        multiplier: 1.0,
+        price_decimals: grid.0,
+        lot_decimals: grid.1,
+        size_decimals: grid.1,
+        open_interest_usd,
+        funding_ms: EIGHT_HOURS_MS,
+        tiers,
+    }
+}
+
+/// Everything listed, in the order `exchangeInfo` names it. One symbol is not ASCII, as five of the real ones are not
+/// (exchanges.md §1.6).
+pub const CONTRACTS: [Contract; 5] = [
+    contract("BTCUSDT", "BTC", 0, (1, 3), 6.0e9, &BTC),
+    contract("ETHUSDT", "ETH", 1, (2, 3), 3.5e9, &ETH),
+    contract("SOLUSDT", "SOL", 2, (2, 0), 1.1e9, &SOL),
+    Contract { multiplier: 1_000.0, ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, 0), 2.4e8, &PEPE) },
+    contract("币安人生USDT", "币安人生", 4, (5, 0), 3.0e7, &MEME),
 ];

@@ -1,0 +1,186 @@
+//! All markets under one clock, and who hears of them.
+
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::contracts::COINS;
+use super::history::History;
+use super::hub::lock;
+use super::listing::{Event, Listing};
+use super::venue::VenueId;
+use super::world::scenario::Scenario;
+
+/// How often the markets are brought up to the clock, ms of wall time.
+const PULSE_MS: u64 = 25;
+
+/// A venue, as the markets and the orders of trouble see it.
+pub(crate) trait Ear: Send + Sync {
+    /// Something happened in its market on a coin.
+    fn event(&self, coin: usize, history: &History, event: &Event<'_>);
+
+    /// Everything up to the end of this second (UTC ms) was told, of all coins.
+    fn second(&self, ms: i64);
+
+    /// Sends this text to every websocket connection.
+    fn inject(&self, text: &str);
+
+    /// Restarts the service, after a notice where the venue gives one.
+    fn restart(&self, after: Duration);
+}
+
+/// The markets, each built when first asked for.
+#[derive(Debug)]
+pub(crate) struct Markets {
+    pub clock: Clock,
+    scenario: Scenario,
+    seed: u64,
+    listings: [OnceCell<Mutex<Listing>>; COINS.len()],
+    /// Simulated time everything was told up to, UTC ms. Held while telling, so that frames leave in order.
+    told_ms: Mutex<i64>,
+    ears: OnceLock<Ears>,
+    /// Ends the connections.
+    pub stop: CancellationToken,
+    /// Tasks and connections that run.
+    running: watch::Sender<usize>,
+}
+
+/// By venue. They hold the markets, so the markets must not hold them.
+type Ears = [Option<Weak<dyn Ear>>; VenueId::COUNT];
+
+impl std::fmt::Debug for dyn Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ear")
+    }
+}
+
+impl Markets {
+    pub fn new(clock: Clock, scenario: Scenario, seed: u64, stop: CancellationToken) -> Self {
+        Self {
+            clock,
+            scenario,
+            seed,
+            listings: Default::default(),
+            told_ms: Mutex::new(clock.start_ms()),
+            ears: OnceLock::new(),
+            stop,
+            running: watch::Sender::new(0),
+        }
+    }
+
+    /// Says who is to hear of what happens; only the first call counts.
+    pub fn tell_to(&self, ears: Ears) {
+        if self.ears.set(ears).is_err() {
+            tracing::error!("the markets are told to two sets of venues");
+        }
+    }
+
+    /// The market of a coin, simulated up to now if nobody asked for it before.
+    pub async fn listing(&self, coin: usize) -> anyhow::Result<&Mutex<Listing>> {
+        let cell = self.listings.get(coin).context("no such coin")?;
+        cell.get_or_try_init(|| async move {
+            let (scenario, seed, start_ms) = (self.scenario, self.seed, self.clock.start_ms());
+            let clock = self.clock;
+            let build = move || {
+                let mut listing = Listing::build(coin, scenario, seed, start_ms);
+                // What happened before anyone asked is nobody's news.
+                listing.advance(clock.now_ms(), &mut |_, _, _| ());
+                listing
+            };
+            let listing = tokio::task::spawn_blocking(build).await.context("cannot simulate the history")?;
+            Ok(Mutex::new(listing))
+        })
+        .await
+    }
+
+    /// The market of a coin if it was built.
+    pub fn built(&self, coin: usize) -> Option<&Mutex<Listing>> {
+        self.listings.get(coin)?.get()
+    }
+
+    /// Begins to simulate a coin without waiting for it.
+    pub fn wake(self: &Arc<Self>, coin: usize) {
+        if self.built(coin).is_some() {
+            return;
+        }
+        let markets = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = markets.listing(coin).await {
+                tracing::error!("{error:#}");
+            }
+        });
+    }
+
+    /// Waits until nothing runs any more.
+    pub async fn idle(&self) {
+        // Fails only if the sender is gone, and it is ours.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    /// Counts a task for `idle` while what is given lives.
+    pub fn run(&self) -> Running {
+        Running::enter(&self.running)
+    }
+
+    /// Keeps the markets at the clock until stopped.
+    pub async fn pulse(self: Arc<Self>) {
+        let _running = self.run();
+        let mut interval = tokio::time::interval(Duration::from_millis(PULSE_MS));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while self.stop.run_until_cancelled(interval.tick()).await.is_some() {
+            self.at_now(|_| ());
+        }
+    }
+
+    /// Tells what has happened since the last time, then runs `then` with the time all is told up to (UTC ms) before
+    /// anything else is told: a snapshot taken and a subscription made in it fit together.
+    pub fn at_now<R>(&self, then: impl FnOnce(i64) -> R) -> R {
+        let mut told = lock(&self.told_ms);
+        let now = self.clock.now_ms().max(*told);
+        let ears = self.ears.get().map(|ears| ears.each_ref().map(|ear| ear.as_ref()?.upgrade()));
+        let ears = ears.unwrap_or_default();
+        // Second by second over all markets, for the streams that carry all of them.
+        let mut second = (told.div_euclid(1_000) + 1) * 1_000;
+        while second <= now {
+            self.tell(&ears, second);
+            ears.iter().flatten().for_each(|ear| ear.second(second));
+            second += 1_000;
+        }
+        self.tell(&ears, now);
+        *told = now;
+        then(now)
+    }
+
+    fn tell(&self, ears: &[Option<Arc<dyn Ear>>; VenueId::COUNT], to_ms: i64) {
+        for (coin, cell) in self.listings.iter().enumerate() {
+            let Some(listing) = cell.get() else { continue };
+            lock(listing).advance(to_ms, &mut |venue, history, event| {
+                if let Some(ear) = &ears[venue.index()] {
+                    ear.event(coin, history, event);
+                }
+            });
+        }
+    }
+}
+
+/// Counts a task while it lives.
+#[derive(Debug)]
+pub(crate) struct Running(watch::Sender<usize>);
+
+impl Running {
+    fn enter(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|n| *n += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n -= 1);
+    }
+}
