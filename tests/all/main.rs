@@ -7,6 +7,7 @@ mod commands;
 mod determinism;
 mod feed_exchange;
 mod feed_live;
+mod feed_okx;
 mod feed_recorded;
 mod feed_trouble;
 mod fixture;
