@@ -337,7 +337,7 @@ async fn everything_is_subscribed_to_and_becomes_events() {
         match &event.kind {
             EventKind::Trade(t) => assert_eq!(t.qty.to_string(), "0.02"),
             EventKind::Liquidation(l) => {
-                assert_eq!((l.qty.to_string().as_str(), event.ts >= START), ("0.13", true))
+                assert_eq!((l.qty.to_string().as_str(), event.ts >= START), ("0.13", true));
             }
             EventKind::Gap(gap) => panic!("{gap:?}"),
             _ => {}
