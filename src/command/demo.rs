@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
+use crate::feed::{BinanceConfig, BybitConfig, HyperliquidConfig, OkxConfig};
 use crate::sim::{self, SimConfig, SimServer};
 
 use super::live;
@@ -36,12 +37,18 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 pub fn point_at(config: &mut Config, server: &SimServer) {
     config.feed.simulated = true;
     let venues = &mut config.venues;
-    venues.binance.enabled = true;
-    venues.binance.at.ws_market = server.ws_market_url();
-    venues.binance.at.ws_public = server.ws_public_url();
-    venues.binance.at.rest = server.rest_url();
-    venues.bybit.enabled = false;
-    venues.okx.enabled = false;
-    venues.hyperliquid.enabled = false;
+    let at = server.endpoints();
+    venues.binance.at = BinanceConfig {
+        ws_market: at.binance.ws_market,
+        ws_public: at.binance.ws_public,
+        rest: at.binance.rest,
+    };
+    venues.bybit.at = BybitConfig { ws: at.bybit.ws, rest: at.bybit.rest };
+    venues.okx.at = OkxConfig {
+        ws_public: at.okx.ws_public,
+        ws_business: at.okx.ws_business,
+        rest: at.okx.rest,
+    };
+    venues.hyperliquid.at = HyperliquidConfig { ws: at.hyperliquid.ws, rest: at.hyperliquid.rest };
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }
