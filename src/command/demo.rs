@@ -1,11 +1,11 @@
-//! `meltline demo`: the screen on a simulated exchange in this process.
+//! `meltline demo`: the screen on simulated exchanges in this process.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
 use crate::feed::{BinanceConfig, BybitConfig, HyperliquidConfig, OkxConfig};
-use crate::sim::{self, SimConfig, SimServer};
+use crate::sim::{self, Endpoints, SimConfig};
 
 use super::live;
 
@@ -21,7 +21,7 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
-    point_at(&mut config, &server);
+    point_at(&mut config, server.endpoints());
     let shown = live::watch_live(&runtime, &config);
     stop.cancel();
     runtime.block_on(server.stopped())?;
@@ -34,10 +34,9 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 }
 
 /// Every venue's addresses become the simulator's.
-pub fn point_at(config: &mut Config, server: &SimServer) {
+pub fn point_at(config: &mut Config, at: Endpoints) {
     config.feed.simulated = true;
     let venues = &mut config.venues;
-    let at = server.endpoints();
     venues.binance.at = BinanceConfig {
         ws_market: at.binance.ws_market,
         ws_public: at.binance.ws_public,
