@@ -320,8 +320,9 @@ impl Contract {
     /// How the coin stands at `now`, UTC ms. A coin that does not trade may lack any of it.
     fn reading(&mut self, context: &AssetCtx<'_>, now: i64, out: &mut Sink<'_>) -> Result<(), &'static str> {
         let series = &mut self.series;
-        let index = context.oracle_px.filter(|p| p.is_positive()).map(|p| series.price(p)).transpose()?;
-        let mark = context.mark_px.map(|p| series.price(positive(p)?)).transpose()?;
+        let index =
+            context.oracle_px.filter(|p| p.is_positive()).map(|p| price(&series.listing, p)).transpose()?;
+        let mark = context.mark_px.map(|p| price(&series.listing, p)).transpose()?;
         let qty = context.open_interest.map(|qty| open_interest(series, qty)).transpose()?;
         if let Some(price) = mark {
             // Funding is by the hour (§6.2).
@@ -444,10 +445,6 @@ fn time(ms: i64) -> Result<i64, &'static str> {
     if is_sane_time(ms) { Ok(ms) } else { Err("time out of range") }
 }
 
-fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
-    if number > T::default() { Ok(number) } else { Err("not a positive number") }
-}
-
 fn open_interest(series: &Series, qty: Qty) -> Result<Qty, &'static str> {
     if qty < Qty::ZERO { Err("negative open interest") } else { series.qty(qty) }
 }
@@ -458,8 +455,8 @@ fn print(contract: &Contract, coin: &str, row: &TradeRow<'_>) -> Result<Trade, &
     }
     time(row.time)?;
     Ok(Trade {
-        price: contract.series.price(positive(row.px)?)?,
-        qty: contract.series.qty(positive(row.sz)?)?,
+        price: price(&contract.series.listing, row.px)?,
+        qty: qty(&contract.series.listing, row.sz)?,
         taker: match row.side.as_ref() {
             "B" => TakerSide::Buy,
             "A" => TakerSide::Sell,
@@ -473,12 +470,18 @@ fn print(contract: &Contract, coin: &str, row: &TradeRow<'_>) -> Result<Trade, &
 }
 
 fn levels(listing: &Listing, levels: &[Level]) -> Result<Rows, &'static str> {
-    const RANGE: &str = "number does not fit";
-    let row = |level: &Level| -> Result<(Price, Qty), &'static str> {
-        let price = listing.price(positive(level.px)?).ok_or(RANGE)?;
-        Ok((price, listing.qty(positive(level.sz)?).ok_or(RANGE)?))
-    };
-    levels.iter().map(row).collect()
+    levels.iter().map(|level| Ok((price(listing, level.px)?, qty(listing, level.sz)?))).collect()
+}
+
+/// A price per coin. Tested after the division: the smallest price of a thousand coins is none of one.
+fn price(listing: &Listing, quoted: Price) -> Result<Price, &'static str> {
+    let price = listing.price(quoted).ok_or("price does not fit")?;
+    if price.is_positive() { Ok(price) } else { Err("price is not positive") }
+}
+
+fn qty(listing: &Listing, quoted: Qty) -> Result<Qty, &'static str> {
+    let qty = listing.qty(quoted).ok_or("quantity does not fit")?;
+    if qty.is_positive() { Ok(qty) } else { Err("quantity is not positive") }
 }
 
 #[cfg(test)]
