@@ -1,6 +1,7 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+pub mod hyperliquid;
 mod json;
 
 use std::borrow::Cow;
@@ -201,6 +202,7 @@ pub trait Adapter: Send + Sync {
 pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     match venue.as_str() {
         binance::NAME => Some(Arc::new(binance::Binance::new(config))),
+        hyperliquid::NAME => Some(Arc::new(hyperliquid::Hyperliquid::new(config))),
         _ => None,
     }
 }
@@ -208,6 +210,9 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
     match venue.as_str() {
+        hyperliquid::NAME => {
+            Some(Translator::new(Box::new(hyperliquid::wire::HyperliquidWire::new(venue, asset, book))))
+        }
         binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset, book)))),
         _ => None,
     }
