@@ -332,10 +332,13 @@ impl Driver {
         loop {
             let up = timeout(self.config.timeout, self.board.all_up()).await.is_ok();
             self.board.rest(LinkState::Backfilling, "");
-            let Some((now, frames)) = self.history(listing, known, std::mem::take(&mut first)).await else {
+            let Some((now, frames)) = self.history(listing, known, first.clone()).await else {
                 tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
+                // But not without the list: it tells what the numbers count.
+                self.order(Order::History(self.bracketed(first))).await;
                 break;
             };
+            first.clear();
             self.board.rest(LinkState::Live, "");
             self.order(Order::History(frames)).await;
             if up {
@@ -355,14 +358,12 @@ impl Driver {
         first: Vec<RawFrame>,
     ) -> Option<(i64, Vec<RawFrame>)> {
         let until = Instant::now() + self.config.backfill_patience;
-        let bracket = |body| RawFrame::now(self.adapter.venue(), BACKFILL, body);
         let clock = self.fetch(&self.adapter.clock(listing), BACKFILL, Some(until)).await.ok()?;
         let Body::Rest { text, .. } = &clock.body else { return None };
         let now = self.adapter.read_clock(text)?;
         let most = i64::try_from(self.config.backfill.as_millis()).unwrap_or(i64::MAX / 2);
         let from = known.unwrap_or(i64::MIN).max(now - most);
-        let mut frames = vec![bracket(Body::Open)];
-        frames.extend(first);
+        let mut frames = first;
         frames.push(clock);
         let fresh = known.is_none();
         let terms = if fresh { self.adapter.terms(listing) } else { Vec::new() };
@@ -374,8 +375,16 @@ impl Driver {
                 Err(_) => return None,
             }
         }
+        Some((now, self.bracketed(frames)))
+    }
+
+    /// Answers as one batch of history.
+    fn bracketed(&self, answers: Vec<RawFrame>) -> Vec<RawFrame> {
+        let bracket = |body| RawFrame::now(self.adapter.venue(), BACKFILL, body);
+        let mut frames = vec![bracket(Body::Open)];
+        frames.extend(answers);
         frames.push(bracket(Body::Close));
-        Some((now, frames))
+        frames
     }
 
     async fn poll(&self, call: Option<&Request>) {

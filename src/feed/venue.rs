@@ -3,6 +3,7 @@
 pub mod binance;
 pub mod hyperliquid;
 mod json;
+pub mod okx;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -203,6 +204,7 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     match venue.as_str() {
         binance::NAME => Some(Arc::new(binance::Binance::new(config))),
         hyperliquid::NAME => Some(Arc::new(hyperliquid::Hyperliquid::new(config))),
+        okx::NAME => Some(Arc::new(okx::Okx::new(config))),
         _ => None,
     }
 }
@@ -214,6 +216,7 @@ pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Optio
             Some(Translator::new(Box::new(hyperliquid::wire::HyperliquidWire::new(venue, asset, book))))
         }
         binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset, book)))),
+        okx::NAME => Some(Translator::new(Box::new(okx::wire::OkxWire::new(venue, asset, book)))),
         _ => None,
     }
 }
