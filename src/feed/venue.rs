@@ -1,6 +1,7 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+pub mod bybit;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -200,15 +201,16 @@ pub trait Adapter: Send + Sync {
 pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     match venue.as_str() {
         binance::NAME => Some(Arc::new(binance::Binance::new(config))),
+        bybit::NAME => Some(Arc::new(bybit::Bybit::new(config))),
         _ => None,
     }
 }
 
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
-    let _ = book;
     match venue.as_str() {
         binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset)))),
+        bybit::NAME => Some(Translator::new(Box::new(bybit::wire::BybitWire::new(venue, asset, book)))),
         _ => None,
     }
 }

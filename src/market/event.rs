@@ -24,10 +24,15 @@ pub struct MarketEvent {
 /// The last time an event may carry: the end of the year 9999, UTC ms. It leaves room for sums of times.
 const LATEST: i64 = 253_402_300_799_999;
 
+/// Whether a time (UTC ms) is one an event may carry: from 1970 to 9999.
+pub const fn is_sane_time(ts: i64) -> bool {
+    0 <= ts && ts <= LATEST
+}
+
 impl MarketEvent {
     /// Whether the event's time is one: from 1970 to 9999. What comes from outside is checked before it is used.
     pub fn has_sane_time(&self) -> bool {
-        (0..=LATEST).contains(&self.ts)
+        is_sane_time(self.ts)
     }
 
     /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time.
@@ -141,7 +146,7 @@ pub struct Mark {
 }
 
 /// What a liquidation's price is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PriceKind {
     /// Average price of the closing fills.
@@ -153,7 +158,7 @@ pub enum PriceKind {
 }
 
 /// How complete a liquidation feed is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampled {
     /// Every liquidation is printed.
@@ -166,7 +171,7 @@ pub enum Sampled {
 }
 
 /// A forced close that was **observed** on a feed. Never an estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Liquidation {
     /// The position side that died.
     pub position: Side,
