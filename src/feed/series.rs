@@ -27,8 +27,9 @@ pub struct Sink<'a> {
 }
 
 /// How many liquidations are remembered to tell a repeat. OKX repeats its recent history after each subscription
-/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections.
-const REMEMBERED: usize = 512;
+/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections, and it covers the worst seconds of a venue
+/// that prints them all.
+const REMEMBERED: usize = 4_096;
 
 /// How many trades without running numbers are remembered to tell a repeat: an overlap of connections at some thousand
 /// trades a second.
@@ -79,7 +80,7 @@ pub struct Series {
     candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
-    liquidations: VecDeque<(i64, Liquidation)>,
+    liquidations: Recent<(i64, Liquidation, u32)>,
     /// Time of the last mark price before the link was lost, until the next one closes the gap.
     lost_at: Option<i64>,
 }
@@ -98,7 +99,7 @@ impl Series {
             candle_end: None,
             mark: None,
             open_interest: None,
-            liquidations: VecDeque::new(),
+            liquidations: Recent::new(REMEMBERED),
             lost_at: None,
         }
     }
@@ -214,15 +215,16 @@ impl Series {
 
     /// An observed liquidation.
     pub fn liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation) {
-        let row = (ts, liquidation);
-        if self.liquidations.contains(&row) {
+        self.nth_liquidation(out, ts, liquidation, 0);
+    }
+
+    /// An observed liquidation of a feed that prints them all: the `nth` (from 0) of those that are alike in one frame. They are
+    /// as many liquidations, while the same frame may come twice.
+    pub fn nth_liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation, nth: u32) {
+        if !self.liquidations.insert((ts, liquidation, nth)) {
             out.counters.duplicates += 1;
             return;
         }
-        if self.liquidations.len() == REMEMBERED {
-            self.liquidations.pop_front();
-        }
-        self.liquidations.push_back(row);
         self.push(out, ts, EventKind::Liquidation(liquidation));
     }
 

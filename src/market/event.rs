@@ -146,7 +146,7 @@ pub struct Mark {
 }
 
 /// What a liquidation's price is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PriceKind {
     /// Average price of the closing fills.
@@ -158,7 +158,7 @@ pub enum PriceKind {
 }
 
 /// How complete a liquidation feed is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampled {
     /// Every liquidation is printed.
@@ -171,7 +171,7 @@ pub enum Sampled {
 }
 
 /// A forced close that was **observed** on a feed. Never an estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Liquidation {
     /// The position side that died.
     pub position: Side,
