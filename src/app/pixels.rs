@@ -154,7 +154,8 @@ impl Grid {
             let column = Arc::clone(v.live.as_ref()?);
             Some((MapBy::slot(i), Source { venue: v.venue, column, weight: 1.0 }))
         };
-        let all = snapshot.venues.iter().enumerate().filter(|(_, v)| !self.selection.hidden.contains(&v.venue));
+        let all =
+            snapshot.venues.iter().enumerate().filter(|(_, v)| !self.selection.hidden.contains(&v.venue));
         let (slots, sources): (Vec<usize>, Vec<Source>) = all.filter_map(|(i, v)| live(i, v)).unzip();
         let mut rows = vec![[0.0; PARTS]; self.geometry.rows / 2];
         let mut add = |part: usize, sources: &[Source], tiers: TierSet| {

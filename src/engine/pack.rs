@@ -73,4 +73,3 @@ pub fn pack(amounts: &ByBin) -> Packed {
     }
     Packed::new(first, &values, FLOOR)
 }
-

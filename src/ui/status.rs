@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
 use crate::engine::snapshot::{Counters, LinkState};
@@ -43,12 +44,14 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Some(wanted) => format!("{} → {wanted}…", app.latest().asset),
         None => app.latest().asset.to_string(),
     };
+    // The ramp below says it again.
+    let threshold_rank = if canvas.layout.ramp.is_some() { 5 } else { 2 };
     let mut pieces = vec![
         Piece::new(9, " meltline", theme.dim),
         Piece::new(0, asset, theme.strong),
         Piece::new(3, format!("{}·{}", settings.range_label(), text::span(app.candle_ms())), Style::new()),
         Piece::new(8, "model 1", theme.dim),
-        Piece::new(2, format!("{value}{}", text::usd(app.threshold())), Style::new()),
+        Piece::new(threshold_rank, format!("{value}{}", text::usd(app.threshold())), Style::new()),
     ];
     if app.scale().top <= 0.0 {
         // Nothing in view yet that a threshold could be taken of.
@@ -206,7 +209,7 @@ const HINTS: [(&[Action], &str); 14] = [
     (&[Action::Candles], "candles"),
     (&[Action::Palette], "palette"),
     (&[Action::Venues], "venues"),
-    (&[Action::MapBy], "map by"),
+    (&[Action::MapBy], "map by venue"),
     (&[Action::LockScale], "lock scale"),
 ];
 
@@ -218,6 +221,10 @@ fn hints(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         let keys: Vec<String> = actions.iter().filter_map(|a| keymap.hint(*a)).collect();
         if keys.len() == actions.len() {
             let mut piece = Piece::new(3 + rank as u8, format!(" {}", keys.join(" ")), canvas.theme.strong);
+            let word = match (actions, canvas.app.settings.map_by) {
+                ([Action::MapBy], MapBy::Venue) => "map by tier",
+                _ => word,
+            };
             piece.spans.push(Span::styled(format!(" {word}"), canvas.theme.dim));
             pieces.push(piece);
         }

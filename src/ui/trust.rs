@@ -124,10 +124,10 @@ pub fn draw(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
     for (i, (words, style)) in details.iter().enumerate().take(usize::from(hint.saturating_sub(from))) {
         text::line(buf, line(from + i as u16), words, popup.patch(*style));
     }
-    let keys = if width >= 60 {
-        "space or enter: on, off · digit: that one · a: all · esc closes"
-    } else {
-        "space on/off · digit · a all · esc closes"
+    let keys = match width {
+        60.. => "space or enter: on, off · digit: that one · a: all · esc closes",
+        42.. => "space on/off · digit · a all · esc closes",
+        _ => "space, digit, a · esc",
     };
     text::line(buf, line(hint), keys, popup.patch(canvas.theme.dim));
 }
@@ -187,7 +187,10 @@ fn details(canvas: &Canvas<'_>, view: &VenueView, shown: &[&Fact], width: u16) -
     let folded = folded.map(|f| (f.title, (f.text)(app, view))).filter(|(_, words)| words != "-");
     say(folded.map(|(title, words)| format!("{title} {words}")).collect(), Style::new());
     if clock(app, view) != "-" {
-        say(vec!["this machine's clock and the venue's differ: ages and lag may be wrong".to_owned()], theme.warn);
+        say(
+            vec!["this machine's clock and the venue's differ: ages and lag may be wrong".to_owned()],
+            theme.warn,
+        );
     }
     if view.mark.is_some() && view.oi_usd.is_none() {
         say(vec!["no open interest: no estimate".to_owned()], theme.warn);

@@ -241,7 +241,8 @@ impl Market {
             }
         });
         let names = ["BTC", "ETH", "SOL", "PEPE", "XRP", "DOGE", "ETHFI", "币安人生"];
-        let venues_of = |i: usize| self.books.iter().map(|b| b.venue).skip(i / 7).step_by(1 + i / 4).collect();
+        let venues_of =
+            |i: usize| self.books.iter().map(|b| b.venue).skip(i / 7).step_by(1 + i / 4).collect();
         let assets = names.iter().enumerate().map(|(i, name)| AssetInfo {
             asset: name.parse().unwrap(),
             venues: venues_of(i),

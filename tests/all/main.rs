@@ -23,3 +23,4 @@ mod screen_walk;
 mod sim_server;
 mod support;
 mod terminal;
+mod venues_together;
