@@ -35,11 +35,13 @@ impl MarketEvent {
         is_sane_time(self.ts)
     }
 
-    /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time.
+    /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time. That open interest is
+    /// held constant is known from the start of the stretch: it says how what follows was made.
     pub fn known_at(&self) -> i64 {
         match &self.kind {
             EventKind::Candle(c) => self.ts.saturating_add(c.interval.ms() - 1),
             EventKind::LiquidationBar(b) => self.ts.saturating_add(b.interval.ms() - 1),
+            EventKind::Gap(g) if g.is_held() => g.from,
             _ => self.ts,
         }
     }
@@ -235,4 +237,11 @@ pub struct Gap {
     pub from: i64,
     /// End, UTC ms; also the event's own time.
     pub to: i64,
+}
+
+impl Gap {
+    /// Whether it tells of open interest held constant rather than of missing data.
+    pub fn is_held(&self) -> bool {
+        &*self.stream == "open_interest"
+    }
 }

@@ -25,3 +25,4 @@ mod sim_faults;
 mod sim_server;
 mod support;
 mod terminal;
+mod venues_together;
