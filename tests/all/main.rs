@@ -20,6 +20,7 @@ mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
+mod sim_faults;
 mod sim_server;
 mod support;
 mod terminal;
