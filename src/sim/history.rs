@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::world::book::{Book, STEP_MS};
 use super::world::contract::Contract;
-use super::world::tick::{Print, Tick};
+use super::world::tick::{Forced, Print, Tick};
 
 /// A minute, ms.
 pub const MINUTE_MS: i64 = 60_000;
@@ -16,6 +16,8 @@ const DAYS: usize = 3;
 const DAY_MS: i64 = 86_400_000;
 /// Prints remembered.
 const PRINTS: usize = 1_000;
+/// Forced closes remembered.
+const FORCED: usize = 50;
 /// States of the book remembered, in steps.
 const BOOKS: usize = 16;
 
@@ -127,6 +129,8 @@ pub struct History {
     pub funding: VecDeque<Funding>,
     /// The last prints, oldest first.
     pub prints: VecDeque<Print>,
+    /// The last forced closes, oldest first.
+    pub forced: VecDeque<Forced>,
     /// The last second seen whole, without its prints, forced closes and parties.
     pub now: Tick,
     /// Best bid (ticks) of the last states of the book, by number of the step.
@@ -144,6 +148,7 @@ impl History {
             open_interest: VecDeque::new(),
             funding: VecDeque::new(),
             prints: VecDeque::new(),
+            forced: VecDeque::new(),
             now: Tick::default(),
             bids: [1; BOOKS],
             step: 0,
@@ -185,6 +190,7 @@ impl History {
         shifted.open_interest.iter_mut().for_each(|row| row.ms += ms);
         shifted.funding.iter_mut().for_each(|row| row.ms += ms);
         shifted.prints.iter_mut().for_each(|print| print.ms += ms);
+        shifted.forced.iter_mut().for_each(|forced| forced.ms += ms);
         shifted.now.end_ms += ms;
         shifted
     }
@@ -215,6 +221,9 @@ impl History {
         self.now.funding = tick.funding;
         self.now.bid = tick.bid;
         self.now.open_interest = tick.open_interest;
+        for forced in &tick.forced {
+            push(&mut self.forced, *forced, FORCED);
+        }
         if tick.end_ms % OI_MS == 0 {
             let row = OpenInterest { ms: tick.end_ms, lots: tick.open_interest, mark: tick.mark };
             push(&mut self.open_interest, row, DAYS * 288);

@@ -33,6 +33,7 @@
 //! Names of streams (`Display`) are matched by their beginning or end when faults are ordered for them.
 
 pub mod binance;
+pub mod okx;
 
 use std::fmt::{self, Debug, Display};
 use std::future::Future;
@@ -113,6 +114,8 @@ pub(crate) trait Encoder: Debug + Default + Send + Sync + Sized + 'static {
     const VENUE: VenueId;
     /// How it keeps connections alive.
     const KEEP_ALIVE: KeepAlive;
+    /// Whether what is sent to a client keeps its connection alive as well as what it says.
+    const SENDING_COUNTS: bool = false;
     /// What it does to connections when it restarts.
     const FAREWELL: Farewell;
     /// A stream clients can subscribe to; its `Display` is the name faults are ordered by.
@@ -172,6 +175,7 @@ pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Troubl
     }
     Some(match venue {
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
-        VenueId::Bybit | VenueId::Okx | VenueId::Hyperliquid => return None,
+        VenueId::Okx => of::<okx::Okx>(markets, trouble),
+        VenueId::Bybit | VenueId::Hyperliquid => return None,
     })
 }
