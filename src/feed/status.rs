@@ -68,6 +68,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Rows that repeat what was seen (overlapping connections).
     pub duplicates: u64,
+    /// Rows that tell of the time before they were asked for, where a venue begins with some.
+    pub history: u64,
     /// Rows missing by the venue's own numbering.
     pub missed: u64,
     /// Connections lost.
@@ -87,6 +89,7 @@ impl Counters {
         self.unknown += other.unknown;
         self.malformed += other.malformed;
         self.duplicates += other.duplicates;
+        self.history += other.history;
         self.missed += other.missed;
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;

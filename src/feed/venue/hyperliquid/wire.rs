@@ -143,6 +143,7 @@ impl HyperliquidWire {
         };
         let Some(contract) = self.contract(coin) else { return Ok(Class::Ignored(KIND)) };
         if std::mem::take(&mut contract.history_due) {
+            out.counters.history += rows.len() as u64;
             return odd.map_or(Ok(Class::Ignored("trades (history)")), Err);
         }
         let mut newest = None;
