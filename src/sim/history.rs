@@ -14,10 +14,9 @@ pub const OI_MS: i64 = 5 * MINUTE_MS;
 const DAYS: usize = 3;
 /// A day, ms.
 const DAY_MS: i64 = 86_400_000;
-/// Prints remembered.
+/// Prints and forced closes remembered.
 const PRINTS: usize = 1_000;
-/// Forced closes remembered.
-const FORCED: usize = 50;
+const FORCED: usize = 100;
 /// States of the book remembered, in steps.
 const BOOKS: usize = 16;
 
@@ -234,6 +233,16 @@ impl History {
         }
     }
 
+    /// The last 24 hours as one bar, as far as remembered.
+    pub fn day(&self) -> Option<Bar> {
+        let last = self.bars.back()?;
+        let first = self.bars.partition_point(|b| b.start_ms <= last.start_ms - DAY_MS);
+        let mut bars = self.bars.range(first..);
+        let mut day = *bars.next()?;
+        bars.for_each(|bar| day.append(bar));
+        Some(day)
+    }
+
     /// Bars of `interval_ms`, joined from minutes, whose start lies in `from..=to`; oldest first.
     pub fn bars_of(&self, interval_ms: i64, from: i64, to: i64) -> Vec<Bar> {
         let first = self.bars.partition_point(|b| b.start_ms < from.div_euclid(interval_ms) * interval_ms);
@@ -271,7 +280,7 @@ mod tests {
     }
 
     fn print(ms: i64, ticks: i64, lots: i64, taker_buys: bool) -> Print {
-        Print { ms, ticks, lots, taker_buys, id: 1, first_fill: 1, last_fill: 1 }
+        Print { ms, ticks, lots, taker_buys, id: 1, first_fill: 1, last_fill: 1, buyer: 0, seller: 0 }
     }
 
     #[test]
@@ -282,6 +291,8 @@ mod tests {
         let closed = history.print(&print(120_000, 95, 1, true)).unwrap();
         assert_eq!((closed.open, closed.high, closed.low, closed.close), (100, 100, 90, 90));
         assert_eq!((closed.lots, closed.bought, closed.quote, closed.quote_bought), (5, 2, 470, 200));
+        let day = history.day().unwrap();
+        assert_eq!((day.open, day.close, day.high, day.lots), (100, 95, 100, 6));
         let joined = history.bars_of(300_000, 0, i64::MAX);
         assert_eq!(joined.len(), 1);
         assert_eq!((joined[0].start_ms, joined[0].close, joined[0].lots), (0, 95, 6));
@@ -318,6 +329,7 @@ mod tests {
             history.print(&print(minute * MINUTE_MS, 1, 1, true));
         }
         assert_eq!(history.bars.len(), DAYS * 1_440);
+        assert_eq!(history.day().unwrap().lots, 1_440);
         assert_eq!(history.bars.back().unwrap().start_ms, 9_999 * MINUTE_MS);
     }
 }

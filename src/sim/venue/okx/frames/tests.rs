@@ -53,6 +53,8 @@ const PRINT: Print = Print {
     id: 7,
     first_fill: 130_639_472,
     last_fill: 130_639_474,
+    buyer: 0,
+    seller: 0,
 };
 
 #[test]

@@ -45,6 +45,8 @@ fn a_print_is_told_fill_by_fill() {
         id: 5,
         first_fill: 734_864_331,
         last_fill: 734_864_333,
+        buyer: 0,
+        seller: 0,
     };
     let rows: Vec<(i64, i64, String)> = trades(&CONTRACTS[0], &print).collect();
     let numbers: Vec<i64> = rows.iter().map(|row| row.0).collect();
