@@ -171,12 +171,7 @@ pub fn funding_rate(contract: &Contract, now: &Tick, settled: f64, ms: i64) -> S
 /// Row of `tickers`, empty if nothing was ever traded. `now` is by the clock of the history, `ms` is what is told.
 pub fn ticker(history: &History, book: &Book, now: i64, ms: i64) -> String {
     let contract = history.contract;
-    let bars = history.bars_of(60_000, now - DAY_MS, i64::MAX);
-    let Some((first, rest)) = bars.split_first() else { return String::new() };
-    let mut day = *first;
-    for bar in rest {
-        day.append(bar);
-    }
+    let Some(day) = history.day() else { return String::new() };
     let opened = |at: i64| {
         let from = history.bars.partition_point(|bar| bar.start_ms < at);
         Plain(price(contract, history.bars.get(from).map_or(day.open, |bar| bar.open)))
