@@ -6,6 +6,7 @@ mod book_keeping;
 mod commands;
 mod determinism;
 mod feed_exchange;
+mod feed_hyperliquid;
 mod feed_live;
 mod feed_recorded;
 mod feed_trouble;
