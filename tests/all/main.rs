@@ -7,6 +7,7 @@ mod commands;
 mod determinism;
 mod fault_matrix;
 mod feed_exchange;
+mod feed_hyperliquid;
 mod feed_live;
 mod feed_recorded;
 mod feed_trouble;

@@ -55,8 +55,9 @@ pub struct HyperliquidWire {
     asset: Option<Asset>,
     limits: BookLimits,
     listings: HashMap<Box<str>, Listing>,
-    /// Coins by name; `None` for those we do not take.
-    contracts: HashMap<Box<str>, Option<Contract>>,
+    contracts: Vec<Contract>,
+    /// Where a coin stands among the contracts; `None` for those we do not take.
+    places: HashMap<Box<str>, Option<usize>>,
     /// The newest time the venue told, UTC ms, and when we received it, UTC ns.
     told: Option<(i64, i64)>,
 }
@@ -66,34 +67,35 @@ type Read = Result<Class, Cow<'static, str>>;
 impl HyperliquidWire {
     /// For one asset, or for whatever comes; books are kept to the limits.
     pub fn new(venue: Venue, asset: Option<Asset>, limits: BookLimits) -> Self {
-        Self { venue, asset, limits, listings: HashMap::new(), contracts: HashMap::new(), told: None }
+        let (listings, places) = (HashMap::new(), HashMap::new());
+        Self { venue, asset, limits, listings, contracts: Vec::new(), places, told: None }
     }
 
-    /// The contract of a coin, if we take it: the right asset, and no other coin already stands for that asset.
+    /// The contract of a coin, if we take it.
     fn contract(&mut self, coin: &str) -> Option<&mut Contract> {
-        if !self.contracts.contains_key(coin) {
-            let listing = self.listings.get(coin).cloned().or_else(|| history::guess(coin));
-            let wanted = listing.filter(|l| self.asset.is_none_or(|a| a == l.asset)).filter(|l| {
-                let taken = |c: &Contract| c.series.asset() == l.asset;
-                !self.contracts.values().flatten().any(taken)
-            });
-            // A hostile sender must not fill the memory with names: Hyperliquid lists some hundred.
-            if self.contracts.len() >= 5_000 {
-                return None;
-            }
-            let contract = wanted.map(|listing| Contract {
-                series: Series::new(self.venue, listing),
-                book: LocalBook::default(),
-                depth_at: None,
-                touch_at: None,
-                running: None,
-                history_due: true,
-                measured: false,
-                first_bar: None,
-            });
-            self.contracts.insert(coin.into(), contract);
+        let place = match self.places.get(coin) {
+            Some(place) => *place,
+            None => self.meet(coin),
+        };
+        self.contracts.get_mut(place?)
+    }
+
+    /// The place of a coin met for the first time, if we take it: the right asset, and no other coin already stands for that asset.
+    fn meet(&mut self, coin: &str) -> Option<usize> {
+        // A hostile sender must not fill the memory with names: Hyperliquid lists some hundred.
+        if self.places.len() >= 5_000 {
+            return None;
         }
-        self.contracts.get_mut(coin)?.as_mut()
+        let listing = self.listings.get(coin).cloned().or_else(|| history::guess(coin));
+        let place = listing
+            .filter(|l| self.asset.is_none_or(|a| a == l.asset))
+            .filter(|l| self.contracts.iter().all(|c| c.series.asset() != l.asset))
+            .map(|listing| {
+                self.contracts.push(Contract::new(Series::new(self.venue, listing)));
+                self.contracts.len() - 1
+            });
+        self.places.insert(coin.into(), place);
+        place
     }
 
     fn tell(&mut self, ms: i64, out: &mut Sink<'_>) {
@@ -306,6 +308,19 @@ impl HyperliquidWire {
 }
 
 impl Contract {
+    fn new(series: Series) -> Self {
+        Self {
+            series,
+            book: LocalBook::default(),
+            depth_at: None,
+            touch_at: None,
+            running: None,
+            history_due: true,
+            measured: false,
+            first_bar: None,
+        }
+    }
+
     /// Open interest has no history. The first reading that comes with the bars of the past stands for all of them:
     /// it is told at their start, and that it is held constant is told as a gap (`design.md` §9).
     fn hold(&mut self, context: &AssetCtx<'_>, now: i64, out: &mut Sink<'_>) -> Result<(), &'static str> {
@@ -359,11 +374,11 @@ impl Wire for HyperliquidWire {
 
     /// There is but one connection, and it carries everything.
     fn lost(&mut self, _conn: &str) {
-        self.contracts.values_mut().flatten().for_each(Contract::lost);
+        self.contracts.iter_mut().for_each(Contract::lost);
     }
 
     fn complete_until(&self) -> Option<i64> {
-        self.contracts.values().flatten().filter_map(|c| c.series.complete_until()).min()
+        self.contracts.iter().filter_map(|c| c.series.complete_until()).min()
     }
 }
 
