@@ -68,8 +68,8 @@ fn listing(text: &str) -> Option<Listing> {
     }
     let (asset, multiplier) = asset_of(&s.base_asset)?;
     let filter = |kind: &str| s.filters.iter().find(|f| f.kind == kind);
-    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier)?;
-    let lot = filter("LOT_SIZE")?.step_size?;
+    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier).filter(|t| t.is_positive())?;
+    let lot = filter("LOT_SIZE")?.step_size.filter(|l| l.is_positive())?;
     let instrument = Instrument {
         symbol: s.name.as_ref().into(),
         tick,
