@@ -77,7 +77,7 @@ fn listing(text: &str) -> Option<Listing> {
         contract: Qty::from_raw(10_i128.pow(Qty::DIGITS)),
         multiplier,
         linear: true,
-        tiers: margin::tiers(asset),
+        tiers: margin::tiers(&s.name).to_vec(),
     };
     Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier, day_usd: None })
 }
