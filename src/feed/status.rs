@@ -90,7 +90,8 @@ impl Counters {
         self.malformed += other.malformed;
         self.duplicates += other.duplicates;
         self.history += other.history;
-        self.missed += other.missed;
+        // Told by the venue, who may jump to any number.
+        self.missed = self.missed.saturating_add(other.missed);
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;
         self.gaps += other.gaps;

@@ -24,15 +24,15 @@ pub struct MarketEvent {
 /// The last time an event may carry: the end of the year 9999, UTC ms. It leaves room for sums of times.
 const LATEST: i64 = 253_402_300_799_999;
 
-/// Whether a time (UTC ms) is one an event may carry: from 1970 to 9999.
-pub fn is_sane_time(ts: i64) -> bool {
-    (0..=LATEST).contains(&ts)
+/// Whether a number is a time in UTC ms: from 1970 to 9999. What comes from outside is checked before it is used.
+pub fn is_time(ms: i64) -> bool {
+    (0..=LATEST).contains(&ms)
 }
 
 impl MarketEvent {
-    /// Whether the event's time is one: from 1970 to 9999. What comes from outside is checked before it is used.
+    /// Whether the event's time is one; see [`is_time`].
     pub fn has_sane_time(&self) -> bool {
-        is_sane_time(self.ts)
+        is_time(self.ts)
     }
 
     /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time. That open interest is

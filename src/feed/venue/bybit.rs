@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::feed::contact::Contact;
 use crate::feed::instruments::Listing;
 use crate::feed::{BybitConfig, FeedConfig};
-use crate::market::event::is_sane_time;
+use crate::market::event::is_time;
 use crate::market::{Sampled, Venue};
 
 use super::{Adapter, Answer, ConnSpec, KeepAlive, Nature, Pool, Reading, Request, StreamSpec, Verdict};
@@ -124,7 +124,7 @@ impl Adapter for Bybit {
     }
 
     fn read_clock(&self, text: &str) -> Option<i64> {
-        history::time(text).ok().filter(|&now| is_sane_time(now))
+        history::time(text).ok().filter(|&now| is_time(now))
     }
 
     /// One socket for all. Bars come every 1 to 60 s, so they are not waited for.

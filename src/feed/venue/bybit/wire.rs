@@ -12,7 +12,7 @@ use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::Want;
-use crate::market::event::{Mark, is_sane_time};
+use crate::market::event::{Mark, is_time};
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
 };
@@ -428,7 +428,7 @@ fn known(kind: &str) -> Option<&'static str> {
 
 /// A time, UTC ms. It is checked before it is remembered: one wild time would make all later rows look old.
 pub(super) fn sane(ts: i64) -> Result<i64, &'static str> {
-    if is_sane_time(ts) { Ok(ts) } else { Err("time out of range") }
+    if is_time(ts) { Ok(ts) } else { Err("time out of range") }
 }
 
 /// Checks that a bar begins with a minute.

@@ -18,7 +18,7 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::market::event::{Mark, Parties, is_sane_time};
+use crate::market::event::{Mark, Parties, is_time};
 use crate::market::{Asset, Candle, Interval, Price, Qty, TakerSide, Trade, Venue};
 
 use super::history::{self, Ask};
@@ -458,7 +458,7 @@ fn rows<'a, T: Deserialize<'a>>(list: &'a str) -> Result<Listed<T>, Cow<'static,
 }
 
 fn time(ms: i64) -> Result<i64, &'static str> {
-    if is_sane_time(ms) { Ok(ms) } else { Err("time out of range") }
+    if is_time(ms) { Ok(ms) } else { Err("time out of range") }
 }
 
 fn open_interest(series: &Series, qty: Qty) -> Result<Qty, &'static str> {
