@@ -5,6 +5,7 @@ mod arrows;
 mod book_keeping;
 mod commands;
 mod determinism;
+mod feed_bybit;
 mod feed_exchange;
 mod feed_live;
 mod feed_recorded;
