@@ -61,7 +61,7 @@ impl Bybit {
                 if head.starts_with(b"GET /v5/public/linear") {
                     let seen = Arc::clone(&seen);
                     tokio::spawn(async move {
-                        serve(sockets, accept_async(stream).await.unwrap(), manners, seen).await
+                        serve(sockets, accept_async(stream).await.unwrap(), manners, seen).await;
                     });
                     sockets += 1;
                 } else {
@@ -444,28 +444,24 @@ fn every_real_bybit_message_is_classified() {
         if ACCOUNT.iter().any(|start| name.starts_with(start)) {
             continue;
         }
-        let body = match call(&name) {
-            Some(path) => Body::Rest { path, text },
-            None => {
-                assert!(name.starts_with("ws_"), "{name}: no call brings this");
-                Body::Ws(text)
-            }
-        };
+        let called = call(&name);
+        assert!(called.is_some() || name.starts_with("ws_"), "{name}: no call brings this");
+        let body =
+            called.map_or_else(|| Body::Ws(text.clone()), |path| Body::Rest { path, text: text.clone() });
         let mut feed = translator(venue, None, BookLimits::default()).unwrap();
         let mut events = Vec::new();
         feed.take(&RawFrame { recv: 0, venue, conn: "public".into(), body }, &mut events);
         let counters = feed.tally().counters;
         assert_eq!(counters.malformed, 0, "{name}");
         let kind = feed.tally().kinds.keys().next().copied();
-        match ELSEWHERE.iter().find(|(start, ..)| name.starts_with(start)) {
-            Some((_, expected, why)) => assert_eq!(kind, *expected, "{name}: {why}"),
-            None => {
-                // Two rows of funding come without the mark price of their hour.
-                let ignored = if name == "http_get_funding_history" { 2 } else { 0 };
-                assert_eq!((counters.ignored, counters.unknown), (ignored, 0), "{name}");
-                used.push(name);
-            }
+        if let Some((_, expected, why)) = ELSEWHERE.iter().find(|(start, ..)| name.starts_with(start)) {
+            assert_eq!(kind, *expected, "{name}: {why}");
+            continue;
         }
+        // Two rows of funding come without the mark price of their hour.
+        let ignored = if name == "http_get_funding_history" { 2 } else { 0 };
+        assert_eq!((counters.ignored, counters.unknown), (ignored, 0), "{name}");
+        used.push(name);
     }
     used.sort();
     assert_eq!(
