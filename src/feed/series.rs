@@ -229,6 +229,13 @@ impl Series {
         self.push(out, ts, EventKind::Mark(mark));
     }
 
+    /// A mark price that history tells, such as one that funding was paid on: it does not show that an outage is over.
+    pub fn past_mark(&mut self, out: &mut Sink<'_>, ts: i64, mark: Mark) {
+        let lost_at = self.lost_at.take();
+        self.mark(out, ts, mark);
+        self.lost_at = lost_at;
+    }
+
     /// Open interest, one side, base coin.
     pub fn open_interest(&mut self, out: &mut Sink<'_>, ts: i64, qty: Qty) {
         if !out.takes(ts) {

@@ -6,6 +6,7 @@ mod book_keeping;
 mod commands;
 mod determinism;
 mod fault_matrix;
+mod feed_bybit;
 mod feed_exchange;
 mod feed_hyperliquid;
 mod feed_live;

@@ -167,7 +167,7 @@ impl BybitWire {
             };
             let mark =
                 Mark { price, index: None, funding: Some(rate), funding_hours: None, next_funding: None };
-            contract.series.mark(out, ts, mark);
+            contract.series.past_mark(out, ts, mark);
             Ok(())
         });
         class(KIND, true, fault)

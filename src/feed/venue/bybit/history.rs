@@ -110,7 +110,7 @@ fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
 /// `{"symbol":"BTCUSDT","contractType":"LinearPerpetual","status":"Trading","baseCoin":"BTC","quoteCoin":"USDT","launchTime":"1585526400000","deliveryTime":"0","leverageFilter":{"minLeverage":"1","maxLeverage":"100.00","leverageStep":"0.01"},"priceFilter":{"minPrice":"0.10","maxPrice":"1999999.80","tickSize":"0.10"},"lotSizeFilter":{"maxOrderQty":"1190.000","minOrderQty":"0.001","qtyStep":"0.001"},"fundingInterval":480,"settleCoin":"USDT"}`
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Contract<'a> {
+struct Listed<'a> {
     #[serde(borrow)]
     symbol: Cow<'a, str>,
     #[serde(borrow)]
@@ -151,7 +151,7 @@ pub fn listings(page: &Page<'_>) -> Vec<Listing> {
 }
 
 fn listing(text: &str) -> Option<Listing> {
-    let s: Contract<'_> = serde_json::from_str(text).ok()?;
+    let s: Listed<'_> = serde_json::from_str(text).ok()?;
     let quoted = matches!(s.quote_coin.as_ref(), "USDT" | "USDC");
     if s.contract_type != "LinearPerpetual" || s.status != "Trading" || !quoted {
         return None;

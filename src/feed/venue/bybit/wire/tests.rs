@@ -567,3 +567,25 @@ fn an_outage_is_told_once_the_link_is_back() {
     );
     assert_eq!(feed.counters().reconnects, 1);
 }
+
+#[test]
+fn funding_paid_during_an_outage_does_not_end_it() {
+    let (before, hour, after) = (1_670_608_000_000_i64, 1_670_608_800_000_i64, 1_670_609_000_000_i64);
+    let query = "category=linear&symbol=BTCUSDT";
+    let mut feed = Feed::new();
+    feed.take(CONN, Body::Open);
+    feed.ws(&delta(before, r#","markPrice":"5""#));
+    feed.take(CONN, Body::Close);
+    feed.rest(
+        &format!("/v5/market/mark-price-kline?{query}"),
+        &answer(after, &format!(r#"["{hour}","6","7","5","6"]"#)),
+    );
+    let row = format!(r#"{{"symbol":"BTCUSDT","fundingRate":"0.0001","fundingRateTimestamp":"{hour}"}}"#);
+    let paid = feed.rest(&format!("/v5/market/funding/history?{query}"), &answer(after, &row));
+    assert_eq!(
+        lines(&paid),
+        [r#"{"type":"mark","asset":"BTC","ts":1670608800000,"price":"6","funding":"0.0001"}"#]
+    );
+    let back = lines(&feed.ws(&delta(after, r#","markPrice":"8""#)));
+    assert!(back[0].contains(r#""stream":"mark","from":1670608000000,"to":1670609000000"#), "{back:?}");
+}

@@ -82,6 +82,22 @@ fn a_restart_of_the_service_and_a_new_snapshot_replace_everything() {
 }
 
 #[test]
+fn what_a_relieving_connection_repeats_leaves_the_book_as_it_is() {
+    let mut feed = Feed::new();
+    let first = [
+        frame("snapshot", 200, 10, 1_000, r#"["100","1"]"#, r#"["101","1"]"#),
+        frame("delta", 200, 11, 1_100, r#"["100","2"]"#, ""),
+        frame("delta", 200, 12, 1_200, r#"["100","3"]"#, ""),
+    ];
+    for text in first.iter().chain(&first) {
+        feed.ws(text);
+    }
+    assert_eq!((feed.counters().duplicates, feed.counters().missed, feed.wants.len()), (3, 0, 0));
+    let events = feed.ws(&frame("delta", 200, 13, 2_000, "", ""));
+    assert_eq!(books(&events)[0].bids[0].1.to_string(), "3");
+}
+
+#[test]
 fn the_deepest_topic_is_followed() {
     let mut feed = Feed::new();
     assert_eq!(feed.ws(&frame("snapshot", 1, 10, 1_000, r#"["100","1"]"#, r#"["101","1"]"#)).len(), 1);
