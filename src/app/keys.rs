@@ -56,7 +56,7 @@ impl App {
         };
         let venues = self.latest.venues.len();
         match (&mut popup, key.code) {
-            (_, KeyCode::Esc) => return Effect::Redraw,
+            (_, KeyCode::Esc) | (Popup::Help(_), KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), KeyCode::Enter) => {
                 return match picker.choice() {
                     Some(asset) => self.watch(asset),
@@ -67,7 +67,6 @@ impl App {
             (Popup::Picker(picker), _) if typed.is_some() => {
                 picker.push(&typed.map(String::from).unwrap_or_default(), &self.latest.assets);
             }
-            (Popup::Help(_), KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), _) if step != 0 => picker.step(step),
             (Popup::Help(top), _) if step != 0 => {
                 let page = usize::from(self.size.1.saturating_sub(2));

@@ -62,9 +62,8 @@ struct Venues {
 
 impl Venues {
     fn names(&self) -> impl Iterator<Item = (&Venue, String)> {
-        let name = |(v, letter): (_, &char)| match self.wide {
-            true => (v, names::short(v).to_owned()),
-            false => (v, letter.to_string()),
+        let name = |(v, letter): (_, &char)| {
+            (v, if self.wide { names::short(v).to_owned() } else { letter.to_string() })
         };
         self.all.iter().zip(&self.letters).map(name)
     }
@@ -75,9 +74,8 @@ impl Venues {
     }
 
     fn of(&self, info: &AssetInfo) -> String {
-        let place = |(venue, name): (&Venue, String)| match info.venues.contains(venue) {
-            true => name,
-            false => " ".repeat(text::width(&name)),
+        let place = |(venue, name): (&Venue, String)| {
+            if info.venues.contains(venue) { name } else { " ".repeat(text::width(&name)) }
         };
         let places: Vec<String> = self.names().map(place).collect();
         places.join(if self.wide { " " } else { "" })

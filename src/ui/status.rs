@@ -203,13 +203,13 @@ const HINTS: [(&[Action], &str); 14] = [
     (&[Action::ThresholdDown, Action::ThresholdUp], "threshold"),
     (&[Action::NextRange], "range"),
     (&[Action::Tiers], "tiers"),
+    (&[Action::Venues], "venues"),
     (&[Action::Left, Action::Right], "crosshair"),
     (&[Action::PriceZoomIn, Action::PriceZoomOut], "zoom"),
     (&[Action::Freeze], "freeze"),
+    (&[Action::MapBy], "map by venue"),
     (&[Action::Candles], "candles"),
     (&[Action::Palette], "palette"),
-    (&[Action::Venues], "venues"),
-    (&[Action::MapBy], "map by venue"),
     (&[Action::LockScale], "lock scale"),
 ];
 

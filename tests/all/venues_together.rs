@@ -184,7 +184,9 @@ fn books_are_kept_but_never_reach_a_column_or_move_time() {
     mixed.sort_by_key(|e| e.ts);
     let (first, second) = mixed.split_at(mixed.len() / 2);
     with.apply(FeedItem::Events(first.to_vec()));
-    second.iter().for_each(|e| with.apply_event(e));
+    for event in second {
+        with.apply_event(event);
+    }
     assert!(columns(&with).len() >= 6);
     assert_eq!(columns(&with), columns(&without));
     assert_eq!(with.now(), without.now());
@@ -368,8 +370,8 @@ proptest! {
         let singles: Vec<([f64; 2], usize)> =
             shown.iter().map(|v| of(&Selection { tiers: TierSet::ALL, hidden: but(v) })).collect();
         let totals = screen.totals().map(|tiers| tiers.iter().sum::<f64>());
-        for side in 0..2 {
-            prop_assert!(close(totals[side], singles.iter().map(|s| s.0[side]).sum()));
+        for (side, total) in totals.into_iter().enumerate() {
+            prop_assert!(close(total, singles.iter().map(|s| s.0[side]).sum()));
         }
         let tape = screen.selection().tape(&snapshot).count();
         prop_assert_eq!(tape, singles.iter().map(|s| s.1).sum::<usize>());
