@@ -214,7 +214,7 @@ proptest! {
         let mut wire = BybitWire::new(venue, None, BookLimits { depth: 1.0, every_ms: 0 });
         for (_, text) in frames {
             let (mut events, mut counters, mut wants) = (Vec::new(), Counters::default(), Vec::new());
-            let mut sink = Sink { events: &mut events, counters: &mut counters, recv: 0, sent: None, wants: &mut wants };
+            let mut sink = Sink { events: &mut events, counters: &mut counters, recv: 0, sent: None, wants: &mut wants, odd_time: false };
             let class = wire.socket(CONN, &text, &mut sink);
             prop_assert_eq!(class, Class::Used("orderbook"));
             let book = &wire.contract(NAME).unwrap().book;

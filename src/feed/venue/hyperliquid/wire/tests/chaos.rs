@@ -114,7 +114,7 @@ proptest! {
             }
             let (text, ..) = truth(500 * (beat + 1), fast);
             let mut events = Vec::new();
-            let mut sink = Sink { events: &mut events, counters: &mut counters, recv: 0, sent: None, wants: &mut wants };
+            let mut sink = Sink { events: &mut events, counters: &mut counters, recv: 0, sent: None, wants: &mut wants, odd_time: false };
             wire.socket("public", &text, &mut sink);
             for event in events {
                 let EventKind::Book(book) = &event.kind else { continue };
