@@ -1,10 +1,11 @@
-//! `meltline demo`: the screen on a simulated exchange in this process.
+//! `meltline demo`: the screen on simulated exchanges in this process.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
-use crate::sim::{self, SimConfig, SimServer};
+use crate::feed::{BinanceConfig, BybitConfig, HyperliquidConfig, OkxConfig};
+use crate::sim::{self, Endpoints, SimConfig};
 
 use super::live;
 
@@ -20,7 +21,7 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
-    point_at(&mut config, &server);
+    point_at(&mut config, server.endpoints());
     let shown = live::watch_live(&runtime, &config);
     stop.cancel();
     runtime.block_on(server.stopped())?;
@@ -33,15 +34,20 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 }
 
 /// Every venue's addresses become the simulator's.
-pub fn point_at(config: &mut Config, server: &SimServer) {
+pub fn point_at(config: &mut Config, at: Endpoints) {
     config.feed.simulated = true;
     let venues = &mut config.venues;
-    venues.binance.enabled = true;
-    venues.binance.at.ws_market = server.ws_market_url();
-    venues.binance.at.ws_public = server.ws_public_url();
-    venues.binance.at.rest = server.rest_url();
-    venues.bybit.enabled = false;
-    venues.okx.enabled = false;
-    venues.hyperliquid.enabled = false;
+    venues.binance.at = BinanceConfig {
+        ws_market: at.binance.ws_market,
+        ws_public: at.binance.ws_public,
+        rest: at.binance.rest,
+    };
+    venues.bybit.at = BybitConfig { ws: at.bybit.ws, rest: at.bybit.rest };
+    venues.okx.at = OkxConfig {
+        ws_public: at.okx.ws_public,
+        ws_business: at.okx.ws_business,
+        rest: at.okx.rest,
+    };
+    venues.hyperliquid.at = HyperliquidConfig { ws: at.hyperliquid.ws, rest: at.hyperliquid.rest };
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::estimate::{BinTable, Column};
+use crate::estimate::{Bar, BinTable, Column};
 pub use crate::feed::instruments::AssetInfo;
-pub use crate::feed::status::{LinkState, VenueStatus};
+pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
+use crate::market::event::Book;
 use crate::market::{Asset, Interval, Side, Venue};
 
 /// Where the events come from.
@@ -75,10 +76,34 @@ pub struct VenueView {
     pub funding: Option<f64>,
     /// Share of its open interest the resting mass explains, 0 to 1.
     pub coverage: f64,
+    /// Before this time (UTC ms) the venue keeps no open interest: it was held constant, and columns say reconstructed.
+    pub held_until: Option<i64>,
+    /// Its newest book.
+    pub book: Option<Arc<Book>>,
     /// Its closed columns.
     pub history: Arc<History>,
     /// The running column: levels as they are now.
     pub live: Option<Arc<Column>>,
+}
+
+/// The mean of prices weighted by open interest, or the first price where nobody has any.
+pub fn weighted_mark(priced: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
+    let weight: f64 = priced.clone().map(|(_, oi)| oi).sum();
+    if weight > 0.0 {
+        Some(priced.map(|(price, oi)| price * oi).sum::<f64>() / weight)
+    } else {
+        priced.map(|(price, _)| price).next()
+    }
+}
+
+/// One bar for several venues: prices of the one with the largest open interest (USD, the first of each pair), volume of
+/// all. Venues trade a little apart, and a mean of their prices would be traded nowhere.
+pub fn joint_bar(bars: impl IntoIterator<Item = (f64, Bar)>) -> Option<Bar> {
+    let largest = |(a, sum): (f64, Bar), (b, bar): (f64, Bar)| {
+        let volume = sum.volume + bar.volume;
+        if b > a { (b, Bar { volume, ..bar }) } else { (a, Bar { volume, ..sum }) }
+    };
+    bars.into_iter().reduce(largest).map(|(_, bar)| bar)
 }
 
 /// Closed columns of one venue, by interval: one minute for six hours, five minutes for a week, one hour for half a year, days beyond.

@@ -1,7 +1,7 @@
 //! A venue's order book kept up to date from its updates.
 //!
 //! Each venue numbers its updates in its own way, and its wire checks them; what is the same for all is here: a book is
-//! whole or it is not, it is cut to a depth, and it is told at a capped rate by the venue's own time, so that a replay
+//! whole or it is not, and it is told up to a depth, at a capped rate by the venue's own time, so that a replay
 //! tells the same books.
 
 use crate::market::book::{BookSide, OrderBook};
@@ -9,10 +9,11 @@ use crate::market::{Price, Qty};
 
 use super::series::{Series, Sink};
 
-/// How much of a book is kept, and how often it is told.
+/// How much of a book is told, and how often.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BookLimits {
-    /// Levels further from the mid price than this share of it (0.02 = 2 %) are not kept.
+    /// Levels further from the mid price than this share of it (0.02 = 2 %) are not told. They are kept: the price may come
+    /// nearer without the venue saying again what rests there.
     pub depth: f64,
     /// At most one `book` event in so many ms.
     pub every_ms: i64,
@@ -81,11 +82,12 @@ impl LocalBook {
         if !self.whole || !due || self.book.is_crossed() {
             return;
         }
-        self.book.trim(limits.depth);
         if let Some(from) = self.lost_at.take() {
             series.gap(out, "book", from, ts);
         }
         self.told = Some(ts);
-        series.book(out, ts, self.book.to_event());
+        let mut near = self.book.clone();
+        near.trim(limits.depth);
+        series.book(out, ts, near.to_event());
     }
 }

@@ -111,6 +111,8 @@ pub struct FeedConfig {
     pub idle: Duration,
     /// How long trades and candles may, before the connection is opened anew: a small coin can trade rarely.
     pub idle_trades: Duration,
+    /// The longest time between two texts that keep a connection alive; venues want theirs more often than that.
+    pub ping_most: Duration,
     /// How long the answer to a ping may take.
     pub pong: Duration,
     /// First wait before trying again.
@@ -153,6 +155,7 @@ impl Default for FeedConfig {
             first_data: Duration::from_secs(15),
             idle: Duration::from_secs(30),
             idle_trades: Duration::from_secs(120),
+            ping_most: Duration::from_secs(60),
             pong: Duration::from_secs(10),
             backoff_first: Duration::from_millis(500),
             backoff_most: Duration::from_secs(30),

@@ -5,7 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
-use crate::market::event::{Book, Gap, Mark};
+use crate::market::event::{Book, Gap, Mark, is_time};
 use crate::market::{Asset, Candle, EventKind, Liquidation, MarketEvent, Price, Qty, Trade, Venue};
 
 use super::instruments::Listing;
@@ -24,11 +24,23 @@ pub struct Sink<'a> {
     pub sent: Option<i64>,
     /// What must be asked of the venue, such as a new snapshot of a book.
     pub wants: &'a mut Vec<Want>,
+    /// A row's time was none: the row was left out, and the frame is malformed.
+    pub odd_time: bool,
+}
+
+impl Sink<'_> {
+    /// Whether a row's time is one. Asked before a row is remembered: one odd row must not make repeats of all that follow.
+    fn takes(&mut self, ts: i64) -> bool {
+        let sane = is_time(ts);
+        self.odd_time |= !sane;
+        sane
+    }
 }
 
 /// How many liquidations are remembered to tell a repeat. OKX repeats its recent history after each subscription
-/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections.
-const REMEMBERED: usize = 512;
+/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections, and it covers the worst seconds of a venue
+/// that prints them all.
+const REMEMBERED: usize = 4_096;
 
 /// How many trades without running numbers are remembered to tell a repeat: an overlap of connections at some thousand
 /// trades a second.
@@ -79,7 +91,7 @@ pub struct Series {
     candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
-    liquidations: VecDeque<(i64, Liquidation)>,
+    liquidations: Recent<(i64, Liquidation, u32)>,
     /// Time of the last mark price before the link was lost, until the next one closes the gap.
     lost_at: Option<i64>,
 }
@@ -98,7 +110,7 @@ impl Series {
             candle_end: None,
             mark: None,
             open_interest: None,
-            liquidations: VecDeque::new(),
+            liquidations: Recent::new(REMEMBERED),
             lost_at: None,
         }
     }
@@ -114,6 +126,9 @@ impl Series {
     }
 
     fn push(&mut self, out: &mut Sink<'_>, ts: i64, kind: EventKind) {
+        if !out.takes(ts) {
+            return;
+        }
         self.tell_terms(out);
         let recv = Some(out.recv);
         out.events.push(MarketEvent { venue: self.venue, asset: self.listing.asset, ts, recv, kind });
@@ -147,13 +162,16 @@ impl Series {
     /// A print with the venue's running number. A hole in the numbers is a gap; a number that falls back while time goes
     /// on is a venue that began to count anew.
     pub fn trade(&mut self, out: &mut Sink<'_>, number: u64, ts: i64, trade: Trade) {
+        if !out.takes(ts) {
+            return;
+        }
         if let Some((last, last_ts)) = self.trade {
             if number <= last && ts <= last_ts {
                 out.counters.duplicates += 1;
                 return;
             }
             if number > last.saturating_add(1) {
-                out.counters.missed += number - last - 1;
+                out.counters.missed = out.counters.missed.saturating_add(number - last - 1);
                 self.gap(out, "trade", last_ts, ts);
             } else if number <= last {
                 self.gap(out, "trade", last_ts, ts);
@@ -166,6 +184,9 @@ impl Series {
     /// A print of a venue that does not number its prints without holes, by a key that tells repeats. What an outage
     /// swallowed cannot be counted: the first print after it tells the stretch.
     pub fn keyed_trade(&mut self, out: &mut Sink<'_>, key: u128, ts: i64, trade: Trade) {
+        if !out.takes(ts) {
+            return;
+        }
         if !self.trades.insert(key) {
             out.counters.duplicates += 1;
             return;
@@ -179,6 +200,9 @@ impl Series {
 
     /// A finished candle that starts at `ts`.
     pub fn candle(&mut self, out: &mut Sink<'_>, ts: i64, candle: Candle) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.candle_end.is_some_and(|end| ts < end) {
             out.counters.duplicates += 1;
             return;
@@ -190,6 +214,9 @@ impl Series {
     /// A mark price. The first after an outage also tells which stretch of marks and liquidations is missing: both come
     /// unnumbered, so the outage itself is all that is known.
     pub fn mark(&mut self, out: &mut Sink<'_>, ts: i64, mark: Mark) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.mark.is_some_and(|last| ts <= last) {
             out.counters.duplicates += 1;
             return;
@@ -202,8 +229,18 @@ impl Series {
         self.push(out, ts, EventKind::Mark(mark));
     }
 
+    /// A mark price that history tells, such as one that funding was paid on: it does not show that an outage is over.
+    pub fn past_mark(&mut self, out: &mut Sink<'_>, ts: i64, mark: Mark) {
+        let lost_at = self.lost_at.take();
+        self.mark(out, ts, mark);
+        self.lost_at = lost_at;
+    }
+
     /// Open interest, one side, base coin.
     pub fn open_interest(&mut self, out: &mut Sink<'_>, ts: i64, qty: Qty) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.open_interest.is_some_and(|last| ts <= last) {
             out.counters.duplicates += 1;
             return;
@@ -214,15 +251,19 @@ impl Series {
 
     /// An observed liquidation.
     pub fn liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation) {
-        let row = (ts, liquidation);
-        if self.liquidations.contains(&row) {
+        self.nth_liquidation(out, ts, liquidation, 0);
+    }
+
+    /// An observed liquidation of a feed that prints them all: the `nth` (from 0) of those that are alike in one frame. They are
+    /// as many liquidations, while the same frame may come twice.
+    pub fn nth_liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation, nth: u32) {
+        if !out.takes(ts) {
+            return;
+        }
+        if !self.liquidations.insert((ts, liquidation, nth)) {
             out.counters.duplicates += 1;
             return;
         }
-        if self.liquidations.len() == REMEMBERED {
-            self.liquidations.pop_front();
-        }
-        self.liquidations.push_back(row);
         self.push(out, ts, EventKind::Liquidation(liquidation));
     }
 

@@ -24,7 +24,7 @@ use super::frame::{Body, RawFrame};
 use super::net::{Net, Socket, obstacle};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
-use super::venue::{Adapter, ConnSpec, Nature};
+use super::venue::{Adapter, ConnSpec, KeepAlive, Nature};
 use patience::{Patience, Watch};
 
 /// Between two texts to the venue; Binance cuts faster senders (`exchanges.md` §1.5).
@@ -271,7 +271,8 @@ impl Session {
         let mut held = VecDeque::new();
         let mut texts = self.texts.subscribe();
         let keep_alive = self.spec.keep_alive.as_ref();
-        let mut ping_at = keep_alive.map(|k| Instant::now() + k.every);
+        let every = |k: &KeepAlive| k.every.min(self.config.ping_most);
+        let mut ping_at = keep_alive.map(|k| Instant::now() + every(k));
         // Until when the answer to the last ping may take.
         let mut pong_by: Option<Instant> = None;
         loop {
@@ -328,7 +329,7 @@ impl Session {
                         return End::Lost(obstacle(&e));
                     }
                     let now = Instant::now();
-                    ping_at = Some(now + keep_alive.every);
+                    ping_at = Some(now + every(keep_alive));
                     pong_by = pong_by.or(Some(now + keep_alive.patience));
                 }
                 text = next_text(&mut texts) => {

@@ -68,6 +68,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Rows that repeat what was seen (overlapping connections).
     pub duplicates: u64,
+    /// Rows that tell of the time before they were asked for, where a venue begins with some.
+    pub history: u64,
     /// Rows missing by the venue's own numbering.
     pub missed: u64,
     /// Connections lost.
@@ -87,7 +89,9 @@ impl Counters {
         self.unknown += other.unknown;
         self.malformed += other.malformed;
         self.duplicates += other.duplicates;
-        self.missed += other.missed;
+        self.history += other.history;
+        // Told by the venue, who may jump to any number.
+        self.missed = self.missed.saturating_add(other.missed);
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;
         self.gaps += other.gaps;

@@ -142,13 +142,12 @@ impl Translator {
     ) {
         let events = self.batch.as_mut().unwrap_or(out);
         let counters = &mut self.tally.counters;
-        let first = events.len();
-        let mut sink = Sink { events, counters, recv: frame.recv, sent: None, wants: &mut taken.wants };
+        counters.frames += 1;
+        let mut sink =
+            Sink { events, counters, recv: frame.recv, sent: None, wants: &mut taken.wants, odd_time: false };
         let mut class = read(self.wire.as_mut(), &mut sink);
         taken.sent = sink.sent;
-        counters.frames += 1;
-        if !events[first..].iter().all(MarketEvent::has_sane_time) {
-            events.truncate(first);
+        if sink.odd_time {
             class = Class::Malformed("time out of range".into());
         }
         match class {

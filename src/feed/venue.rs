@@ -1,6 +1,8 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+pub mod bybit;
+pub mod hyperliquid;
 mod json;
 pub mod okx;
 
@@ -14,7 +16,7 @@ use super::FeedConfig;
 use super::book::BookLimits;
 use super::contact::Contact;
 use super::instruments::Listing;
-use super::translate::Translator;
+use super::translate::{Translator, Wire};
 
 /// A REST call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,18 +202,23 @@ pub trait Adapter: Send + Sync {
 
 /// The adapter of a venue.
 pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
-    match venue.as_str() {
-        binance::NAME => Some(Arc::new(binance::Binance::new(config))),
-        okx::NAME => Some(Arc::new(okx::Okx::new(config))),
-        _ => None,
-    }
+    Some(match venue.as_str() {
+        binance::NAME => Arc::new(binance::Binance::new(config)),
+        bybit::NAME => Arc::new(bybit::Bybit::new(config)),
+        okx::NAME => Arc::new(okx::Okx::new(config)),
+        hyperliquid::NAME => Arc::new(hyperliquid::Hyperliquid::new(config)),
+        _ => return None,
+    })
 }
 
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
-    match venue.as_str() {
-        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset, book)))),
-        okx::NAME => Some(Translator::new(Box::new(okx::wire::OkxWire::new(venue, asset, book)))),
-        _ => None,
-    }
+    let wire: Box<dyn Wire> = match venue.as_str() {
+        binance::NAME => Box::new(binance::wire::BinanceWire::new(venue, asset, book)),
+        bybit::NAME => Box::new(bybit::wire::BybitWire::new(venue, asset, book)),
+        okx::NAME => Box::new(okx::wire::OkxWire::new(venue, asset, book)),
+        hyperliquid::NAME => Box::new(hyperliquid::wire::HyperliquidWire::new(venue, asset, book)),
+        _ => return None,
+    };
+    Some(Translator::new(wire))
 }

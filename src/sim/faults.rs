@@ -105,6 +105,11 @@ impl Faults {
         self.trouble.order(Fate::Late, stream, n);
     }
 
+    /// Numbers books anew, as after maintenance, where the venue's numbers can go back (OKX: `seqId` below `prevSeqId`).
+    pub fn renumber_books(&self) {
+        self.trouble.renumber_books();
+    }
+
     // --- what the venue says
 
     /// Puts the venue's clock off by so many ms: every time it tells is moved, in streams and answers.

@@ -111,14 +111,19 @@ impl<E: Encoder> Session<E> {
                     heard = Instant::now();
                     self.hear(&mut socket, message).await
                 }
-                letter = self.seat.letters.recv() => match letter {
-                    Some(letter) => tokio::select! {
-                        flow = self.post(&mut socket, letter) => flow,
-                        () = cut.cancelled() => Flow::Drop,
-                        () = stop.cancelled() => Flow::Drop,
-                    },
-                    None => Flow::Drop,
-                },
+                letter = self.seat.letters.recv() => {
+                    if E::SENDING_COUNTS {
+                        heard = Instant::now();
+                    }
+                    match letter {
+                        Some(letter) => tokio::select! {
+                            flow = self.post(&mut socket, letter) => flow,
+                            () = cut.cancelled() => Flow::Drop,
+                            () = stop.cancelled() => Flow::Drop,
+                        },
+                        None => Flow::Drop,
+                    }
+                }
             };
         }
         if let Flow::Close(code, reason) = flow {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::hub::{Kind, Rows, lock};
@@ -62,6 +62,7 @@ pub(crate) struct Trouble {
     skew_ms: AtomicI64,
     no_pongs: AtomicBool,
     no_open_interest: AtomicBool,
+    renumberings: AtomicU32,
     directory: Mutex<Directory>,
     delisted: Mutex<BTreeSet<String>>,
     keep_alive: Mutex<Option<KeepAlive>>,
@@ -133,6 +134,15 @@ impl Trouble {
     /// Whether open interest is left out or empty wherever it is told.
     pub fn no_open_interest(&self) -> bool {
         self.no_open_interest.load(Ordering::Relaxed)
+    }
+
+    pub fn renumber_books(&self) {
+        self.renumberings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often books were ordered to be numbered anew.
+    pub fn renumberings(&self) -> u32 {
+        self.renumberings.load(Ordering::Relaxed)
     }
 
     pub fn set_directory(&self, directory: Directory) {

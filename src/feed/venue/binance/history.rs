@@ -69,8 +69,8 @@ fn listing(text: &str) -> Option<Listing> {
     }
     let (asset, multiplier) = asset_of(&s.base_asset)?;
     let filter = |kind: &str| s.filters.iter().find(|f| f.kind == kind);
-    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier)?;
-    let lot = filter("LOT_SIZE")?.step_size?;
+    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier).filter(|t| t.is_positive())?;
+    let lot = filter("LOT_SIZE")?.step_size.filter(|l| l.is_positive())?;
     let instrument = Instrument {
         symbol: s.name.as_ref().into(),
         tick,
@@ -78,7 +78,7 @@ fn listing(text: &str) -> Option<Listing> {
         contract: Qty::from_raw(10_i128.pow(Qty::DIGITS)),
         multiplier,
         linear: true,
-        tiers: margin::tiers(asset),
+        tiers: margin::tiers(&s.name).to_vec(),
     };
     Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier, day_usd: None })
 }

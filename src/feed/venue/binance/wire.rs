@@ -11,7 +11,7 @@ use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::json;
-use crate::market::event::Mark;
+use crate::market::event::{Mark, is_time};
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
 use super::depth::{Depth, DepthUpdate, Snapshot};
@@ -99,9 +99,12 @@ impl BinanceWire {
         place
     }
 
+    /// The venue says when it spoke.
     fn told(&mut self, ms: i64, out: &mut Sink<'_>) {
-        out.sent = Some(ms);
-        self.now = self.now.max(ms);
+        if is_time(ms) {
+            out.sent = Some(ms);
+            self.now = self.now.max(ms);
+        }
     }
 
     fn frame(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
@@ -253,7 +256,7 @@ impl BinanceWire {
             _ => return Err("side is neither BUY nor SELL".into()),
         };
         let series = &mut contract.series;
-        let price = series.price(positive(o.ap)?)?;
+        let price = positive(series.price(o.ap)?)?;
         let qty = series.qty(o.z)?;
         let (price_kind, sampled) = (PriceKind::Fill, Sampled::Largest);
         series.liquidation(out, o.time, Liquidation { position, price, qty, price_kind, sampled });
@@ -288,7 +291,7 @@ impl BinanceWire {
                 let row: OpenInterestNow<'_> = json(text)?;
                 self.told(row.time, out);
                 let Some(contract) = self.contract(&row.symbol) else { return Ok(Class::Ignored(KIND)) };
-                let qty = contract.series.qty(row.open_interest)?;
+                let qty = open_interest(&contract.series, row.open_interest)?;
                 contract.series.open_interest(out, row.time, qty);
                 Ok(Class::Used(KIND))
             }
@@ -353,7 +356,7 @@ impl BinanceWire {
         let rows: Vec<OpenInterestRow> = json(text)?;
         let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
         for row in rows {
-            let qty = contract.series.qty(row.sum_open_interest)?;
+            let qty = open_interest(&contract.series, row.sum_open_interest)?;
             contract.series.open_interest(out, row.timestamp, qty);
         }
         Ok(Class::Used(KIND))
@@ -431,8 +434,14 @@ fn object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static
     if text.starts_with('{') { json(text) } else { Err("not an object".into()) }
 }
 
+/// More than nothing, also after a conversion to coins.
 fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
     if number > T::default() { Ok(number) } else { Err("not a positive number") }
+}
+
+/// Open interest in coins; a new contract has none.
+fn open_interest(series: &Series, quoted: Qty) -> Result<Qty, &'static str> {
+    if quoted < Qty::ZERO { Err("open interest below zero") } else { series.qty(quoted) }
 }
 
 fn print(
@@ -443,8 +452,8 @@ fn print(
     number: u64,
 ) -> Result<Trade, &'static str> {
     Ok(Trade {
-        price: series.price(positive(price)?)?,
-        qty: series.qty(positive(qty)?)?,
+        price: positive(series.price(price)?)?,
+        qty: positive(series.qty(qty)?)?,
         taker: if buyer_is_maker { TakerSide::Sell } else { TakerSide::Buy },
         id: Some(number.to_string().into()),
         parties: None,
@@ -462,8 +471,12 @@ fn mark(
         text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|_| "not a number")).transpose()
     }
     Ok(Mark {
-        price: series.price(positive(price)?)?,
-        index: number(index)?.map(|p| series.price(p)).transpose()?,
+        price: positive(series.price(price)?)?,
+        // Zero is no price; it says that there is none.
+        index: number(index)?
+            .filter(|p| *p != Price::ZERO)
+            .map(|p| positive(series.price(p)?))
+            .transpose()?,
         funding: number(funding)?,
         funding_hours: None,
         next_funding: next_funding.filter(|&t| t > 0),
