@@ -16,9 +16,12 @@ pub const CHANNELS: [&str; 7] =
     ["trades", "books", "mark-price", "open-interest", "funding-rate", "liquidation-orders", "candle1m"];
 
 /// The channel of a frame that is written as OKX writes pushes, without reading the rest:
-/// `{"arg":{"channel":"trades",…`.
+/// `{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"data":[…`. An answer to a subscription names its channel, too.
 pub fn channel(text: &str) -> Option<&str> {
-    json::lead(text, r#"{"arg":{"channel":""#).map(|(name, _)| name)
+    let (name, rest) = json::lead(text, r#"{"arg":{"channel":""#)?;
+    let (_, after) = rest.split_once('}')?;
+    let is_push = after.starts_with(r#","data":"#) || after.starts_with(r#","action":"#);
+    is_push.then_some(name)
 }
 
 /// Which of our streams a frame belongs to. Runs on every frame; only a push whose fields come in another order is parsed.

@@ -272,7 +272,7 @@ impl OkxWire {
         rows.sort_by_key(|(ts, _)| *ts);
         for (ts, liquidation) in rows {
             if floor.is_some_and(|floor| ts < floor) {
-                out.counters.duplicates += 1;
+                out.counters.history += 1;
             } else {
                 contract.series.liquidation(out, ts, liquidation);
             }

@@ -25,6 +25,7 @@ const TICKER: &str = r#"{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":
 const CANDLE: &str = r#"{"arg":{"channel":"candle1m","instId":"BTC-USDT-SWAP"},"data":[["1597026383085","8533.02","8553.74","8527.17","8548.26","45247","529.5858061","5529.5858061","0"]]}"#;
 const BOOK: &str = r#"{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"action":"snapshot","data":[{"asks":[["8476.98","415","0","13"]],"bids":[["8476.97","256","0","12"]],"ts":"1597026383085","checksum":0,"prevSeqId":-1,"seqId":123456}]}"#;
 const ACK: &str = r#"{"id":"1512","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"connId":"a4d3ae55"}"#;
+const ACK_TURNED: &str = r#"{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"connId":"a4d3ae55","event":"subscribe","id":"1512"}"#;
 const LISTENS: &str = r#"{"id":"1512","event":"subscribe","arg":{"channel":"liquidation-orders","instType":"SWAP"},"connId":"a4d3ae55"}"#;
 const ERROR: &str = r#"{"event":"error","code":"60012","msg":"Invalid request: {\"op\": \"subscribe\", \"argss\":[{ \"channel\" : \"trades\", \"instId\" : \"BTC-USD-191227\"}]}","connId":"a4d3ae55"}"#;
 const NOTICE: &str = r#"{"event":"notice","code":"64008","msg":"The connection will soon be closed for a service upgrade. Please reconnect.","connId":"a4d3ae55"}"#;
@@ -127,7 +128,7 @@ fn a_frame_whose_fields_come_in_another_order_says_the_same() {
     assert_eq!(Feed::new().ws(&turned), Feed::new().ws(TRADE));
     assert_eq!(stream::stream(&turned), Some("trades"));
     assert_eq!(stream::stream(TRADE), Some("trades"));
-    for other in [ACK, TICKER, NOTICE, "pong", "", "[1]"] {
+    for other in [ACK, ACK_TURNED, TICKER, NOTICE, "pong", "", "[1]"] {
         assert_eq!(stream::stream(other), None, "{other}");
     }
     assert!(stream::is_restart_notice(NOTICE));
@@ -143,6 +144,7 @@ fn what_is_not_data_is_counted_by_kind() {
     for (text, kind) in [
         (ACK, "ack"),
         (&ACK.replace("subscribe", "unsubscribe"), "ack"),
+        (ACK_TURNED, "ack"),
         (ERROR, "error"),
         (NOTICE, "notice"),
         ("pong", "pong"),
@@ -241,7 +243,7 @@ fn the_first_liquidations_after_subscribing_are_history() {
     feed.ws(&mark(T));
     feed.ws(LISTENS);
     assert!(feed.ws(&of(T - 1, 1)).is_empty(), "before we listened");
-    assert_eq!(feed.counters().duplicates, 1);
+    assert_eq!((feed.counters().history, feed.counters().duplicates), (1, 0));
     assert_eq!(feed.ws(&of(T, 2)).len(), 1);
     feed.ws(&mark(T + 100_000));
     assert_eq!(feed.ws(&of(T + 50_000, 3)).len(), 1, "late, but not history");
@@ -265,7 +267,8 @@ fn the_first_liquidations_after_subscribing_are_history() {
         assert!(feed.ws(&of(ts, sz)).is_empty());
     }
     assert_eq!(feed.ws(&of(T + 499_500, 7)).len(), 1);
-    assert_eq!(feed.counters().duplicates, 6);
+    let counters = feed.counters();
+    assert_eq!((counters.history, counters.duplicates), (4, 2));
     let mut bare = Feed::new();
     assert_eq!(bare.ws(&of(1_000, 1)).len(), 1, "a recording without the answer to a subscription");
 }
