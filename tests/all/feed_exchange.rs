@@ -202,7 +202,7 @@ impl Exchange {
     }
 }
 
-async fn first_line(stream: &TcpStream) -> String {
+pub async fn first_line(stream: &TcpStream) -> String {
     let mut buffer = [0; 2_048];
     loop {
         let n = stream.peek(&mut buffer).await.unwrap_or(0);
@@ -221,7 +221,8 @@ async fn accept(stream: TcpStream, frames: broadcast::Receiver<String>) -> Socke
     Socket { ws, frames }
 }
 
-async fn reply(mut stream: TcpStream, (status, headers, body): (u16, &'static str, String)) {
+/// Answers a call: status, further headers, body.
+pub async fn reply(mut stream: TcpStream, (status, headers, body): (u16, &'static str, String)) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -288,11 +289,16 @@ pub struct Listener {
 
 impl Listener {
     pub fn start(config: FeedConfig, capture: Option<Capture>) -> Self {
+        Self::of("binance", config, capture)
+    }
+
+    /// Of BTC on another venue.
+    pub fn of(venue: &'static str, config: FeedConfig, capture: Option<Capture>) -> Self {
         let (out, items) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let feed = tokio::spawn(async move {
-            let venues: [Venue; 1] = ["binance".parse().unwrap()];
+            let venues: [Venue; 1] = [venue.parse().unwrap()];
             run(Arc::new(config), &venues, "BTC".parse().unwrap(), out, capture.into(), stopped).await
         });
         Self { items, events: Vec::new(), statuses: Vec::new(), assets: Vec::new(), stop, feed }

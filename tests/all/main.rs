@@ -10,6 +10,7 @@ mod feed_bybit;
 mod feed_exchange;
 mod feed_hyperliquid;
 mod feed_live;
+mod feed_okx;
 mod feed_recorded;
 mod feed_trouble;
 mod fixture;

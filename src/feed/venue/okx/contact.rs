@@ -9,7 +9,10 @@ use crate::market::{EventKind, MarketEvent, Price, Qty, Side};
 use super::stream::{self, ContractsRow, LiquidationDetail, LiquidationRow, Message};
 
 /// How far coins may be from contracts times their size, as a share.
-const LEEWAY: f64 = 1e-6;
+const ROUNDING: f64 = 1e-6;
+
+/// How far beyond the mark price a bankruptcy price may lie, as a share: the mark moves on while the row is on its way.
+const LEEWAY: f64 = 0.01;
 
 /// A batch of liquidations that is older than this when it comes repeats history.
 const OLD_MS: i64 = 60_000;
@@ -71,11 +74,12 @@ impl Contact for FirstContact {
             match &event.kind {
                 EventKind::Mark(mark) => self.mark = Some(mark.price),
                 EventKind::Liquidation(l) => {
-                    let Some(mark) = self.mark else { continue };
+                    let Some(mark) = self.mark.map(Price::to_f64) else { continue };
+                    let price = l.price.to_f64();
                     self.seen += 1;
                     self.right += u64::from(match l.position {
-                        Side::Long => l.price < mark,
-                        Side::Short => l.price > mark,
+                        Side::Long => price < mark * (1.0 + LEEWAY),
+                        Side::Short => price > mark * (1.0 - LEEWAY),
                     });
                 }
                 _ => {}
@@ -89,7 +93,7 @@ impl Contact for FirstContact {
         const REPEAT: &str = "the first liquidations after subscribing repeat history";
         vec![
             self.ratio.map_or(Finding::unseen(COINS), |r| {
-                Finding::seen(COINS, (r - 1.0).abs() < LEEWAY, format!("ratio {r:.6}"))
+                Finding::seen(COINS, (r - 1.0).abs() < ROUNDING, format!("ratio {r:.6}"))
             }),
             match self.seen {
                 0 => Finding::unseen(SIDES),
@@ -167,7 +171,7 @@ mod tests {
             &[EventKind::Mark(mark), liquidation(Side::Long, "99"), liquidation(Side::Short, "101")],
         );
         assert_eq!(outcomes(&contact), [Ok, Ok, Ok]);
-        see(&mut contact, &oi.replace("\"2\"", "\"4\""), &[liquidation(Side::Long, "101")]);
+        see(&mut contact, &oi.replace("\"2\"", "\"4\""), &[liquidation(Side::Long, "103")]);
         assert_eq!(outcomes(&contact), [NotOk, NotOk, Ok]);
         assert_eq!(contact.findings()[0].detail, "ratio 2.000000");
     }

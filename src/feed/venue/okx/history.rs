@@ -15,8 +15,8 @@ use super::margin;
 use super::stream::{CandleRow, Message, Ms};
 
 /// What calls cost of the pool: the venue limits each path by itself (§5.3), and a path that may be called half as often
-/// costs twice as much. Of the pool of [`POOL`] in two seconds any one path then stays within half of its own limit, so that two
-/// windows that follow each other closely do not break it.
+/// costs twice as much. With 20 in two seconds, any one path stays within half of its own limit, so that two windows that
+/// follow each other closely do not break it.
 pub mod cost {
     /// 40 in two seconds.
     pub const OFTEN: u32 = 1;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
+use crate::feed::venue::json;
 use crate::market::{Price, Qty, Rate};
 
 /// The channels we subscribe to, by the venue's names; also the names of the streams.
@@ -17,8 +18,7 @@ pub const CHANNELS: [&str; 7] =
 /// The channel of a frame that is written as OKX writes pushes, without reading the rest:
 /// `{"arg":{"channel":"trades",…`.
 pub fn channel(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix(r#"{"arg":{"channel":""#)?;
-    rest.split_once('"').map(|(name, _)| name)
+    json::lead(text, r#"{"arg":{"channel":""#).map(|(name, _)| name)
 }
 
 /// Which of our streams a frame belongs to. Runs on every frame; only a push whose fields come in another order is parsed.

@@ -11,7 +11,7 @@ use crate::feed::instruments::{Listing, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::Want;
+use crate::feed::venue::{Want, json};
 use crate::market::event::Mark;
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
@@ -225,7 +225,7 @@ impl OkxWire {
             let message = object::<Message<'a, &'a RawValue>>(text)?;
             let about = About::new(asked, &message)?;
             for row in in_order(&message.data, newest_first) {
-                let row: Result<R, _> = json(row.get());
+                let row: Result<R, _> = parsed(row.get());
                 count(row.and_then(|row| take(self, about, &row, out).map_err(Cow::from)));
             }
         }
@@ -556,13 +556,13 @@ fn in_order<R>(rows: &[R], newest_first: bool) -> impl Iterator<Item = &R> {
     (0..last).filter_map(move |at| rows.get(if newest_first { last - 1 - at } else { at }))
 }
 
-fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    serde_json::from_str(text).map_err(|e| e.to_string().into())
+fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
+    json::read(text).map_err(|e| e.to_string().into())
 }
 
-/// As [`json`], but an array is not taken for a struct's fields in order.
+/// As [`parsed`], but an array is not taken for a struct's fields in order.
 fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    if text.starts_with('{') { json(text) } else { Err("not an object".into()) }
+    if text.starts_with('{') { parsed(text) } else { Err("not an object".into()) }
 }
 
 fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
