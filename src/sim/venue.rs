@@ -33,6 +33,7 @@
 //! Names of streams (`Display`) are matched by their beginning or end when faults are ordered for them.
 
 pub mod binance;
+pub mod bybit;
 
 use std::fmt::{self, Debug, Display};
 use std::future::Future;
@@ -172,6 +173,7 @@ pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Troubl
     }
     Some(match venue {
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
-        VenueId::Bybit | VenueId::Okx | VenueId::Hyperliquid => return None,
+        VenueId::Bybit => of::<bybit::Bybit>(markets, trouble),
+        VenueId::Okx | VenueId::Hyperliquid => return None,
     })
 }

@@ -20,6 +20,8 @@ mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
+mod sim_bybit;
 mod sim_server;
+mod sim_wire;
 mod support;
 mod terminal;
