@@ -386,7 +386,7 @@ async fn two_minutes_of_all_topics_agree_with_each_other_and_with_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_liquidation_is_told_in_batches_with_the_position_side() {
-    let (server, stop) = serve(Scenario::Cascade, 60.0).await;
+    let (server, stop) = serve(Scenario::Cascade, 400.0).await;
     let mut line = subscribed(&server, &["allLiquidation.BTCUSDT", "tickers.BTCUSDT"]).await;
     let (mut mark, mut count, mut longs, mut together) = (0.0, 0, 0, 0);
     while count < 60 {
