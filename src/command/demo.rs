@@ -1,10 +1,10 @@
-//! `meltline demo`: the screen on a simulated exchange in this process.
+//! `meltline demo`: the screen on simulated exchanges in this process.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
-use crate::sim::{self, SimConfig, SimServer};
+use crate::sim::{self, Endpoints, SimConfig};
 
 use super::live;
 
@@ -20,7 +20,7 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
-    point_at(&mut config, &server);
+    point_at(&mut config, server.endpoints());
     let shown = live::watch_live(&runtime, &config);
     stop.cancel();
     runtime.block_on(server.stopped())?;
@@ -33,12 +33,12 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 }
 
 /// Every venue's addresses become the simulator's.
-pub fn point_at(config: &mut Config, server: &SimServer) {
+pub fn point_at(config: &mut Config, endpoints: Endpoints) {
     config.feed.simulated = true;
-    let binance = &mut config.venues.binance;
-    binance.enabled = true;
-    binance.ws_market = server.ws_market_url();
-    binance.ws_public = server.ws_public_url();
-    binance.rest = server.rest_url();
+    let venues = &mut config.venues;
+    venues.binance.enabled = true;
+    venues.binance.ws_market = endpoints.binance.ws_market;
+    venues.binance.ws_public = endpoints.binance.ws_public;
+    venues.binance.rest = endpoints.binance.rest;
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }

@@ -1,4 +1,4 @@
-//! `meltline sim`: only the simulated exchange, for other programs to connect to.
+//! `meltline sim`: only the simulated exchanges, for other programs to connect to.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::SimArgs;
 use crate::config::Config;
-use crate::sim;
+use crate::sim::{self, Endpoints};
 
 use super::{demo, live};
 
@@ -18,20 +18,14 @@ pub fn run(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let server = sim::start(demo::sim_config(&args.market, args.listen), stop.clone()).await?;
         if let Some(path) = &args.write_config {
-            demo::point_at(&mut config, &server);
+            demo::point_at(&mut config, server.endpoints());
             write_config(path, &config)?;
         }
         // Who reads `ready` may connect.
         let mut out = std::io::stdout();
         writeln!(out, "ready")?;
         out.flush()?;
-        eprintln!(
-            "simulated Binance on {}: {} {} {}",
-            server.addr(),
-            server.rest_url(),
-            server.ws_market_url(),
-            server.ws_public_url()
-        );
+        tell(&server.endpoints());
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
             .context("cannot listen for SIGTERM")?;
         tokio::select! {
@@ -41,6 +35,15 @@ pub fn run(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
         stop.cancel();
         server.stopped().await
     })
+}
+
+/// Says where each venue is, for whoever watches.
+fn tell(endpoints: &Endpoints) {
+    let Endpoints { binance, bybit, okx, hyperliquid } = endpoints;
+    eprintln!("simulated Binance: {} {} {}", binance.rest, binance.ws_market, binance.ws_public);
+    eprintln!("simulated Bybit: {} {}", bybit.rest, bybit.ws);
+    eprintln!("simulated OKX: {} {} {}", okx.rest, okx.ws_public, okx.ws_business);
+    eprintln!("simulated Hyperliquid: {} {}", hyperliquid.rest, hyperliquid.ws);
 }
 
 /// Writes the whole configuration beside its final place and moves it there, so that no reader sees half of it.

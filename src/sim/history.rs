@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::world::book::{Book, STEP_MS};
 use super::world::contract::Contract;
-use super::world::tick::{Print, Tick};
+use super::world::tick::{Forced, Print, Tick};
 
 /// A minute, ms.
 pub const MINUTE_MS: i64 = 60_000;
@@ -14,8 +14,9 @@ pub const OI_MS: i64 = 5 * MINUTE_MS;
 const DAYS: usize = 3;
 /// A day, ms.
 const DAY_MS: i64 = 86_400_000;
-/// Prints remembered.
+/// Prints and forced closes remembered.
 const PRINTS: usize = 1_000;
+const FORCED: usize = 100;
 /// States of the book remembered, in steps.
 const BOOKS: usize = 16;
 
@@ -127,6 +128,8 @@ pub struct History {
     pub funding: VecDeque<Funding>,
     /// The last prints, oldest first.
     pub prints: VecDeque<Print>,
+    /// The last forced closes, oldest first.
+    pub forced: VecDeque<Forced>,
     /// The last second seen whole, without its prints, forced closes and parties.
     pub now: Tick,
     /// Best bid (ticks) of the last states of the book, by number of the step.
@@ -144,6 +147,7 @@ impl History {
             open_interest: VecDeque::new(),
             funding: VecDeque::new(),
             prints: VecDeque::new(),
+            forced: VecDeque::new(),
             now: Tick::default(),
             bids: [1; BOOKS],
             step: 0,
@@ -185,6 +189,7 @@ impl History {
         shifted.open_interest.iter_mut().for_each(|row| row.ms += ms);
         shifted.funding.iter_mut().for_each(|row| row.ms += ms);
         shifted.prints.iter_mut().for_each(|print| print.ms += ms);
+        shifted.forced.iter_mut().for_each(|forced| forced.ms += ms);
         shifted.now.end_ms += ms;
         shifted
     }
@@ -215,6 +220,9 @@ impl History {
         self.now.funding = tick.funding;
         self.now.bid = tick.bid;
         self.now.open_interest = tick.open_interest;
+        for forced in &tick.forced {
+            push(&mut self.forced, *forced, FORCED);
+        }
         if tick.end_ms % OI_MS == 0 {
             let row = OpenInterest { ms: tick.end_ms, lots: tick.open_interest, mark: tick.mark };
             push(&mut self.open_interest, row, DAYS * 288);
@@ -223,6 +231,16 @@ impl History {
             let keep = DAYS * (DAY_MS / self.contract.funding_ms) as usize;
             push(&mut self.funding, Funding { ms: tick.end_ms, rate, mark: tick.mark }, keep);
         }
+    }
+
+    /// The last 24 hours as one bar, as far as remembered.
+    pub fn day(&self) -> Option<Bar> {
+        let last = self.bars.back()?;
+        let first = self.bars.partition_point(|b| b.start_ms <= last.start_ms - DAY_MS);
+        let mut bars = self.bars.range(first..);
+        let mut day = *bars.next()?;
+        bars.for_each(|bar| day.append(bar));
+        Some(day)
     }
 
     /// Bars of `interval_ms`, joined from minutes, whose start lies in `from..=to`; oldest first.
@@ -262,7 +280,7 @@ mod tests {
     }
 
     fn print(ms: i64, ticks: i64, lots: i64, taker_buys: bool) -> Print {
-        Print { ms, ticks, lots, taker_buys, id: 1, first_fill: 1, last_fill: 1 }
+        Print { ms, ticks, lots, taker_buys, id: 1, first_fill: 1, last_fill: 1, buyer: 0, seller: 0 }
     }
 
     #[test]
@@ -273,6 +291,8 @@ mod tests {
         let closed = history.print(&print(120_000, 95, 1, true)).unwrap();
         assert_eq!((closed.open, closed.high, closed.low, closed.close), (100, 100, 90, 90));
         assert_eq!((closed.lots, closed.bought, closed.quote, closed.quote_bought), (5, 2, 470, 200));
+        let day = history.day().unwrap();
+        assert_eq!((day.open, day.close, day.high, day.lots), (100, 95, 100, 6));
         let joined = history.bars_of(300_000, 0, i64::MAX);
         assert_eq!(joined.len(), 1);
         assert_eq!((joined[0].start_ms, joined[0].close, joined[0].lots), (0, 95, 6));
@@ -309,6 +329,7 @@ mod tests {
             history.print(&print(minute * MINUTE_MS, 1, 1, true));
         }
         assert_eq!(history.bars.len(), DAYS * 1_440);
+        assert_eq!(history.day().unwrap().lots, 1_440);
         assert_eq!(history.bars.back().unwrap().start_ms, 9_999 * MINUTE_MS);
     }
 }

@@ -85,11 +85,11 @@ impl Markets {
         let cell = self.listings.get(coin).context("no such coin")?;
         cell.get_or_try_init(|| async move {
             let (scenario, seed, start_ms) = (self.scenario, self.seed, self.clock.start_ms());
-            let clock = self.clock;
+            let asked_ms = self.clock.now_ms();
             let build = move || {
                 let mut listing = Listing::build(coin, scenario, seed, start_ms);
                 // What happened before anyone asked is nobody's news.
-                listing.advance(clock.now_ms(), &mut |_, _, _| ());
+                listing.advance(asked_ms, &mut |_, _, _| ());
                 listing
             };
             let listing = tokio::task::spawn_blocking(build).await.context("cannot simulate the history")?;

@@ -1,36 +1,5 @@
 //! The venues, each in its own wire format: from what happens in the simulated markets to the bytes the real exchange
 //! would send.
-//!
-//! # Writing a venue
-//!
-//! A venue is a type that implements [`Encoder`], and one line in [`serve`]. It gets:
-//!
-//! * its contracts from [`crate::sim::contracts`] (`Exchange::<E>::contracts()`; contracts are named by their index),
-//! * every event of its markets through [`Encoder::tell`], in order of time. It answers by
-//!   `exchange.hub.publish(stream, kind, || payload)`; the payload is written only if someone subscribed, and `kind`
-//!   (or [`Rows`](super::hub::Rows), for a frame of several rows) goes into the books of account,
-//! * history for REST through `exchange.read(contract, |view| …)`: a [`View`](super::exchange::View) with the
-//!   [`History`] (bars, open interest, funding, last prints, book) and the [`World`](super::world::World) (positions).
-//!   Nothing is published while the closure runs, so a subscription made by `seat.subscribe(…)` and a snapshot taken
-//!   within it fit together without a hole,
-//! * websocket connections through [`session::open`](super::session::open): it keeps the connection alive by the
-//!   rules of [`Encoder::KEEP_ALIVE`], hands the client's texts to the [`Talk`] and sends what the hub has for it,
-//! * books from [`History::book`] (`view.history.book(view.at)`): snapshots by `bids(n)`/`asks(n)`, changes by
-//!   `book.since(&earlier, n)`. `book.step` (UTC time in 100 ms) is a sequence number without gaps,
-//! * numbers as exchanges write them from [`text`](super::text): `price`, `size` (contracts on OKX), `base`, `quote`,
-//!   `rounded`.
-//!
-//! Most faults need nothing from a venue: those of TCP, silence, holes, doubles, late frames, a wrong clock (times in
-//! events and views are already shifted; `exchange.now_ms()` too), 403/451, delisted symbols falling silent, unanswered
-//! pings (answer with [`Reply::Pong`](super::session::Reply::Pong)). A venue itself must
-//!
-//! * ask `exchange.trouble.directory()` in its list of instruments (`OneRow`: one row with nonsense for its tick, and
-//!   pass the whole body through `exchange.trouble.cut_directory(body)`),
-//! * leave out what `exchange.is_trading(contract)` denies, or give it another status,
-//! * leave open interest empty while `exchange.trouble.no_open_interest()`,
-//! * say how it refuses ([`Encoder::too_many`]) and how it restarts ([`Encoder::FAREWELL`], [`Encoder::restarted`]).
-//!
-//! Names of streams (`Display`) are matched by their beginning or end when faults are ordered for them.
 
 pub mod binance;
 pub mod bybit;
@@ -109,6 +78,37 @@ pub(crate) enum Farewell {
 }
 
 /// A venue's wire format, and what it has to remember for it (made by `Default`).
+///
+/// To add a venue, implement this and write one line in [`serve`]. A venue gets:
+///
+/// * its contracts from [`crate::sim::contracts`] (`Exchange::<E>::contracts()`; contracts are named by their index),
+/// * every event of its markets through [`Encoder::tell`], in order of time. It answers by
+///   `exchange.hub.publish(stream, kind, || payload)`; the payload is written only if someone subscribed, and `kind`
+///   (or [`Rows`](super::hub::Rows), for a frame of several rows) goes into the books of account,
+/// * history for REST through `exchange.read(contract, |view| …)`: a [`View`](super::exchange::View) with the
+///   [`History`] (bars, a day's statistics, open
+///   interest, funding, last prints and forced closes, book) and the [`World`](super::world::World)
+///   (`view.world.holdings(view.desk)`: positions; a print names the traders among its buyers and sellers).
+///   Nothing is published while the closure runs, so a subscription made by `seat.subscribe(…)` and a snapshot taken
+///   within it fit together without a hole,
+/// * websocket connections through [`session::open`](super::session::open): it keeps the connection alive by the
+///   rules of [`Encoder::KEEP_ALIVE`], hands the client's texts to the [`Talk`] and sends what the hub has for it,
+/// * books from [`History::book`] (`view.history.book(view.at)`): snapshots by `bids(n)`/`asks(n)`, changes by
+///   `book.since(&earlier, n)`. `book.step` (UTC time in 100 ms) is a sequence number without gaps,
+/// * numbers as exchanges write them from [`text`](super::text): `price`, `size` (contracts on OKX), `base`, `quote`,
+///   `rounded`.
+///
+/// Most faults need nothing from a venue: those of TCP, silence, holes, doubles, late frames, a wrong clock (times in
+/// events and views are already shifted; `exchange.now_ms()` too), 403/451, delisted symbols falling silent, unanswered
+/// pings (answer with [`Reply::Pong`]). A venue itself must
+///
+/// * ask `exchange.trouble.directory()` in its list of instruments (`OneRow`: one row with nonsense for its tick, and
+///   pass the whole body through `exchange.trouble.cut_directory(body)`),
+/// * leave out what `exchange.is_trading(contract)` denies, or give it another status,
+/// * leave open interest empty while `exchange.trouble.no_open_interest()`,
+/// * say how it refuses ([`Encoder::too_many`]) and how it restarts ([`Encoder::FAREWELL`], [`Encoder::restarted`]).
+///
+/// Names of streams (`Display`) are matched by their beginning or end when faults are ordered for them.
 pub(crate) trait Encoder: Debug + Default + Send + Sync + Sized + 'static {
     /// Which venue it is.
     const VENUE: VenueId;

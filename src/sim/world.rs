@@ -151,10 +151,7 @@ impl World {
                 self.open(desk, &wish, self.coin.price * libm::exp(moved));
             }
         }
-        for desk in &mut self.desks {
-            desk.flow.forget();
-            desk.tick.parties.clear();
-        }
+        self.desks.iter_mut().for_each(Desk::forget);
     }
 
     /// Time the last step ended, UTC ms.
@@ -212,7 +209,6 @@ impl World {
         let end_ms = self.now_ms();
         for desk in &mut self.desks {
             desk.tick.end_ms = end_ms;
-            desk.tick.parties.clear();
         }
         if self.second % SLOW == 0 {
             self.drift_slowly();
@@ -227,8 +223,7 @@ impl World {
             if watched {
                 desk.print(&weather);
             } else {
-                desk.flow.forget();
-                desk.tick.prints.clear();
+                desk.forget();
             }
             desk.report_forced();
         }

@@ -21,6 +21,7 @@ mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
 mod sim_bybit;
+mod sim_faults;
 mod sim_server;
 mod sim_wire;
 mod support;

@@ -1,6 +1,7 @@
-//! The simulated exchange over loopback: REST shapes, routes, subscriptions, faults.
+//! The simulated exchanges over loopback: Binance's REST shapes, routes, subscriptions and books; ports of all venues.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not seen as tests")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -12,19 +13,19 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
-const START: i64 = 1_763_800_000_000;
+pub const START: i64 = 1_763_800_000_000;
 /// Nothing takes this long; it only keeps a failing test from hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn server(scenario: Scenario, speed: f64) -> (SimServer, CancellationToken) {
+pub async fn server(scenario: Scenario, speed: f64) -> (SimServer, CancellationToken) {
     let stop = CancellationToken::new();
     let config = SimConfig { scenario, seed: 1, speed, listen: "127.0.0.1:0".parse().unwrap() };
     (sim::start_at(config, START, stop.clone()).await.unwrap(), stop)
 }
 
-async fn get(server: &SimServer, path: &str) -> (u16, reqwest::header::HeaderMap, Value) {
+pub async fn get(server: &SimServer, path: &str) -> (u16, reqwest::header::HeaderMap, Value) {
     // The crate's own TLS is set up by the program; loopback needs none, but the builder wants a provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -33,16 +34,16 @@ async fn get(server: &SimServer, path: &str) -> (u16, reqwest::header::HeaderMap
     (status, headers, response.json().await.unwrap_or(Value::Null))
 }
 
-async fn connect(url: String) -> Socket {
+pub async fn connect(url: String) -> Socket {
     timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap().0
 }
 
-async fn send(socket: &mut Socket, text: &str) {
+pub async fn send(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
 }
 
 /// The next text frame that `wanted` takes.
-async fn next(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn next(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
     let search = async {
         loop {
             if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
@@ -56,7 +57,7 @@ async fn next(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
     timeout(PATIENCE, search).await.expect("the frame did not come")
 }
 
-fn number(value: &Value) -> f64 {
+pub fn number(value: &Value) -> f64 {
     value.as_str().unwrap().parse().unwrap()
 }
 
@@ -217,44 +218,150 @@ async fn liquidations_come_at_most_once_a_second_and_the_cascade_comes_soon() {
     server.stopped().await.unwrap();
 }
 
+/// A book kept by the five steps of exchanges.md §3.3.
+struct LocalBook {
+    /// Prices as the wire has them; quantities likewise.
+    sides: [BTreeMap<String, String>; 2],
+    /// `u` of the last update applied.
+    last: i64,
+}
+
+impl LocalBook {
+    fn new(snapshot: &Value) -> Self {
+        let mut book = Self { sides: [BTreeMap::new(), BTreeMap::new()], last: 0 };
+        book.apply(["bids", "asks"].map(|side| &snapshot[side]));
+        book
+    }
+
+    fn apply(&mut self, sides: [&Value; 2]) {
+        for (book, rows) in self.sides.iter_mut().zip(sides) {
+            for row in rows.as_array().unwrap() {
+                let (price, qty) = (row[0].as_str().unwrap().to_owned(), row[1].as_str().unwrap());
+                if qty.parse::<f64>().unwrap() == 0.0 {
+                    book.remove(&price);
+                } else {
+                    book.insert(price, qty.to_owned());
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, event: &Value) {
+        self.apply([&event["b"], &event["a"]]);
+        self.last = event["u"].as_i64().unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_are_carried_out() {
+async fn a_book_kept_by_the_five_steps_stays_equal_to_the_exchanges() {
+    let (server, stop) = server(Scenario::Cascade, 20.0).await;
+    for stream in ["btcusdt@depth@100ms", "btcusdt@depth"] {
+        let mut socket = connect(format!("{}/ws/{stream}", server.ws_public_url())).await;
+        next(&mut socket, |_| true).await;
+        let path = "/fapi/v1/depth?symbol=BTCUSDT&limit=1000";
+        let snapshot = get(&server, path).await.2;
+        let id = snapshot["lastUpdateId"].as_i64().unwrap();
+        let mut book = LocalBook::new(&snapshot);
+        let first = next(&mut socket, |e| e["u"].as_i64().unwrap() >= id).await;
+        assert!(first["U"].as_i64().unwrap() <= id, "step 3 of exchanges.md §3.3: {first}");
+        book.update(&first);
+        for _ in 0..100 {
+            let event = next(&mut socket, |_| true).await;
+            assert_eq!(event["pu"].as_i64(), Some(book.last), "step 4");
+            book.update(&event);
+        }
+        // Up to a second snapshot: then both have seen the same.
+        let snapshot = get(&server, path).await.2;
+        let id = snapshot["lastUpdateId"].as_i64().unwrap();
+        let beyond = loop {
+            let event = next(&mut socket, |_| true).await;
+            if event["u"].as_i64().unwrap() >= id {
+                break event;
+            }
+            book.update(&event);
+        };
+        assert!(beyond["U"].as_i64().unwrap() <= id);
+        if stream.ends_with("@100ms") {
+            assert_eq!(book.sides, LocalBook::new(&snapshot).sides, "{stream}");
+        } else {
+            // This one tells a quarter of a second at once and may not have come as far as the snapshot.
+            book.update(&beyond);
+            book.update(&next(&mut socket, |_| true).await);
+        }
+        assert_eq!([book.sides[0].len(), book.sides[1].len()], [1_000, 1_000], "{stream}");
+    }
+    stop.cancel();
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_symbol_beyond_ascii_is_served_by_its_name() {
     let (server, stop) = server(Scenario::Base, 20.0).await;
-    let faults = server.faults("binance").unwrap();
-    let url = format!("{}/stream?streams=btcusdt@aggTrade/btcusdt@markPrice@1s", server.ws_market_url());
-    let mut socket = connect(url.clone()).await;
-    let trade = |f: &Value| f["stream"] == "btcusdt@aggTrade";
-    let mark = |f: &Value| f["stream"] == "btcusdt@markPrice@1s";
-    next(&mut socket, trade).await;
-    faults.mute("@aggTrade");
-    // Whatever was under way has arrived once a later mark has.
-    let muted = get(&server, "/fapi/v1/time").await.2["serverTime"].as_i64();
-    next(&mut socket, |f| mark(f) && f["data"]["E"].as_i64() > muted).await;
-    let later = muted.map(|ms| ms + 10_000);
-    let quiet = next(&mut socket, |f| trade(f) || f["data"]["E"].as_i64() > later).await;
-    assert!(mark(&quiet), "{quiet}");
-    faults.unmute();
-    next(&mut socket, trade).await;
+    // 币安人生, percent-encoded as a URL needs it.
+    let name = "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9F";
+    let interest = get(&server, &format!("/fapi/v1/openInterest?symbol={name}USDT")).await.2;
+    assert_eq!(interest["symbol"], "币安人生USDT");
+    let url = format!("{}/stream?streams={name}usdt@aggTrade", server.ws_market_url());
+    let frame = next(&mut connect(url).await, |_| true).await;
+    assert_eq!(
+        (&frame["stream"], &frame["data"]["s"]),
+        (&json!("币安人生usdt@aggTrade"), &json!("币安人生USDT"))
+    );
+    stop.cancel();
+    server.stopped().await.unwrap();
+}
 
-    faults.inject("{half a fr");
-    let garbage =
-        async { while !socket.next().await.unwrap().unwrap().to_text().unwrap().contains("half") {} };
-    timeout(PATIENCE, garbage).await.expect("garbage arrives as it is");
-    faults.cut_frame();
-    let cut = async { while socket.next().await.is_some_and(|m| m.is_ok()) {} };
-    timeout(PATIENCE, cut).await.expect("the connection ends in the middle of a frame");
-    faults.block(Some(451));
-    assert_eq!(get(&server, "/fapi/v1/time").await.0, 451);
-    faults.block(None);
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_late_is_not_told_the_past() {
+    let (server, stop) = server(Scenario::Base, 100.0).await;
+    let mut clock = connect(format!("{}/ws/btcusdt@markPrice@1s", server.ws_market_url())).await;
+    next(&mut clock, |f| f["E"].as_i64().unwrap() > START + 120_000).await;
+    let mut socket = connect(format!("{}/ws/ethusdt@aggTrade", server.ws_market_url())).await;
+    let first = next(&mut socket, |_| true).await;
+    assert!(first["T"].as_i64().unwrap() > START + 120_000, "{first}");
+    stop.cancel();
+    server.stopped().await.unwrap();
+}
 
-    let mut socket = connect(url.clone()).await;
-    faults.refuse(true);
-    faults.kill_connections();
-    let end = timeout(PATIENCE, async { while socket.next().await.is_some_and(|m| m.is_ok()) {} }).await;
-    assert!(end.is_ok(), "the connection is broken");
-    assert!(connect_async(url.as_str()).await.is_err());
-    faults.refuse(false);
-    next(&mut connect(url).await, trade).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn every_venue_has_a_port_of_its_own() {
+    let (first, stop) = server(Scenario::Base, 1.0).await;
+    let endpoints = first.endpoints();
+    assert_eq!(endpoints.binance.rest, first.rest_url());
+    let port = |url: &str| url.rsplit(':').next().unwrap().split('/').next().unwrap().parse::<u16>().unwrap();
+    let ports = [
+        port(&endpoints.binance.rest),
+        port(&endpoints.bybit.rest),
+        port(&endpoints.okx.rest),
+        port(&endpoints.hyperliquid.rest),
+    ];
+    assert!(ports.iter().all(|p| ports.iter().filter(|q| p == *q).count() == 1), "{ports:?}");
+    stop.cancel();
+    first.stopped().await.unwrap();
+
+    // With a port given, the venues take it and the next three. Someone else may hold one of them: try a few.
+    let mut tried = 0;
+    let (server, stop, base) = loop {
+        let base = 20_000 + (std::process::id() as u16 % 20_000) + tried * 8;
+        let stop = CancellationToken::new();
+        let listen = format!("127.0.0.1:{base}").parse().unwrap();
+        let config = SimConfig { scenario: Scenario::Base, seed: 1, speed: 1.0, listen };
+        match sim::start_at(config, START, stop.clone()).await {
+            Ok(server) => break (server, stop, base),
+            Err(error) => assert!(tried < 50, "{error:#}"),
+        }
+        tried += 1;
+    };
+    let at = |offset: u16, path: &str| format!("127.0.0.1:{}{path}", base + offset);
+    let endpoints = server.endpoints();
+    assert_eq!(endpoints.binance.ws_market, format!("ws://{}", at(0, "/market")));
+    assert_eq!(endpoints.binance.ws_public, format!("ws://{}", at(0, "/public")));
+    assert_eq!(endpoints.bybit.rest, format!("http://{}", at(1, "")));
+    assert_eq!(endpoints.bybit.ws, format!("ws://{}", at(1, "/v5/public/linear")));
+    assert_eq!(endpoints.okx.ws_public, format!("ws://{}", at(2, "/ws/v5/public")));
+    assert_eq!(endpoints.okx.ws_business, format!("ws://{}", at(2, "/ws/v5/business")));
+    assert_eq!(endpoints.hyperliquid.ws, format!("ws://{}", at(3, "/ws")));
+    assert!(server.faults("okx").is_some() && server.faults("nasdaq").is_none());
     stop.cancel();
     server.stopped().await.unwrap();
 }

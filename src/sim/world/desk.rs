@@ -68,6 +68,8 @@ pub(super) struct Desk {
     pub carry: i64,
     pub doomed: Vec<Doomed>,
     premium: f64,
+    /// Traders whose orders are to be printed.
+    waiting: Vec<Party>,
     /// What the second shows.
     pub tick: Tick,
 }
@@ -105,6 +107,7 @@ impl Desk {
             carry: 0,
             doomed: Vec::new(),
             premium: 0.0,
+            waiting: Vec::new(),
             tick: Tick::default(),
             dice,
         }
@@ -115,7 +118,7 @@ impl Desk {
         let Party { buys, lots, .. } = party;
         self.makers.take(&mut self.dice, if buys { -lots } else { lots });
         self.flow.add(buys == takes, lots);
-        self.tick.parties.push(party);
+        self.waiting.push(party);
     }
 
     /// A trader's forced or stopped exit, which trades in the coming second.
@@ -123,7 +126,7 @@ impl Desk {
         let Party { buys, lots, .. } = party;
         self.makers.take(&mut self.dice, if buys { -lots } else { lots });
         self.carry += if buys { lots } else { -lots };
-        self.tick.parties.push(party);
+        self.waiting.push(party);
     }
 
     /// What changes slowly, `dt` seconds after the last time.
@@ -185,6 +188,29 @@ impl Desk {
             activity: weather.activity,
         };
         self.flow.print(&mut self.tick, &path);
+        self.name_parties();
+    }
+
+    /// Prints nothing: what waits is forgotten.
+    pub fn forget(&mut self) {
+        self.flow.forget();
+        self.waiting.clear();
+        self.tick.prints.clear();
+        self.tick.parties.clear();
+    }
+
+    /// Puts the traders' names to the prints, one a side; whoever finds no room is only among the parties.
+    fn name_parties(&mut self) {
+        let tick = &mut self.tick;
+        tick.parties.clear();
+        tick.parties.append(&mut self.waiting);
+        for party in &tick.parties {
+            let mut names =
+                tick.prints.iter_mut().map(|p| if party.buys { &mut p.buyer } else { &mut p.seller });
+            if let Some(name) = names.find(|name| **name == 0) {
+                *name = party.id;
+            }
+        }
     }
 
     /// The liquidations triggered in the last second trade in this one.

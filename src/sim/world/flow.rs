@@ -87,6 +87,8 @@ impl Flow {
                 id: self.next_id,
                 first_fill: self.next_fill,
                 last_fill: self.next_fill + fills - 1,
+                buyer: 0,
+                seller: 0,
             });
             self.next_id += 1;
             self.next_fill += fills;

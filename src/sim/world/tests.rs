@@ -251,7 +251,7 @@ fn bankruptcy_is_beyond_the_price_that_triggered() {
 
 #[test]
 fn whoever_trades_is_named_and_can_be_found_while_it_holds() {
-    let mut found = 0;
+    let (mut found, mut names) = (0, 0);
     run(Scenario::Base, 7, HOUR, 0, |world| {
         for desk in DESKS {
             for party in &world.tick(desk).parties {
@@ -262,7 +262,14 @@ fn whoever_trades_is_named_and_can_be_found_while_it_holds() {
                     found += 1;
                 }
             }
+            for print in &world.tick(desk).prints {
+                for (id, buys) in [(print.buyer, true), (print.seller, false)] {
+                    let named = |p: &Party| p.id == id && p.buys == buys;
+                    assert!(id == 0 || world.tick(desk).parties.iter().any(named), "{print:?}");
+                    names += usize::from(id != 0);
+                }
+            }
         }
     });
-    assert!(found > 500, "{found}");
+    assert!(found > 500 && names > 500, "{found} {names}");
 }

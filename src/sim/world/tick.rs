@@ -19,9 +19,13 @@ pub struct Print {
     pub first_fill: u64,
     /// Number of its last fill.
     pub last_fill: u64,
+    /// A trader among those who bought, as [`super::Holding::id`] names positions; 0 if only market makers did.
+    pub buyer: u64,
+    /// A trader among those who sold; 0 if only market makers did.
+    pub seller: u64,
 }
 
-/// A trader who opened or closed in a second, in whole or in part.
+/// A trader who opened or closed a position, in whole or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Party {
     /// The position, as [`super::Holding::id`] names it.
@@ -60,7 +64,7 @@ pub struct Tick {
     pub prints: Vec<Print>,
     /// Forced closes executed in the second, in order of time.
     pub forced: Vec<Forced>,
-    /// Traders who opened or closed in the second; the rest of the volume is market makers'.
+    /// Traders whose orders are in the prints; the rest of the volume is market makers'.
     pub parties: Vec<Party>,
     /// Mark price at its end.
     pub mark: f64,

@@ -219,6 +219,8 @@ mod tests {
         id: 5_933_014,
         first_fill: 100,
         last_fill: 105,
+        buyer: 0,
+        seller: 0,
     };
 
     #[test]

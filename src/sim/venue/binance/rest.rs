@@ -343,12 +343,7 @@ fn premium_index(view: &View<'_>) -> String {
 
 fn ticker(view: &View<'_>) -> String {
     let (contract, now) = (view.contract, view.now_ms);
-    let bars = view.history.bars_of(60_000, now - 86_400_000, i64::MAX);
-    let Some((first, rest)) = bars.split_first() else { return "{}".to_owned() };
-    let mut day = *first;
-    for bar in rest {
-        day.append(bar);
-    }
+    let Some(day) = view.history.day() else { return "{}".to_owned() };
     let change = day.close - day.open;
     let last = view.history.last();
     // Quote volume over volume is in ticks already.
