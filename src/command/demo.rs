@@ -43,11 +43,8 @@ pub fn point_at(config: &mut Config, at: Endpoints) {
         rest: at.binance.rest,
     };
     venues.bybit.at = BybitConfig { ws: at.bybit.ws, rest: at.bybit.rest };
-    venues.okx.at = OkxConfig {
-        ws_public: at.okx.ws_public,
-        ws_business: at.okx.ws_business,
-        rest: at.okx.rest,
-    };
+    venues.okx.at =
+        OkxConfig { ws_public: at.okx.ws_public, ws_business: at.okx.ws_business, rest: at.okx.rest };
     venues.hyperliquid.at = HyperliquidConfig { ws: at.hyperliquid.ws, rest: at.hyperliquid.rest };
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }

@@ -28,11 +28,9 @@ struct Named {
 
 const BINANCE: Named =
     Named { name: "binance", symbol: "BTCUSDT", trades: "@aggTrade", book: "@depth@100ms" };
-const BYBIT: Named =
-    Named { name: "bybit", symbol: "BTCUSDT", trades: "publicTrade", book: "orderbook" };
+const BYBIT: Named = Named { name: "bybit", symbol: "BTCUSDT", trades: "publicTrade", book: "orderbook" };
 const OKX: Named = Named { name: "okx", symbol: "BTC-USDT-SWAP", trades: "trades", book: "books" };
-const HYPERLIQUID: Named =
-    Named { name: "hyperliquid", symbol: "BTC", trades: "trades", book: "l2Book" };
+const HYPERLIQUID: Named = Named { name: "hyperliquid", symbol: "BTC", trades: "trades", book: "l2Book" };
 
 /// A venue, and a client that follows it.
 struct Bench {
@@ -166,7 +164,9 @@ impl Client {
         while !so(self) {
             match tokio::time::timeout_at(end, self.items.recv()).await {
                 Ok(item) => self.take(item.expect("the feed runs")),
-                Err(_) => panic!("never: {what}; {:#?}; feed ended: {}", self.last(), self.feed.is_finished()),
+                Err(_) => {
+                    panic!("never: {what}; {:#?}; feed ended: {}", self.last(), self.feed.is_finished())
+                }
             }
         }
     }
@@ -298,7 +298,9 @@ async fn garbage_is_counted_and_costs_nothing_else(
     let mut bench = Bench::start(venue).await;
     let faults = bench.faults();
     let client = bench.live().await;
-    for text in ["{\"half\":", "\u{1b}[2J", "[[[[[[[[", "null", "", "{\"e\":5,\"topic\":[],\"channel\":{},\"arg\":1}"] {
+    for text in
+        ["{\"half\":", "\u{1b}[2J", "[[[[[[[[", "null", "", "{\"e\":5,\"topic\":[],\"channel\":{},\"arg\":1}"]
+    {
         faults.inject(text);
     }
     client
@@ -323,7 +325,9 @@ async fn a_huge_frame_is_refused_unread_and_told(
     let from = client.statuses.len();
     faults.inject(&" ".repeat(10 << 20));
     client
-        .until("told", |c| c.showed(from, |s| is_down(s) && s.note.contains("8 MB") && s.counters.malformed >= 1))
+        .until("told", |c| {
+            c.showed(from, |s| is_down(s) && s.note.contains("8 MB") && s.counters.malformed >= 1)
+        })
         .await;
     client.goes_on().await;
 }
@@ -347,9 +351,7 @@ async fn a_stream_that_never_speaks_is_called_by_its_name(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unanswered_ping_ends_the_connection(
-    #[values(&BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
-) {
+async fn an_unanswered_ping_ends_the_connection(#[values(&BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named) {
     let mut bench = Bench::start(venue).await;
     bench.config.ping_most = Duration::from_millis(300);
     let faults = bench.faults();
@@ -505,10 +507,11 @@ async fn without_open_interest_the_rest_is_followed(
     let faults = bench.faults();
     faults.no_open_interest(true);
     let client = bench.follow();
-    client.until("trades, marks and books", |c| {
-        c.live_trades() > 0 && c.books() > 0 && c.count(|k| matches!(k, EventKind::Mark(_))) > 1
-    })
-    .await;
+    client
+        .until("trades, marks and books", |c| {
+            c.live_trades() > 0 && c.books() > 0 && c.count(|k| matches!(k, EventKind::Mark(_))) > 1
+        })
+        .await;
     assert_eq!(client.count(|k| matches!(k, EventKind::OpenInterest(_))), 0);
     faults.no_open_interest(false);
     client.until("everything delivers", Client::delivers).await;

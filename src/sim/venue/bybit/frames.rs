@@ -235,6 +235,8 @@ pub(super) mod tests {
         id: 1,
         first_fill: 100,
         last_fill: 102,
+        buyer: 0,
+        seller: 0,
     };
 
     #[test]
