@@ -128,8 +128,10 @@ impl Engine {
 
     fn market(&mut self, venue: Venue) -> &mut VenueMarket {
         let at = self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
-            self.venues.push(VenueMarket::new(venue, Arc::clone(&self.bins)));
-            self.venues.len() - 1
+            // In recordings venues turn up as they speak; on screen each has its place.
+            let at = self.venues.partition_point(|m| place(m.venue()) <= place(venue));
+            self.venues.insert(at, VenueMarket::new(venue, Arc::clone(&self.bins)));
+            at
         });
         &mut self.venues[at]
     }
@@ -196,6 +198,12 @@ impl Engine {
             events: self.events,
         })
     }
+}
+
+/// Where a venue stands among others: the large ones first, then the rest as they come.
+fn place(venue: Venue) -> usize {
+    const ORDER: [&str; 4] = ["binance", "bybit", "okx", "hyperliquid"];
+    ORDER.iter().position(|name| *name == venue.as_str()).unwrap_or(ORDER.len())
 }
 
 /// Runs an engine on a thread of its own until the inputs end; a column close then never delays a pong.

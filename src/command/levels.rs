@@ -226,10 +226,10 @@ fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Resu
     let bins = engine.bins();
     let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
     let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
-    // The finest ladder that holds the whole of what is known, up to a day's columns of a minute.
+    // Of all venues the finest columns that hold the whole of what is known of each.
     let histories: Vec<_> = engine.counted().map(VenueMarket::history).collect();
-    let first = histories.iter().filter_map(|h| h.first()).min().unwrap_or(0);
-    let columns: Vec<_> = histories.iter().map(|h| h.series(first, engine.now() + 1)).collect();
+    let level = histories.iter().map(|h| h.whole()).max().unwrap_or(0);
+    let columns: Vec<_> = histories.iter().map(|h| h.ladder[level].as_slice()).collect();
     let mut starts: Vec<i64> = columns.iter().copied().flatten().map(|c| c.start).collect();
     starts.sort_unstable();
     starts.dedup();

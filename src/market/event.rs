@@ -41,7 +41,8 @@ impl MarketEvent {
         match &self.kind {
             EventKind::Candle(c) => self.ts.saturating_add(c.interval.ms() - 1),
             EventKind::LiquidationBar(b) => self.ts.saturating_add(b.interval.ms() - 1),
-            EventKind::Gap(g) if g.is_held() => g.from,
+            // Of a stretch only the end is checked where lines are read.
+            EventKind::Gap(g) if g.is_held() => g.from.clamp(0, self.ts.max(0)),
             _ => self.ts,
         }
     }

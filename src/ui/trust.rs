@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use crate::app::{App, names};
 use crate::engine::snapshot::{LinkState, StreamStatus};
@@ -162,7 +162,9 @@ fn row(
         let place = Rect { x, width: fact.width, ..area }.intersection(area);
         let words = (fact.text)(app, view);
         if fact.rank == 0 {
-            let (_, colour) = mark(app, &canvas.theme, view);
+            // The row of the cursor is inverse: a colour in it would be a blot.
+            let chosen = style.add_modifier.contains(Modifier::REVERSED);
+            let colour = if chosen { Style::new() } else { mark(app, &canvas.theme, view).1 };
             text::line(buf, place, &words, style.patch(colour));
         } else {
             text::line_right(buf, place, &words, style);

@@ -123,8 +123,8 @@ fn each_venue_says_what_its_part_is_worth() {
         ("binance", "stale", Some(60_000)),
         ("bybit", "live", Some(0)),
         ("okx", "no_open_interest", Some(0)),
-        ("gate", "waiting", None),
         ("hyperliquid", "blocked", None),
+        ("gate", "waiting", None),
     ];
     assert_eq!(told(&engine), expected.map(|(name, state, age)| (name.to_owned(), state, age)));
     engine.apply(status("bybit", LinkState::Silent { stream: "tickers".to_owned() }));
@@ -161,6 +161,7 @@ fn open_interest_held_constant_marks_columns_and_hatches_nothing() {
     let view = engine.snapshot().venues[0].clone();
     assert_eq!(view.held_until, Some(minute(3)));
     assert!(columns(&engine).iter().any(|c| c.levels.iter().any(|l| l.sum() > 0.0)));
+    assert_eq!(gap("open_interest", i64::MIN, minute(3)).known_at(), 0, "no time lies before 1970");
 }
 
 #[test]
@@ -285,6 +286,14 @@ fn a_bar_has_the_prices_of_the_largest_venue_drawn_and_the_volume_of_all() {
     assert_eq!(bars(&[]), [(60_100.0, 15.0), (59_900.0, 10.0)]);
     assert_eq!(bars(&["okx"]), [(59_900.0, 10.0), (59_900.0, 10.0)]);
     assert_eq!(bars(&["okx", "hyperliquid"]), [(60_000.0, 3.0), (60_000.0, 3.0)]);
+}
+
+#[test]
+fn venues_stand_in_one_order_however_they_turn_up() {
+    let names = ["gate", "hyperliquid", "aggregate", "bybit", "binance", "bitget", "okx"];
+    let engine = engine(names.map(|name| on(name, mark(0, 60_000.0))));
+    let order: Vec<String> = engine.venues().iter().map(|m| m.venue().to_string()).collect();
+    assert_eq!(order, ["binance", "bybit", "okx", "hyperliquid", "gate", "aggregate", "bitget"]);
 }
 
 /// One step of a random market.

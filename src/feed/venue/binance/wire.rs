@@ -129,7 +129,7 @@ impl BinanceWire {
 
     /// All-market streams send arrays of what single streams send. The frame is what its best row is.
     fn array(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        let rows: Vec<&RawValue> = json(text)?;
+        let rows: Vec<&RawValue> = parse(text)?;
         let mut class = Class::Unknown;
         for row in rows {
             let seen = match self.usual(row.get(), out) {
@@ -162,13 +162,13 @@ impl BinanceWire {
 
     fn event(&mut self, kind: &str, text: &str, out: &mut Sink<'_>) -> Read {
         match kind {
-            "aggTrade" => self.aggregate(&json(text)?, out),
-            "trade" => self.single(&json(text)?, out),
-            "markPriceUpdate" => self.mark(&json(text)?, out),
-            "kline" => self.kline(&json(text)?, out),
-            "forceOrder" => self.forced(&json(text)?, out),
-            "depthUpdate" => self.depth(&json(text)?, out),
-            _ => json(text).map(|_: Head<'_>| unused(kind)),
+            "aggTrade" => self.aggregate(&parse(text)?, out),
+            "trade" => self.single(&parse(text)?, out),
+            "markPriceUpdate" => self.mark(&parse(text)?, out),
+            "kline" => self.kline(&parse(text)?, out),
+            "forceOrder" => self.forced(&parse(text)?, out),
+            "depthUpdate" => self.depth(&parse(text)?, out),
+            _ => parse(text).map(|_: Head<'_>| unused(kind)),
         }
     }
 
@@ -278,7 +278,7 @@ impl BinanceWire {
         match call {
             "/fapi/v1/exchangeInfo" => self.directory(text, out),
             "/fapi/v1/time" => {
-                let time: ServerTime = json(text)?;
+                let time: ServerTime = parse(text)?;
                 self.told(time.server_time, out);
                 Ok(Class::Used("time"))
             }
@@ -288,7 +288,7 @@ impl BinanceWire {
             }
             "/fapi/v1/openInterest" => {
                 const KIND: &str = "openInterest";
-                let row: OpenInterestNow<'_> = json(text)?;
+                let row: OpenInterestNow<'_> = parse(text)?;
                 self.told(row.time, out);
                 let Some(contract) = self.contract(&row.symbol) else { return Ok(Class::Ignored(KIND)) };
                 let qty = open_interest(&contract.series, row.open_interest)?;
@@ -338,7 +338,7 @@ impl BinanceWire {
 
     fn klines(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "klines";
-        let rows: Vec<KlineRow> = json(text)?;
+        let rows: Vec<KlineRow> = parse(text)?;
         let now = self.now;
         let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
         for row in rows {
@@ -353,7 +353,7 @@ impl BinanceWire {
 
     fn open_interest_history(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "openInterestHist";
-        let rows: Vec<OpenInterestRow> = json(text)?;
+        let rows: Vec<OpenInterestRow> = parse(text)?;
         let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
         for row in rows {
             let qty = open_interest(&contract.series, row.sum_open_interest)?;
@@ -425,13 +425,13 @@ fn answer(frame: &Envelope<'_>) -> Class {
     }
 }
 
-fn json<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
     json::read(text).map_err(|e| e.to_string().into())
 }
 
-/// As [`json`], but an array is not taken for a struct's fields in order.
+/// As [`parse`], but an array is not taken for a struct's fields in order.
 fn object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    if text.starts_with('{') { json(text) } else { Err("not an object".into()) }
+    if text.starts_with('{') { parse(text) } else { Err("not an object".into()) }
 }
 
 /// More than nothing, also after a conversion to coins.

@@ -65,7 +65,7 @@ pub fn asset_of(symbol: &str, base: &str) -> Option<(Asset, Qty)> {
 /// A symbol without what it is settled in: `USDT`, or `PERP` for USDC. Dated contracts (`BTC-27MAR26`) have neither.
 fn name_of(symbol: &str) -> Option<&str> {
     let name = symbol.strip_suffix("USDT").or_else(|| symbol.strip_suffix("PERP"))?;
-    (!name.is_empty() && !name.contains('-')).then_some(name)
+    (!name.is_empty() && name.chars().all(char::is_alphanumeric)).then_some(name)
 }
 
 /// What a symbol is when the venue's own list is not at hand.
@@ -96,7 +96,16 @@ mod tests {
             let listing = guess(symbol).unwrap();
             assert_eq!((listing.asset.as_str(), listing.multiplier.to_string().as_str()), (asset, coins));
         }
-        for odd in ["BTCUSDT-25SEP26", "BTC-27MAR26", "BTCUSD", "BTC-6JAN23-17500-C", "USDT", "PERP", ""] {
+        for odd in [
+            "BTCUSDT-25SEP26",
+            "BTC-27MAR26",
+            "BTCUSD",
+            "BTC-6JAN23-17500-C",
+            "kline.1.BTCUSDT",
+            "USDT",
+            "PERP",
+            "",
+        ] {
             assert!(guess(odd).is_none(), "{odd} is no linear perpetual");
         }
     }

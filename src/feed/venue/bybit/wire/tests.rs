@@ -534,6 +534,7 @@ fn a_refused_subscription_is_asked_for_again_topic_by_topic_once() {
     for harmless in [
         refusal("BTCUSDT", "error:already subscribed,topic:tickers.BTCUSDT", "three"),
         refusal("weather", "Invalid topic: weather", "three"),
+        refusal("tickers.BTCUSDT", "Invalid topic: tickers.BTCUSDT", "three"),
         refusal("BTCUSDT", "x", "three").replace(r#""op":"subscribe""#, r#""op":"unsubscribe""#),
     ] {
         feed.ws(&harmless);
