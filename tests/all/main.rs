@@ -21,6 +21,8 @@ mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
 mod sim_faults;
+mod sim_okx;
+mod sim_okx_trouble;
 mod sim_server;
 mod support;
 mod terminal;
