@@ -39,6 +39,7 @@ fn market(marks: bool) -> Vec<MarketEvent> {
                 qty: Qty::from_f64(0.2)?,
                 taker: TakerSide::Buy,
                 id: None,
+                parties: None,
             }))
         };
         events.extend(trade().and_then(|t| event(ts, t)));

@@ -4,6 +4,7 @@ pub mod keymap;
 mod keys;
 pub mod layout;
 pub mod message;
+pub mod names;
 pub mod pixels;
 pub mod popup;
 pub mod profile;
@@ -19,7 +20,7 @@ pub use layout::Layout;
 pub use message::{Effect, Message};
 pub use settings::Settings;
 
-use crate::engine::snapshot::LinkState;
+use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
 use crate::engine::{Snapshot, VenueView};
 use crate::market::{Asset, Interval};
 use pixels::{Change, Grid, Selection};
@@ -159,7 +160,8 @@ impl App {
             self.rescale(false);
         }
         let levels = self.levels_now();
-        if change == Change::Closed || levels.rows.len() != self.profile.rows.len() {
+        let same = (levels.by, levels.rows.len()) == (self.profile.by, self.profile.rows.len());
+        if change == Change::Closed || !same {
             self.profile = levels;
             self.behind = false;
         } else {
@@ -171,10 +173,11 @@ impl App {
 
     /// The rows of the map as they are at this moment.
     fn levels_now(&self) -> Profile {
-        let rows = self.grid.levels_now(&self.snapshot);
+        let by = self.settings.map_by;
+        let rows = self.grid.levels_now(&self.snapshot, by);
         let g = self.grid.geometry;
         let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
-        Profile { price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+        Profile { by, price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
     }
 
     /// Lets the price axis follow the market; says whether it moved.
@@ -202,9 +205,17 @@ impl App {
         self.scale.follow(self.threshold, self.settings.cut.usd(&self.cells));
     }
 
-    /// What changes with time alone: for each venue, the seconds since its last frame, once they are worth saying.
-    fn ages(&self) -> Vec<(Option<u64>, Option<u64>)> {
-        self.latest.venues.iter().map(|v| (self.age(v).map(|a| a.as_secs()), self.retry_in(v))).collect()
+    /// What changes with time alone: for each venue, the seconds since its last frame, once they are worth saying; and of
+    /// the streams of the venue that is looked at.
+    fn ages(&self) -> (Vec<[Option<u64>; 2]>, Vec<Option<u64>>) {
+        let venue = |v: &VenueView| [self.age(v).map(|a| a.as_secs()), self.retry_in(v)];
+        let stream = |s: &StreamStatus| Some(self.since(s.last?)?.as_secs());
+        let looked_at = match self.popup {
+            Some(Popup::Venues(row)) => self.latest.venues.get(row).map(|v| &v.status.streams),
+            _ => None,
+        };
+        let streams = looked_at.into_iter().flatten().map(stream).collect();
+        (self.latest.venues.iter().map(venue).collect(), streams)
     }
 }
 
@@ -299,15 +310,27 @@ impl App {
         self.scale.step(usd, self.threshold, self.settings.curve, self.settings.colour_steps)
     }
 
-    /// Price now, USD per coin.
+    /// Price now, USD per coin: the mark prices of the venues that are drawn, weighted by open interest.
     pub fn price(&self) -> Option<f64> {
-        let last = || self.selection.venues(&self.snapshot).find_map(|v| v.mark.or(v.last));
-        self.snapshot.mark.or_else(last)
+        let shown = self.selection.venues(&self.snapshot);
+        let priced: Vec<(f64, f64)> =
+            shown.filter_map(|v| (v.mark.or(v.last)).map(|p| (p, v.oi_usd.unwrap_or(0.0) / p))).collect();
+        weighted_mark(priced.iter().copied()).or(self.snapshot.mark)
     }
 
     /// Length of a candle as drawn.
     pub fn candle_ms(&self) -> i64 {
         self.settings.candle_interval.map_or(0, Interval::ms).max(self.grid.geometry.dt)
+    }
+
+    /// Time since a moment; `None` before the first tick.
+    pub fn since(&self, moment: Instant) -> Option<Duration> {
+        Some(self.now?.saturating_duration_since(moment))
+    }
+
+    /// Whether a stream has been silent for too long.
+    pub fn is_silent(&self, stream: &StreamStatus) -> bool {
+        self.now.is_some_and(|now| stream.is_silent(now))
     }
 
     /// Time since the venue's last frame, once it is worth saying. Recordings have no age.
@@ -347,7 +370,11 @@ impl App {
     }
 
     /// The assets `next_symbol` steps through.
-    pub fn watchlist(&self) -> &[Asset] {
-        if self.settings.watchlist.is_empty() { &self.latest.assets } else { &self.settings.watchlist }
+    pub fn watchlist(&self) -> Vec<Asset> {
+        if self.settings.watchlist.is_empty() {
+            self.latest.assets.iter().map(|a| a.asset).collect()
+        } else {
+            self.settings.watchlist.clone()
+        }
     }
 }

@@ -95,6 +95,8 @@ pub enum Command {
     Levels(LevelsArgs),
     /// Only the simulated exchange, for other programs to connect to
     Sim(SimArgs),
+    /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
+    Doctor(DoctorArgs),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -102,6 +104,17 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Asset to look at
+    pub asset: Option<Asset>,
+
+    /// Seconds to watch live streams for the first-contact checks; 0 leaves them out
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub watch: u64,
 }
 
 /// What the simulated market does.

@@ -1,6 +1,7 @@
 //! One subcommand a file, each thin; and what they share.
 
 pub mod demo;
+pub mod doctor;
 pub mod levels;
 pub mod live;
 pub mod replay;
@@ -55,6 +56,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             log_to_stderr(&config);
             sim::run(&args, config)
         }
+        Some(Command::Doctor(args)) => {
+            log_to_stderr_quietly(&config);
+            doctor::run(&args, &config, cli.common.config.as_deref())
+        }
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "meltline", &mut script);
@@ -74,7 +79,7 @@ fn overlay(config: &mut Config, common: &Common) -> anyhow::Result<()> {
         config.data_dir.clone_from(dir);
     }
     if !common.venues.is_empty() {
-        config.choose_venues(&common.venues)?;
+        config.venues.choose(&common.venues)?;
     }
     config.log = match (common.quiet, common.verbose) {
         (true, _) => LogLevel::Error,
@@ -103,6 +108,12 @@ fn level(config: &Config) -> LevelFilter {
 fn log_to_stderr(config: &Config) {
     // At most warnings unless asked for more: standard error is what a script's user reads.
     let level = if config.log == LogLevel::Info { LevelFilter::WARN } else { level(config) };
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level).init();
+}
+
+/// What `doctor` says, it says in its own lines; the log only speaks when asked to.
+fn log_to_stderr_quietly(config: &Config) {
+    let level = if config.log >= LogLevel::Debug { level(config) } else { LevelFilter::OFF };
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level).init();
 }
 

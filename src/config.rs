@@ -2,6 +2,8 @@
 //!
 //! Precedence: flag, then environment (`MELTLINE_…`, read with the flags), then file, then default.
 
+mod venues;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::app::scale::Unit;
 use crate::app::settings::{Curve, PaletteName};
 use crate::estimate::Tier;
-use crate::market::{Asset, Interval, Venue};
+use crate::market::{Asset, Interval};
+pub use venues::{VenueTable, Venues};
 
 /// Everything a user can set. `config.example.toml` documents each key; a test holds it equal to [`Config::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,32 +164,14 @@ pub struct Feed {
     pub open_interest_secs: u32,
     /// Seconds a stream may be silent after it was subscribed, and a steady one at any time, 3 to 600.
     pub silence_secs: u32,
+    /// Levels of an order book are kept up to this far from the mid price, percent (0.1 to 25).
+    pub book_percent: f64,
+    /// At most one order book event in so many ms, 100 to 60000.
+    pub book_ms: u32,
     /// Folder that raw frames are recorded in; empty for none.
     pub capture: PathBuf,
     /// Whether the addresses of the venues are a simulator's; the screen then says SIMULATED.
     pub simulated: bool,
-}
-
-/// `[venues.…]`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Venues {
-    /// Binance USD-M futures.
-    pub binance: Binance,
-}
-
-/// `[venues.binance]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Binance {
-    /// Whether the venue is used.
-    pub enabled: bool,
-    /// Base address of the `/market` websocket route.
-    pub ws_market: String,
-    /// Base address of the `/public` websocket route.
-    pub ws_public: String,
-    /// Base address of REST calls.
-    pub rest: String,
 }
 
 impl Default for Config {
@@ -231,16 +216,11 @@ impl Default for Feed {
             backfill_hours: 48,
             open_interest_secs: 5,
             silence_secs: 15,
+            book_percent: 2.0,
+            book_ms: 1_000,
             capture: PathBuf::new(),
             simulated: false,
         }
-    }
-}
-
-impl Default for Binance {
-    fn default() -> Self {
-        let known = crate::feed::BinanceConfig::default();
-        Self { enabled: true, ws_market: known.ws_market, ws_public: known.ws_public, rest: known.rest }
     }
 }
 
@@ -289,6 +269,8 @@ impl Config {
         within("feed.backfill_hours", self.feed.backfill_hours, 1, 720)?;
         within("feed.open_interest_secs", self.feed.open_interest_secs, 1, 300)?;
         within("feed.silence_secs", self.feed.silence_secs, 3, 600)?;
+        within("feed.book_percent", self.feed.book_percent, 0.1, 25.0)?;
+        within("feed.book_ms", self.feed.book_ms, 100, 60_000)?;
         if let Some(steps) = self.screen.colour_steps.set() {
             within("screen.colour_steps", steps, 2, 256)?;
         }
@@ -302,38 +284,7 @@ impl Config {
             let high = if unit == Unit::Usd { 1e15 } else { 100.0 };
             within(name, value, 0.0, high)?;
         }
-        let binance = &self.venues.binance;
-        for (name, url, schemes) in [
-            ("ws_market", &binance.ws_market, ["ws://", "wss://"]),
-            ("ws_public", &binance.ws_public, ["ws://", "wss://"]),
-            ("rest", &binance.rest, ["http://", "https://"]),
-        ] {
-            anyhow::ensure!(
-                schemes.iter().any(|s| url.starts_with(s)),
-                "venues.binance.{name} = {url:?}: the address must start with {} or {}",
-                schemes[0],
-                schemes[1]
-            );
-        }
-        Ok(())
-    }
-
-    /// The venues in use, in the order of the table.
-    pub fn enabled_venues(&self) -> Vec<Venue> {
-        let named = [("binance", self.venues.binance.enabled)];
-        named.into_iter().filter(|(_, on)| *on).filter_map(|(name, _)| name.parse().ok()).collect()
-    }
-
-    /// Switches on the venues named and all others off.
-    pub fn choose_venues(&mut self, chosen: &[Venue]) -> anyhow::Result<()> {
-        for venue in chosen {
-            anyhow::ensure!(
-                venue.as_str() == "binance",
-                "no adapter for the venue {venue}: binance is known"
-            );
-        }
-        self.venues.binance.enabled = !chosen.is_empty();
-        Ok(())
+        self.venues.validate()
     }
 
     /// Where data is kept.

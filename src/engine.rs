@@ -1,7 +1,10 @@
 //! The engine: one thread owns the state of the watched market and publishes snapshots.
 
+pub mod depth;
+mod ladder;
 pub mod map;
 pub mod market;
+mod pack;
 pub mod snapshot;
 
 use std::collections::VecDeque;
@@ -15,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::estimate::BinTable;
 use crate::feed::FeedItem;
+use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use market::VenueMarket;
@@ -51,7 +55,7 @@ pub struct Engine {
     bins: Arc<BinTable>,
     venues: Vec<VenueMarket>,
     tape: VecDeque<Print>,
-    assets: Arc<[Asset]>,
+    assets: Arc<[AssetInfo]>,
     now: i64,
     events: u64,
     seq: u64,
@@ -78,8 +82,15 @@ impl Engine {
     pub fn apply(&mut self, item: FeedItem) {
         match item {
             FeedItem::Events(events) => {
-                for event in &events {
-                    self.apply_event(event);
+                for event in events {
+                    match event.kind {
+                        // Kept as it came: books are large.
+                        EventKind::Book(book) if event.asset == self.asset => {
+                            self.events += 1;
+                            self.market(event.venue).set_book(event.ts, Arc::from(book));
+                        }
+                        _ => self.apply_event(&event),
+                    }
                 }
             }
             FeedItem::Status(status) => {
@@ -96,7 +107,7 @@ impl Engine {
             return;
         }
         self.events += 1;
-        if !matches!(event.kind, EventKind::Instrument(_)) {
+        if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_)) {
             self.now = self.now.max(event.known_at());
         }
         if let EventKind::Liquidation(l) = &event.kind {
@@ -117,8 +128,10 @@ impl Engine {
 
     fn market(&mut self, venue: Venue) -> &mut VenueMarket {
         let at = self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
-            self.venues.push(VenueMarket::new(venue, Arc::clone(&self.bins)));
-            self.venues.len() - 1
+            // In recordings venues turn up as they speak; on screen each has its place.
+            let at = self.venues.partition_point(|m| place(m.venue()) <= place(venue));
+            self.venues.insert(at, VenueMarket::new(venue, Arc::clone(&self.bins)));
+            at
         });
         &mut self.venues[at]
     }
@@ -140,6 +153,17 @@ impl Engine {
         &self.venues
     }
 
+    /// Whether data of a venue of its own are here: sums over venues then count for nothing.
+    fn has_venue(&self) -> bool {
+        self.venues.iter().any(|m| m.is_present() && !m.venue().is_aggregate())
+    }
+
+    /// The markets that count: what is already a sum over venues is left out where a venue of its own is here.
+    pub fn counted(&self) -> impl Iterator<Item = &VenueMarket> + Clone {
+        let own = self.has_venue();
+        self.venues.iter().filter(move |m| !(own && m.venue().is_aggregate()))
+    }
+
     /// The bins.
     pub fn bins(&self) -> &Arc<BinTable> {
         &self.bins
@@ -152,22 +176,15 @@ impl Engine {
 
     /// The mark price weighted by open interest over the venues, USD per coin.
     pub fn mark(&self) -> Option<f64> {
-        let priced: Vec<(f64, f64)> = self
-            .venues
-            .iter()
-            .filter_map(|m| Some((m.estimator().price()?, m.estimator().oi().unwrap_or(0.0))))
-            .collect();
-        let weight: f64 = priced.iter().map(|(_, oi)| oi).sum();
-        if weight > 0.0 {
-            Some(priced.iter().map(|(price, oi)| price * oi).sum::<f64>() / weight)
-        } else {
-            priced.first().map(|(price, _)| *price)
-        }
+        let price = |m: &VenueMarket| Some((m.estimator().price()?, m.estimator().oi().unwrap_or(0.0)));
+        snapshot::weighted_mark(self.counted().filter_map(price))
     }
 
     /// The picture now.
     pub fn snapshot(&mut self) -> Arc<Snapshot> {
         self.seq += 1;
+        let own = self.has_venue();
+        let counts = |venue: Venue| !(own && venue.is_aggregate());
         Arc::new(Snapshot {
             seq: self.seq,
             asset: self.asset,
@@ -175,12 +192,18 @@ impl Engine {
             now: self.now,
             mark: self.mark(),
             bins: Arc::clone(&self.bins),
-            venues: self.venues.iter().map(VenueMarket::view).collect(),
-            tape: self.tape.iter().copied().collect(),
+            venues: self.venues.iter_mut().filter(|m| counts(m.venue())).map(VenueMarket::view).collect(),
+            tape: self.tape.iter().filter(|p| counts(p.venue)).copied().collect(),
             assets: Arc::clone(&self.assets),
             events: self.events,
         })
     }
+}
+
+/// Where a venue stands among others: the large ones first, then the rest as they come.
+fn place(venue: Venue) -> usize {
+    const ORDER: [&str; 4] = ["binance", "bybit", "okx", "hyperliquid"];
+    ORDER.iter().position(|name| *name == venue.as_str()).unwrap_or(ORDER.len())
 }
 
 /// Runs an engine on a thread of its own until the inputs end; a column close then never delays a pong.

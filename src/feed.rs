@@ -13,12 +13,17 @@
 
 mod backoff;
 mod board;
+pub mod book;
+mod cache;
 pub mod capture;
+mod config;
+pub mod contact;
 mod driver;
 pub mod frame;
 pub mod instruments;
 mod merge;
 pub mod net;
+pub mod probe;
 pub mod recording;
 pub mod rest;
 mod series;
@@ -28,14 +33,15 @@ pub mod translate;
 pub mod venue;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::market::{Asset, MarketEvent, Venue};
 use capture::Capture;
-use net::ProxyEnv;
+pub use config::{BinanceConfig, BybitConfig, FeedConfig, HyperliquidConfig, OkxConfig};
+use instruments::AssetInfo;
+pub use merge::Observer;
 use status::VenueStatus;
 
 /// What a feed hands on.
@@ -46,91 +52,21 @@ pub enum FeedItem {
     /// How the feed is doing.
     Status(VenueStatus),
     /// The assets a user may pick, best known first.
-    Assets(Vec<Asset>),
+    Assets(Vec<AssetInfo>),
 }
 
-/// Where Binance is; `exchanges.md` §1.1 and §3.1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BinanceConfig {
-    /// Base of the `/market` route.
-    pub ws_market: String,
-    /// Base of the `/public` route.
-    pub ws_public: String,
-    /// Base of REST calls.
-    pub rest: String,
-    /// Streams of the `/public` route to record beside the rest, such as `depth@100ms`; they give no events.
-    pub record_public: Vec<String>,
+/// Who sees the frames as they are taken.
+#[derive(Default)]
+pub struct Taps {
+    /// Writes them down.
+    pub capture: Option<Capture>,
+    /// Looks at them, and at the events made of them.
+    pub observer: Option<Observer>,
 }
 
-impl Default for BinanceConfig {
-    fn default() -> Self {
-        Self {
-            ws_market: "wss://fstream.binance.com/market".into(),
-            ws_public: "wss://fstream.binance.com/public".into(),
-            rest: "https://fapi.binance.com".into(),
-            record_public: Vec::new(),
-        }
-    }
-}
-
-/// What a feed needs to know. The times are here so that tests can shrink them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FeedConfig {
-    /// Where Binance is.
-    pub binance: BinanceConfig,
-    /// Which proxy to use: [`ProxyEnv::from_env`], or none, which is the default.
-    pub proxy: ProxyEnv,
-    /// Longest time to open a socket or wait for a REST answer.
-    pub timeout: Duration,
-    /// How long a stream that should speak may be silent after connecting: on a wrong route Binance is silent without
-    /// any error (`exchanges.md` §3.1).
-    pub first_data: Duration,
-    /// How long a stream with a beat of its own (mark price, each second) may fall silent.
-    pub idle: Duration,
-    /// How long trades and candles may: a small coin can trade rarely.
-    pub idle_trades: Duration,
-    /// First wait before trying again.
-    pub backoff_first: Duration,
-    /// Longest wait before trying again.
-    pub backoff_most: Duration,
-    /// When to relieve a connection by a new one; Binance cuts at 24 h (`exchanges.md` §1.5).
-    pub planned_reconnect: Duration,
-    /// How long old and new connection run side by side once the new one speaks.
-    pub overlap: Duration,
-    /// How often open interest is asked for.
-    pub oi_poll: Duration,
-    /// How much history is fetched at the start.
-    pub backfill: Duration,
-    /// How long live data wait for history before they go on without.
-    pub backfill_patience: Duration,
-    /// How long to wait when the venue refuses this place.
-    pub blocked_retry: Duration,
-    /// How often a status may be sent.
-    pub status_every: Duration,
-    /// Frames that may wait between sockets and merger before sockets are left unread.
-    pub queue: usize,
-}
-
-impl Default for FeedConfig {
-    fn default() -> Self {
-        Self {
-            binance: BinanceConfig::default(),
-            proxy: ProxyEnv::default(),
-            timeout: Duration::from_secs(15),
-            first_data: Duration::from_secs(15),
-            idle: Duration::from_secs(30),
-            idle_trades: Duration::from_secs(120),
-            backoff_first: Duration::from_millis(500),
-            backoff_most: Duration::from_secs(30),
-            planned_reconnect: Duration::from_secs(23 * 3600),
-            overlap: Duration::from_secs(2),
-            oi_poll: Duration::from_secs(5),
-            backfill: Duration::from_secs(2 * 86_400),
-            backfill_patience: Duration::from_secs(90),
-            blocked_retry: Duration::from_secs(300),
-            status_every: Duration::from_millis(250),
-            queue: 16_384,
-        }
+impl From<Option<Capture>> for Taps {
+    fn from(capture: Option<Capture>) -> Self {
+        Self { capture, observer: None }
     }
 }
 
@@ -143,7 +79,7 @@ pub async fn run(
     venues: &[Venue],
     asset: Asset,
     out: mpsc::Sender<FeedItem>,
-    capture: Option<Capture>,
+    taps: Taps,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let net = Arc::new(net::Net::new(&config)?);
@@ -160,7 +96,7 @@ pub async fn run(
         links.push(link);
         tasks.spawn(driver.run());
     }
-    merge::run(&config, links, out, capture, stop).await;
+    merge::run(&config, links, out, taps, stop).await;
     tasks.shutdown().await;
     Ok(())
 }

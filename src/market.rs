@@ -2,6 +2,7 @@
 //!
 //! Everything else in the house speaks in these types; this module names nothing outside itself.
 
+pub mod book;
 pub mod candle;
 pub mod event;
 pub mod instrument;

@@ -14,6 +14,8 @@ mod status;
 mod switches;
 mod text;
 mod totals;
+mod trust;
+mod venues;
 mod zones;
 
 use ratatui::Frame;
@@ -64,7 +66,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         Some(Popup::Help(top)) => help::draw(&canvas, *top, buf),
         Some(Popup::Picker(picker)) => picker::draw(&canvas, picker, buf),
         Some(Popup::Tiers(row)) => switches::draw_tiers(&canvas, *row, buf),
-        Some(Popup::Venues(row)) => switches::draw_venues(&canvas, *row, buf),
+        Some(Popup::Venues(row)) => trust::draw(&canvas, *row, buf),
         None => {}
     }
 }

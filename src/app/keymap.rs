@@ -51,7 +51,8 @@ actions! {
     CandleInterval "candle_interval" ["i"] "candle interval";
     Candles "candles" ["c"] "candles on or off";
     Tiers "tiers" ["v"] "leverage tiers";
-    Venues "venues" ["x"] "venues";
+    Venues "venues" ["x"] "venues: what they deliver, on or off";
+    MapBy "map_by" ["M"] "map by leverage tier or by venue";
     Palette "palette" ["p"] "next palette";
     Left "left" ["left", "h"] "crosshair left; at the edge, earlier";
     Down "down" ["down", "j"] "crosshair down";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::engine::Command;
-use crate::estimate::Tier;
+use crate::estimate::{Tier, TierSet};
 use crate::market::{Asset, Interval};
 
 use super::popup::{Picker, Popup};
@@ -43,6 +43,7 @@ impl App {
             }
             _ => None,
         };
+        let digit = typed.and_then(|c| c.to_digit(10)).and_then(|d| (d as usize).checked_sub(1));
         let types = matches!(popup, Popup::Picker(_));
         let step = match (key.code, action) {
             (KeyCode::Up, _) => -1,
@@ -55,7 +56,7 @@ impl App {
         };
         let venues = self.latest.venues.len();
         match (&mut popup, key.code) {
-            (_, KeyCode::Esc) => return Effect::Redraw,
+            (_, KeyCode::Esc) | (Popup::Help(_), KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), KeyCode::Enter) => {
                 return match picker.choice() {
                     Some(asset) => self.watch(asset),
@@ -66,7 +67,6 @@ impl App {
             (Popup::Picker(picker), _) if typed.is_some() => {
                 picker.push(&typed.map(String::from).unwrap_or_default(), &self.latest.assets);
             }
-            (_, KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), _) if step != 0 => picker.step(step),
             (Popup::Help(top), _) if step != 0 => {
                 let page = usize::from(self.size.1.saturating_sub(2));
@@ -76,17 +76,25 @@ impl App {
             (Popup::Venues(row), _) if step != 0 => {
                 *row = row.saturating_add_signed(step).min(venues.saturating_sub(1));
             }
-            (Popup::Tiers(row), KeyCode::Char(c @ (' ' | '1'..='6'))) => {
-                *row = c.to_digit(10).map_or(*row, |d| d as usize - 1);
+            (Popup::Tiers(row), KeyCode::Enter | KeyCode::Char(' ' | '1'..='6')) => {
+                *row = digit.unwrap_or(*row);
                 self.selection.tiers = self.selection.tiers.toggled(Tier::ALL[*row]);
                 self.refresh();
             }
-            (Popup::Venues(row), KeyCode::Char(c @ (' ' | '1'..='9'))) => {
-                let chosen = c.to_digit(10).map_or(*row, |d| d as usize - 1);
+            (Popup::Tiers(_), KeyCode::Char('a')) => {
+                self.selection.tiers = TierSet::ALL;
+                self.refresh();
+            }
+            (Popup::Venues(row), KeyCode::Enter | KeyCode::Char(' ' | '1'..='9')) => {
+                let chosen = digit.unwrap_or(*row);
                 if chosen < venues {
                     *row = chosen;
                     self.toggle_venue(chosen);
                 }
+            }
+            (Popup::Venues(_), KeyCode::Char('a')) => {
+                self.selection.hidden.clear();
+                self.refresh();
             }
             // Every other key means what it always means, and closes the popup; the popup's own key just closes it.
             _ => {
@@ -147,6 +155,7 @@ impl App {
             Action::Candles => self.settings.candles = !self.settings.candles,
             Action::Tiers => self.popup = Some(Popup::Tiers(0)),
             Action::Venues => self.popup = Some(Popup::Venues(0)),
+            Action::MapBy => self.settings.map_by = self.settings.map_by.next(),
             Action::Palette => self.settings.palette = self.settings.palette.next(),
             Action::Left => self.move_crosshair(-1, 0),
             Action::Right => self.move_crosshair(1, 0),

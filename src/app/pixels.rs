@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::engine::{History, Snapshot, VenueView};
+use crate::engine::snapshot::joint_bar;
+use crate::engine::{History, Print, Snapshot, VenueView};
 use crate::estimate::{Bar, BinTable, Column, Tier, TierSet};
 use crate::market::Venue;
 
+use super::profile::{MapBy, PARTS, Parts};
 use super::viewport::Geometry;
 
 /// A column of the history, and how much of a pixel column is its.
@@ -30,12 +32,23 @@ pub struct PixelColumn {
     sources: Vec<Source>,
     /// USD by row, from below.
     pub usd: Vec<f64>,
-    /// Whether there is data to speak of; without it the column is hatched.
+    /// Whether there is data to speak of, of any venue; without it the column is hatched.
     pub covered: bool,
+    /// The venues that are drawn elsewhere and have no data to speak of here. Their share is not guessed.
+    pub missing: Vec<Venue>,
     /// Whether it holds the levels of this moment and will still change.
     pub live: bool,
-    /// Trading during it, on the first venue that is drawn.
+    /// Trading during it: prices of the venue drawn with the largest open interest, volume of all.
     pub bar: Option<Bar>,
+}
+
+impl PixelColumn {
+    /// USD of liquidations **observed** in the time of the column, longs then shorts; of the venues that are drawn. A
+    /// column of the history that straddles two pixel columns counts where it starts.
+    pub fn printed(&self, start: i64) -> [f64; 2] {
+        let columns = || self.sources.iter().map(|s| &s.column).filter(|c| c.start >= start);
+        [0, 1].map(|side| columns().map(|c| c.printed[side].sum()).sum())
+    }
 }
 
 /// What is drawn: which tiers, which venues.
@@ -51,6 +64,11 @@ impl Selection {
     /// The venues that count, in their order.
     pub fn venues<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a VenueView> {
         snapshot.venues.iter().filter(|v| !self.hidden.contains(&v.venue))
+    }
+
+    /// The observed liquidations of the venues that count, oldest first.
+    pub fn tape<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Print> {
+        snapshot.tape.iter().filter(|p| !self.hidden.contains(&p.venue))
     }
 }
 
@@ -72,6 +90,8 @@ pub struct Probe {
     pub tiers: [f64; 6],
     /// USD by venue.
     pub venues: Vec<(Venue, f64)>,
+    /// The venues whose open interest is not known here and was held constant.
+    pub held: Vec<Venue>,
 }
 
 /// The cached pixel grid.
@@ -106,12 +126,15 @@ impl Grid {
 
         let mut old: Vec<Option<PixelColumn>> = old.into_iter().map(Some).collect();
         let mut scratch = Scratch::new(&geometry);
+        let drawn: Vec<&VenueView> = self.selection.venues(snapshot).collect();
+        let has_data: Vec<bool> = drawn.iter().map(|v| has_data(v)).collect();
         for i in 0..geometry.columns {
-            let mut fresh = gather(geometry.time(i), geometry.dt, &self.selection, snapshot);
+            let mut fresh = gather(geometry.time(i), geometry.dt, snapshot.now, &drawn, &has_data);
             let slot = usize::try_from(i as i64 + shift).ok().filter(|_| reusable);
             let same = slot.and_then(|s| old.get_mut(s)).and_then(|slot| {
                 slot.take_if(|c| {
-                    c.sources == fresh.sources && c.covered == fresh.covered && c.live == fresh.live
+                    c.sources == fresh.sources
+                        && (c.covered, c.live, &c.missing) == (fresh.covered, fresh.live, &fresh.missing)
                 })
             });
             self.columns.push(same.unwrap_or_else(|| {
@@ -123,21 +146,34 @@ impl Grid {
         change
     }
 
-    /// USD of the levels now, by tier, a row of two pixels at a time from above; of the venues and tiers that are drawn.
-    pub fn levels_now(&self, snapshot: &Snapshot) -> Vec<[f64; 6]> {
+    /// USD of the levels now, a row of two pixels at a time from above, split by tier or by venue; of the venues and tiers
+    /// that are drawn.
+    pub fn levels_now(&self, snapshot: &Snapshot, by: MapBy) -> Vec<Parts> {
         let mut scratch = Scratch::new(&self.geometry);
-        let sources: Vec<Source> = self
-            .selection
-            .venues(snapshot)
-            .filter_map(|v| {
-                Some(Source { venue: v.venue, column: Arc::clone(v.live.as_ref()?), weight: 1.0 })
-            })
-            .collect();
-        let mut rows = vec![[0.0; 6]; self.geometry.rows / 2];
-        for tier in self.selection.tiers.iter() {
-            let usd = scratch.sum(&self.geometry, &sources, [tier].into_iter().collect());
+        let live = |i: usize, v: &VenueView| {
+            let column = Arc::clone(v.live.as_ref()?);
+            Some((MapBy::slot(i), Source { venue: v.venue, column, weight: 1.0 }))
+        };
+        let all =
+            snapshot.venues.iter().enumerate().filter(|(_, v)| !self.selection.hidden.contains(&v.venue));
+        let (slots, sources): (Vec<usize>, Vec<Source>) = all.filter_map(|(i, v)| live(i, v)).unzip();
+        let mut rows = vec![[0.0; PARTS]; self.geometry.rows / 2];
+        let mut add = |part: usize, sources: &[Source], tiers: TierSet| {
+            let usd = scratch.sum(&self.geometry, sources, tiers);
             for (row, pair) in rows.iter_mut().rev().zip(usd.chunks(2)) {
-                row[tier.index()] = pair.iter().sum();
+                row[part] += pair.iter().sum::<f64>();
+            }
+        };
+        match by {
+            MapBy::Tier => {
+                for tier in self.selection.tiers.iter() {
+                    add(tier.index(), &sources, [tier].into_iter().collect());
+                }
+            }
+            MapBy::Venue => {
+                for (slot, source) in slots.iter().zip(&sources) {
+                    add(*slot, std::slice::from_ref(source), self.selection.tiers);
+                }
             }
         }
         rows
@@ -145,7 +181,7 @@ impl Grid {
 
     /// The tier and venue split of a pixel.
     pub fn probe(&self, column: usize, row: usize) -> Probe {
-        let mut probe = Probe { tiers: [0.0; 6], venues: Vec::new() };
+        let mut probe = Probe { tiers: [0.0; 6], venues: Vec::new(), held: Vec::new() };
         let Some(column) = self.columns.get(column) else { return probe };
         let row =
             Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };
@@ -162,23 +198,30 @@ impl Grid {
                 Some((_, usd)) => *usd += total,
                 None => probe.venues.push((source.venue, total)),
             }
+            if source.column.reconstructed && !probe.held.contains(&source.venue) {
+                probe.held.push(source.venue);
+            }
         }
         probe
     }
 }
 
+/// Whether anything of a venue can be drawn anywhere.
+fn has_data(view: &VenueView) -> bool {
+    let mut columns = view.live.iter().chain(view.history.ladder.iter().flatten());
+    columns.any(|c| !c.gap)
+}
+
 /// Finds the columns of the history that make up one pixel column.
-fn gather(start: i64, dt: i64, selection: &Selection, snapshot: &Snapshot) -> PixelColumn {
+fn gather(start: i64, dt: i64, now: i64, venues: &[&VenueView], has_data: &[bool]) -> PixelColumn {
     let end = start + dt;
-    let now = snapshot.now;
     let mut pixel = PixelColumn::default();
     if start > now {
         return pixel;
     }
     let span = (end.min(now + 1) - start).max(1);
-    let mut best_cover = 0;
-    let mut has_bar = false;
-    for view in selection.venues(snapshot) {
+    let mut bars = Vec::new();
+    for (view, has_data) in venues.iter().zip(has_data) {
         let first = pixel.sources.len();
         let mut covered = 0;
         let live = view.live.as_ref().filter(|c| c.start < end && c.end() > start && !c.gap);
@@ -203,7 +246,7 @@ fn gather(start: i64, dt: i64, selection: &Selection, snapshot: &Snapshot) -> Pi
                 Err(next) => t = next.min(end),
             }
         }
-        if let Some(column) = live.filter(|c| c.end() > start) {
+        if let Some(column) = live {
             let from = column.start.max(start);
             covered += (end.min(now + 1) - from).max(1);
             let weight = if lives { 1.0 } else { (column.end().min(end) - from) as f64 };
@@ -215,19 +258,21 @@ fn gather(start: i64, dt: i64, selection: &Selection, snapshot: &Snapshot) -> Pi
         for source in sources.iter_mut() {
             source.weight /= total.max(f64::MIN_POSITIVE);
         }
-        best_cover = best_cover.max(covered);
-        if !has_bar {
-            // A column that straddles two pixel columns trades in the one it starts in.
-            for bar in sources.iter().filter(|s| s.column.start >= start).filter_map(|s| s.column.bar) {
-                has_bar = true;
-                match &mut pixel.bar {
-                    Some(sum) => sum.append(&bar),
-                    None => pixel.bar = Some(bar),
-                }
-            }
+        if 2 * covered >= span {
+            pixel.covered = true;
+        } else if *has_data {
+            pixel.missing.push(view.venue);
         }
+        // A column that straddles two pixel columns trades in the one it starts in.
+        let trading = sources.iter().map(|s| &s.column).filter(|c| c.start >= start && c.bar.is_some());
+        let oi = trading.clone().next_back().map_or(0.0, |c| c.oi * c.mark);
+        let bar = trading.filter_map(|c| c.bar).reduce(|mut sum, next| {
+            sum.append(&next);
+            sum
+        });
+        bars.extend(bar.map(|bar| (oi, bar)));
     }
-    pixel.covered = 2 * best_cover >= span;
+    pixel.bar = joint_bar(bars);
     pixel
 }
 
@@ -310,6 +355,7 @@ mod tests {
             printed: Default::default(),
             bar: None,
             gap: false,
+            reconstructed: false,
         })
     }
 

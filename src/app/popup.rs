@@ -3,6 +3,7 @@
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+use crate::engine::snapshot::AssetInfo;
 use crate::market::Asset;
 
 /// The popup that is open.
@@ -26,7 +27,7 @@ pub struct Picker {
     /// The chosen row of `matches`.
     pub cursor: usize,
     /// The assets that match, best first.
-    pub matches: Vec<Asset>,
+    pub matches: Vec<AssetInfo>,
 }
 
 /// No symbol is longer.
@@ -34,19 +35,19 @@ const LONGEST_QUERY: usize = 32;
 
 impl Picker {
     /// A picker over some assets, best known first.
-    pub fn new(assets: &[Asset]) -> Self {
+    pub fn new(assets: &[AssetInfo]) -> Self {
         Self { matches: assets.to_vec(), ..Self::default() }
     }
 
     /// Adds text to the query; whatever no symbol can hold is left out.
-    pub fn push(&mut self, text: &str, assets: &[Asset]) {
+    pub fn push(&mut self, text: &str, assets: &[AssetInfo]) {
         let room = LONGEST_QUERY.saturating_sub(self.query.chars().count());
         self.query.extend(text.chars().filter(|c| c.is_alphanumeric() || "-_.:@".contains(*c)).take(room));
         self.filter(assets);
     }
 
     /// Takes the last character back.
-    pub fn pop(&mut self, assets: &[Asset]) {
+    pub fn pop(&mut self, assets: &[AssetInfo]) {
         self.query.pop();
         self.filter(assets);
     }
@@ -58,19 +59,19 @@ impl Picker {
 
     /// The chosen asset. A name no venue has told us of yet may be asked for as well.
     pub fn choice(&self) -> Option<Asset> {
-        self.matches.get(self.cursor).copied().or_else(|| self.query.parse().ok())
+        self.matches.get(self.cursor).map(|m| m.asset).or_else(|| self.query.parse().ok())
     }
 
-    fn filter(&mut self, assets: &[Asset]) {
+    fn filter(&mut self, assets: &[AssetInfo]) {
         let pattern = Pattern::parse(&self.query, CaseMatching::Ignore, Normalization::Smart);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
-        let score = |a: &Asset| pattern.score(Utf32Str::new(a.as_str(), &mut buffer), &mut matcher);
-        let mut scored: Vec<(u32, Asset)> =
-            assets.iter().map(score).zip(assets).filter_map(|(s, a)| Some((s?, *a))).collect();
+        let score = |a: &AssetInfo| pattern.score(Utf32Str::new(a.asset.as_str(), &mut buffer), &mut matcher);
+        let mut scored: Vec<(u32, &AssetInfo)> =
+            assets.iter().map(score).zip(assets).filter_map(|(s, a)| Some((s?, a))).collect();
         // Stable: among equals the best known comes first.
         scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        self.matches = scored.into_iter().map(|(_, asset)| asset).collect();
+        self.matches = scored.into_iter().map(|(_, asset)| asset.clone()).collect();
         self.cursor = 0;
     }
 }
@@ -81,8 +82,8 @@ mod tests {
 
     #[test]
     fn typing_narrows_the_list_and_the_best_known_wins_ties() {
-        let assets: Vec<Asset> =
-            ["BTC", "ETH", "ETHFI", "PEPE", "WETH"].iter().map(|a| a.parse().unwrap()).collect();
+        let info = |name: &str| AssetInfo { asset: name.parse().unwrap(), venues: Vec::new(), day_usd: None };
+        let assets = ["BTC", "ETH", "ETHFI", "PEPE", "WETH"].map(info);
         let mut picker = Picker::new(&assets);
         assert_eq!(picker.choice().unwrap().as_str(), "BTC");
         picker.push("e\u{1b}[th\n", &assets);

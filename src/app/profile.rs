@@ -3,17 +3,51 @@
 /// A little air at the panel's edge, so that a growing level does not hit it before the widths move again.
 const AIR: f64 = 1.08;
 
+/// What the bars of the map are split by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MapBy {
+    /// Leverage tier.
+    #[default]
+    Tier,
+    /// Venue.
+    Venue,
+}
+
+impl MapBy {
+    /// The other one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Tier => Self::Venue,
+            Self::Venue => Self::Tier,
+        }
+    }
+
+    /// The part of the snapshot's `i`-th venue; from the sixth on they share the last.
+    pub const fn slot(i: usize) -> usize {
+        if i < PARTS { i } else { PARTS - 1 }
+    }
+}
+
+/// Parts a bar has at most: the tiers, or as many venues.
+pub const PARTS: usize = 6;
+
+/// USD of a row by part.
+pub type Parts = [f64; PARTS];
+
 /// The rows of the map, from above.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
-    /// USD by tier, row by row.
-    pub rows: Vec<[f64; 6]>,
+    /// What the rows are split by.
+    pub by: MapBy,
+    /// USD by part, row by row.
+    pub rows: Vec<Parts>,
     /// The row that holds the price; below zero or beyond the rows when it is out of view.
     pub price_row: i64,
 }
 
 impl Profile {
-    /// Takes over the rows in which the end of some tier moved by at least `cell` USD, those that moved most first and at most
+    /// Takes over the rows in which the end of some part moved by at least `cell` USD, those that moved most first and at most
     /// `most` of them; says whether more are left.
     pub fn follow(&mut self, now: &Self, cell: f64, most: usize) -> bool {
         self.price_row = now.price_row;
@@ -36,9 +70,9 @@ impl Profile {
         moved.len() > most
     }
 
-    /// USD of a row over all tiers.
+    /// USD of a row over all parts.
     pub fn usd(&self, row: usize) -> f64 {
-        self.rows.get(row).map_or(0.0, |tiers| tiers.iter().sum())
+        self.rows.get(row).map_or(0.0, |parts| parts.iter().sum())
     }
 
     /// Rows below price with the USD from price down to each, all rows included: the longs' curve.
@@ -95,8 +129,10 @@ mod tests {
     #[test]
     fn a_row_follows_when_a_tier_ends_a_cell_further() {
         let row = |low: f64, x10: f64| [low, 0.0, x10, 0.0, 0.0, 0.0];
-        let mut shown = Profile { rows: vec![row(10.0, 5.0), row(10.0, 5.0), row(10.0, 5.0)], price_row: 1 };
-        let now = Profile { rows: vec![row(10.9, 5.0), row(11.0, 5.0), row(10.5, 5.5)], price_row: 2 };
+        let rows = vec![row(10.0, 5.0), row(10.0, 5.0), row(10.0, 5.0)];
+        let mut shown = Profile { rows, price_row: 1, ..Profile::default() };
+        let rows = vec![row(10.9, 5.0), row(11.0, 5.0), row(10.5, 5.5)];
+        let now = Profile { rows, price_row: 2, ..Profile::default() };
         assert!(shown.follow(&now, 1.0, 1), "one row is left for the next picture");
         assert_eq!(shown.rows, [row(10.0, 5.0), row(11.0, 5.0), row(10.0, 5.0)]);
         assert!(!shown.follow(&now, 1.0, 1));
@@ -107,7 +143,8 @@ mod tests {
     #[test]
     fn curves_run_away_from_price_and_leave_its_row_out() {
         let row = |usd: f64| [usd, 0.0, 0.0, 1.0, 0.0, 0.0];
-        let profile = Profile { rows: vec![row(1.0), row(2.0), row(90.0), row(4.0), row(8.0)], price_row: 2 };
+        let rows = vec![row(1.0), row(2.0), row(90.0), row(4.0), row(8.0)];
+        let profile = Profile { rows, price_row: 2, ..Profile::default() };
         assert_eq!(profile.above().collect::<Vec<_>>(), [(1, 3.0), (0, 5.0)]);
         assert_eq!(profile.below().collect::<Vec<_>>(), [(3, 5.0), (4, 14.0)]);
         assert_eq!(profile.widths().bar, 91.0 * 1.08);

@@ -6,6 +6,7 @@ use crate::estimate::TierSet;
 use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
+use super::profile::MapBy;
 use super::scale::{Limit, Unit};
 
 /// The ramps of the heatmap.
@@ -108,6 +109,8 @@ pub struct Settings {
     pub colour_steps: usize,
     /// Frames a second, at most; a key is always answered at once.
     pub fps: u32,
+    /// What the bars of the map are split by.
+    pub map_by: MapBy,
     /// Tiers counted and drawn at the start.
     pub tiers: TierSet,
     /// The assets `next_symbol` steps through; when empty, all the assets there are.
@@ -140,6 +143,7 @@ impl Default for Settings {
             depth: Depth::True,
             colour_steps: 32,
             fps: 10,
+            map_by: MapBy::Tier,
             tiers: TierSet::ALL,
             watchlist: Vec::new(),
             keymap: Keymap::default(),

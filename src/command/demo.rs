@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DemoArgs, MarketArgs};
 use crate::config::Config;
+use crate::feed::{BinanceConfig, BybitConfig, HyperliquidConfig, OkxConfig};
 use crate::sim::{self, Endpoints, SimConfig};
 
 use super::live;
@@ -33,12 +34,17 @@ pub fn sim_config(market: &MarketArgs, listen: std::net::SocketAddr) -> SimConfi
 }
 
 /// Every venue's addresses become the simulator's.
-pub fn point_at(config: &mut Config, endpoints: Endpoints) {
+pub fn point_at(config: &mut Config, at: Endpoints) {
     config.feed.simulated = true;
     let venues = &mut config.venues;
-    venues.binance.enabled = true;
-    venues.binance.ws_market = endpoints.binance.ws_market;
-    venues.binance.ws_public = endpoints.binance.ws_public;
-    venues.binance.rest = endpoints.binance.rest;
+    venues.binance.at = BinanceConfig {
+        ws_market: at.binance.ws_market,
+        ws_public: at.binance.ws_public,
+        rest: at.binance.rest,
+    };
+    venues.bybit.at = BybitConfig { ws: at.bybit.ws, rest: at.bybit.rest };
+    venues.okx.at =
+        OkxConfig { ws_public: at.okx.ws_public, ws_business: at.okx.ws_business, rest: at.okx.rest };
+    venues.hyperliquid.at = HyperliquidConfig { ws: at.hyperliquid.ws, rest: at.hyperliquid.rest };
     config.watchlist = ["BTC", "ETH", "SOL", "PEPE"].into_iter().filter_map(|a| a.parse().ok()).collect();
 }

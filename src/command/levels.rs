@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use crate::app::names;
 use crate::cli::{Format, LevelsArgs};
 use crate::config::Config;
-use crate::engine::map::LevelMap;
+use crate::engine::map::{LevelMap, LiquidationLevel};
 use crate::engine::market::VenueMarket;
-use crate::engine::{Engine, Origin};
+use crate::engine::{Engine, Origin, snapshot};
 use crate::estimate::{BinTable, Tier, TierSet};
 use crate::feed::recording::Recording;
 use crate::market::{Interval, Side, Usd};
@@ -122,7 +123,7 @@ fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()>
         for tier in Tier::ALL {
             write!(out, ",usd_{tier}")?;
         }
-        writeln!(out)?;
+        writeln!(out, ",venues")?;
     }
     for level in &map.levels {
         let side = if level.side == Side::Long { "long" } else { "short" };
@@ -140,7 +141,9 @@ fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()>
         for usd in level.tiers {
             write!(out, ",{usd}")?;
         }
-        writeln!(out)?;
+        // One field whatever venues there are: `binance=8000000;bybit=4400000`.
+        let venues: Vec<String> = level.venues.iter().map(|(v, usd)| format!("{v}={usd}")).collect();
+        writeln!(out, ",{}", venues.join(";"))?;
     }
     Ok(())
 }
@@ -158,14 +161,17 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
     )?;
     for venue in &map.venues {
         let oi = venue.oi_usd.map_or_else(|| "unknown".into(), |usd| Usd(usd).to_string());
-        writeln!(out, "{}  open interest {oi}  coverage {:.0} %", venue.venue, venue.coverage * 100.0)?;
+        writeln!(
+            out,
+            "{:<11}  open interest {oi:>7}  coverage {:>3.0} %  longs {:>7}  shorts {:>7}  {}",
+            venue.venue,
+            venue.coverage * 100.0,
+            Usd(venue.long_usd).to_string(),
+            Usd(venue.short_usd).to_string(),
+            venue.state.replace('_', " "),
+        )?;
     }
     writeln!(out, "longs below {}   shorts above {}\n", Usd(map.totals.long_usd), Usd(map.totals.short_usd))?;
-    writeln!(
-        out,
-        "{:>16} {:>16} {:<5} {:>8} {:>9} {:>9}  mostly",
-        "from", "to", "side", "distance", "level", "positions"
-    )?;
     let mut largest: Vec<_> = map.levels.iter().collect();
     largest.sort_by(|a, b| b.usd.total_cmp(&a.usd));
     let mut kept: Vec<_> = Side::BOTH
@@ -174,6 +180,12 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
         .collect();
     let low = |text: &str| text.parse::<f64>().unwrap_or(0.0);
     kept.sort_by(|a, b| low(&b.price_low).total_cmp(&low(&a.price_low)));
+    let wide = kept.iter().flat_map(|l| [&l.price_low, &l.price_high]).map(String::len).max().unwrap_or(0);
+    writeln!(
+        out,
+        "{:>wide$} {:>wide$} {:<5} {:>8} {:>9} {:>9}  mostly",
+        "from", "to", "side", "distance", "level", "positions"
+    )?;
     for level in kept {
         let middle = f64::midpoint(low(&level.price_low), low(&level.price_high));
         let mostly = Tier::ALL
@@ -182,16 +194,29 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
             .unwrap_or(Tier::Low);
         writeln!(
             out,
-            "{:>16} {:>16} {:<5} {:>+7.2}% {:>9} {:>9}  {mostly}",
+            "{:>wide$} {:>wide$} {:<5} {:>+7.2}% {:>9} {:>9}  {mostly}{}",
             level.price_low,
             level.price_high,
             if level.side == Side::Long { "long" } else { "short" },
             (middle / mark - 1.0) * 100.0,
             Usd(level.usd),
             Usd(level.position_usd),
+            largest_venues(level),
         )?;
     }
     Ok(())
+}
+
+/// The two venues with the most of a level, where there are several.
+fn largest_venues(level: &LiquidationLevel) -> String {
+    let mut parts: Vec<_> = level.venues.iter().collect();
+    if parts.len() < 2 {
+        return String::new();
+    }
+    parts.sort_by(|a, b| b.1.total_cmp(a.1));
+    let part = |(venue, usd)| format!(" {} {:.0}%", names::short(venue), 100.0 * usd / level.usd);
+    let two: String = parts.into_iter().take(2).map(part).collect();
+    format!("  {}", two.trim_start())
 }
 
 /// `{"y_axis":[price…],"liquidation_leverage_data":[[x,y,usd]…],"price_candlesticks":[[t,o,h,l,c,v]…]}`: `x` counts
@@ -201,10 +226,10 @@ fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Resu
     let bins = engine.bins();
     let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
     let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
-    // The finest ladder that holds the whole of what is known, up to a day's columns of a minute.
-    let histories: Vec<_> = engine.venues().iter().map(VenueMarket::history).collect();
-    let first = histories.iter().filter_map(|h| h.first()).min().unwrap_or(0);
-    let columns: Vec<_> = histories.iter().map(|h| h.series(first, engine.now() + 1)).collect();
+    // Of all venues the finest columns that hold the whole of what is known of each.
+    let histories: Vec<_> = engine.counted().map(VenueMarket::history).collect();
+    let level = histories.iter().map(|h| h.whole()).max().unwrap_or(0);
+    let columns: Vec<_> = histories.iter().map(|h| h.ladder[level].as_slice()).collect();
     let mut starts: Vec<i64> = columns.iter().copied().flatten().map(|c| c.start).collect();
     starts.sort_unstable();
     starts.dedup();
@@ -213,11 +238,11 @@ fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Resu
     let mut candles = Vec::new();
     for (x, start) in starts.iter().enumerate() {
         let mut levels = vec![0.0; prices.len()];
-        let mut bar: Option<crate::estimate::Bar> = None;
-        for column in columns.iter().copied().flatten().filter(|c| c.start == *start) {
+        let here = || columns.iter().copied().flatten().filter(|c| c.start == *start);
+        for column in here() {
             column.add_levels(TierSet::ALL, low, &mut levels);
-            bar = bar.or(column.bar);
         }
+        let bar = snapshot::joint_bar(here().filter_map(|c| Some((c.oi * c.mark, c.bar?))));
         for (y, usd) in levels.iter().enumerate().filter(|(_, usd)| **usd > 0.0) {
             cells.push((x, y, rounded(*usd)));
         }

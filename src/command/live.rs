@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::engine::{self, Command, Engine, Input, Origin};
 use crate::estimate::BinTable;
+use crate::feed::book::BookLimits;
 use crate::feed::capture::Capture;
 use crate::feed::net::ProxyEnv;
 use crate::feed::status::LinkState;
-use crate::feed::{self, BinanceConfig, FeedConfig, FeedItem};
+use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 
 use super::screen;
@@ -43,9 +44,9 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// Feed, engine and screen, until the user quits.
 pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<()> {
     let origin = if config.feed.simulated { Origin::Simulated } else { Origin::Live };
-    let venues = config.enabled_venues();
+    let venues = config.venues.enabled();
     if venues.is_empty() {
-        bail!("no venue is enabled: set enabled = true under [venues.binance]");
+        bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let (settings, caps) = super::start::screen(config)?;
     let bins = Arc::new(BinTable::new(config.bin_bp));
@@ -91,7 +92,7 @@ async fn supervise(
             &venues,
             asset,
             items,
-            open_capture(&capture, asset)?,
+            open_capture(&capture, asset)?.into(),
             feed_stop.clone(),
         );
         let forward = forward(received, inputs.clone());
@@ -134,16 +135,20 @@ pub fn open_capture(dir: &Path, asset: Asset) -> anyhow::Result<Option<Capture>>
 
 /// The feed's part of the configuration.
 pub fn feed_config(config: &Config) -> FeedConfig {
-    let binance = &config.venues.binance;
+    let venues = &config.venues;
     let silence = Duration::from_secs(u64::from(config.feed.silence_secs));
     let defaults = FeedConfig::default();
     FeedConfig {
-        binance: BinanceConfig {
-            ws_market: binance.ws_market.clone(),
-            ws_public: binance.ws_public.clone(),
-            rest: binance.rest.clone(),
-            ..BinanceConfig::default()
+        binance: venues.binance.at.clone(),
+        bybit: venues.bybit.at.clone(),
+        okx: venues.okx.at.clone(),
+        hyperliquid: venues.hyperliquid.at.clone(),
+        book: BookLimits {
+            depth: config.feed.book_percent / 100.0,
+            every_ms: i64::from(config.feed.book_ms),
         },
+        // A simulator's lists are of no use to the next run.
+        cache: (!config.feed.simulated).then(|| config.data_dir().join("instruments")),
         proxy: ProxyEnv::from_env(),
         first_data: silence,
         idle: silence,
@@ -156,9 +161,9 @@ pub fn feed_config(config: &Config) -> FeedConfig {
 
 /// Connects, waits for history and the first live data of every venue, and returns the engine as it then stands.
 pub fn settled_engine(asset: Asset, config: &Config) -> anyhow::Result<Engine> {
-    let venues = config.enabled_venues();
+    let venues = config.venues.enabled();
     if venues.is_empty() {
-        bail!("no venue is enabled: set enabled = true under [venues.binance]");
+        bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let bins = Arc::new(BinTable::new(config.bin_bp));
     let mut engine = Engine::new(asset, Origin::Live, bins, &venues);
@@ -167,7 +172,10 @@ pub fn settled_engine(asset: Asset, config: &Config) -> anyhow::Result<Engine> {
         let stop = CancellationToken::new();
         let _stop = stop.clone().drop_guard();
         let config = Arc::new(feed_config(config));
-        let feed = tokio::spawn(async move { feed::run(config, &venues, asset, items, None, stop).await });
+        let feed =
+            tokio::spawn(
+                async move { feed::run(config, &venues, asset, items, Taps::default(), stop).await },
+            );
         let settled = tokio::time::timeout(SETTLE, async {
             while let Some(item) = received.recv().await {
                 engine.apply(item);

@@ -28,7 +28,7 @@ pub fn run(args: &TapArgs, mut config: Config) -> anyhow::Result<()> {
         return super::report(&recording.tally());
     }
     if !args.venue.is_empty() {
-        config.choose_venues(&args.venue)?;
+        config.venues.choose(&args.venue)?;
     }
     config.feed.capture = args.live.capture.clone().unwrap_or(config.feed.capture);
     live::runtime()?.block_on(tap_live(args, &config, &mut out))
@@ -44,17 +44,18 @@ fn write(out: &mut impl Write, args: &TapArgs, batch: &[MarketEvent]) -> std::io
 }
 
 async fn tap_live(args: &TapArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
-    let venues = config.enabled_venues();
+    let venues = config.venues.enabled();
     if venues.is_empty() {
-        bail!("no venue is enabled: set enabled = true under [venues.binance]");
+        bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let capture = live::open_capture(&config.feed.capture, args.asset)?;
     let (items, mut received) = mpsc::channel(256);
     let stop = CancellationToken::new();
     let feed_config = Arc::new(live::feed_config(config));
     let (asset, feed_stop) = (args.asset, stop.clone());
-    let feed =
-        tokio::spawn(async move { feed::run(feed_config, &venues, asset, items, capture, feed_stop).await });
+    let feed = tokio::spawn(async move {
+        feed::run(feed_config, &venues, asset, items, capture.into(), feed_stop).await
+    });
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("cannot listen for SIGTERM")?;
     let mut told = String::new();

@@ -8,7 +8,11 @@ use crate::estimate::{Readout, Tier};
 use crate::feed::status::LinkState;
 use crate::market::{Asset, Side, Venue};
 
-use super::Engine;
+use super::market::VenueMarket;
+use super::{Engine, Origin};
+
+/// A venue that has told nothing for so long, ms, is stale.
+const STALE_AFTER: i64 = 30_000;
 
 /// The levels of an asset at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,12 +44,18 @@ pub struct VenueShare {
     pub venue: Venue,
     /// Open interest, USD.
     pub oi_usd: Option<f64>,
-    /// ms from the newest event of the asset back to the venue's newest.
-    pub age_ms: i64,
+    /// ms from the newest event of the asset back to the venue's newest; `null` if there was none.
+    pub age_ms: Option<i64>,
     /// Share of open interest the levels explain, 0 to 1.
     pub coverage: f64,
-    /// `live`, `recorded`, `no_open_interest` or `waiting`.
+    /// `live`; `stale`: nothing for 30 s; `silent`: a stream that should speak does not; `connecting`, `backfilling`,
+    /// `reconnecting`, `blocked`, `not_listed`; `recorded`; `waiting`: no price yet; `no_open_interest`: no estimate
+    /// without.
     pub state: &'static str,
+    /// Its part of the totals: longs below the mark, USD.
+    pub long_usd: f64,
+    /// Shorts above the mark, USD.
+    pub short_usd: f64,
 }
 
 /// Sums over the levels listed.
@@ -102,7 +112,7 @@ impl Engine {
     pub fn level_map(&self, ts: i64, within: f64) -> LevelMap {
         let mark = self.mark();
         let readouts: Vec<(Venue, Readout)> =
-            self.venues().iter().filter_map(|m| Some((m.venue(), m.estimator().readout()?))).collect();
+            self.counted().filter_map(|m| Some((m.venue(), m.estimator().readout()?))).collect();
         let mut levels = Vec::new();
         if let Some(mark) = mark {
             for side in Side::BOTH {
@@ -110,14 +120,23 @@ impl Engine {
             }
         }
         levels.sort_by_key(|(bin, level): &(i32, LiquidationLevel)| (*bin, level.side));
-        let mut totals = Totals::default();
-        for (_, level) in &levels {
-            match level.side {
-                Side::Long => totals.long_usd += level.usd,
-                Side::Short => totals.short_usd += level.usd,
+        let levels: Vec<LiquidationLevel> = levels.into_iter().map(|(_, level)| level).collect();
+        let sum = |side: Side, usd: &dyn Fn(&LiquidationLevel) -> f64| {
+            cents(levels.iter().filter(|l| l.side == side).map(usd).sum())
+        };
+        let share = |market: &VenueMarket| {
+            let venue = market.venue();
+            let part = |side| sum(side, &|l| l.venues.get(&venue).copied().unwrap_or(0.0));
+            VenueShare {
+                venue,
+                oi_usd: market.oi_usd().map(cents),
+                age_ms: market.is_present().then(|| (self.now() - market.seen()).max(0)),
+                coverage: readouts.iter().find(|(v, _)| *v == venue).map_or(0.0, |(_, r)| r.coverage),
+                state: self.state(market),
+                long_usd: part(Side::Long),
+                short_usd: part(Side::Short),
             }
-        }
-        totals = Totals { long_usd: cents(totals.long_usd), short_usd: cents(totals.short_usd), ..totals };
+        };
         LevelMap {
             v: 1,
             asset: self.asset(),
@@ -125,26 +144,35 @@ impl Engine {
             mark: mark.map(price_text),
             model: 1,
             bin_bp: self.bins().bp(),
-            venues: self.venues().iter().map(|m| self.venue_share(m)).collect(),
-            totals,
-            levels: levels.into_iter().map(|(_, level)| level).collect(),
+            venues: self.counted().map(share).collect(),
+            totals: Totals {
+                long_usd: sum(Side::Long, &|l| l.usd),
+                short_usd: sum(Side::Short, &|l| l.usd),
+                measured_usd: 0.0,
+            },
+            levels,
         }
     }
 
-    fn venue_share(&self, market: &super::market::VenueMarket) -> VenueShare {
-        let readout = market.estimator().readout();
-        let state = match (&market.status.state, market.estimator().oi()) {
-            (_, None) if market.estimator().price().is_some() => "no_open_interest",
-            (_, None) => "waiting",
-            (LinkState::Recorded | LinkState::Ended, _) => "recorded",
-            _ => "live",
+    /// What a venue's part is worth, in one word.
+    fn state(&self, market: &VenueMarket) -> &'static str {
+        let stale = market.is_present() && self.now() - market.seen() > STALE_AFTER;
+        let link = match &market.status.state {
+            LinkState::Blocked => return "blocked",
+            LinkState::Reconnecting { .. } => return "reconnecting",
+            LinkState::Recorded => "recorded",
+            _ if self.origin == Origin::Replay => "recorded",
+            LinkState::Ended => return "not_listed",
+            LinkState::Silent { .. } => "silent",
+            LinkState::Connecting => return "connecting",
+            LinkState::Backfilling => return "backfilling",
+            LinkState::Live if stale => "stale",
+            LinkState::Live => "live",
         };
-        VenueShare {
-            venue: market.venue(),
-            oi_usd: market.oi_usd().map(cents),
-            age_ms: (self.now() - market.seen()).max(0),
-            coverage: readout.map_or(0.0, |r| r.coverage),
-            state,
+        match (market.estimator().price(), market.estimator().oi()) {
+            (None, _) => "waiting",
+            (_, None) => "no_open_interest",
+            _ => link,
         }
     }
 

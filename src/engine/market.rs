@@ -3,23 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::estimate::levels::ByBin;
-use crate::estimate::{Bar, BinTable, Column, Estimator, Packed, Readout, Tier};
+use crate::estimate::{Bar, BinTable, Column, Estimator};
 use crate::feed::status::VenueStatus;
-use crate::market::event::Gap;
-use crate::market::{Candle, EventKind, Interval, MarketEvent, Side, Venue};
+use crate::market::event::{Book, Gap};
+use crate::market::{Candle, EventKind, Interval, MarketEvent, Venue};
 
+use super::ladder::Ladder;
+use super::pack::{PackedLevels, pack};
 use super::snapshot::{History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
 const GRACE: i64 = 2_000;
-/// Levels below this many USD, or this share of open interest, are not kept in columns.
-const FLOOR: f64 = 0.5;
-const FLOOR_SHARE: f64 = 1e-8;
-/// Position mass over level lies between 1 and 2; columns keep it in steps of this.
-const FACTOR_STEP: f64 = 1.0 / 32.0;
-/// How long each interval of the ladder is kept, ms; the last for ever.
-const KEPT: [i64; 4] = [6 * 3_600_000, 7 * 86_400_000, 180 * 86_400_000, i64::MAX];
 
 /// One venue, one asset.
 #[derive(Debug, Clone)]
@@ -39,8 +33,19 @@ pub struct VenueMarket {
     bars: BTreeMap<i64, Bar>,
     traded: bool,
     gaps: Vec<(i64, i64)>,
+    /// Stretches in which open interest is held constant, and the end of the last of them.
+    held: Vec<(i64, i64)>,
+    held_until: Option<i64>,
     last: Option<f64>,
     funding: Option<f64>,
+    /// The newest book and its time. It says nothing about levels: columns never see it.
+    book: Option<(i64, Arc<Book>)>,
+    /// Counts what may change the running column.
+    changes: u64,
+    /// The levels as last packed, with the estimator's version then.
+    packed: Option<(u64, PackedLevels)>,
+    /// The running column as last shown, with the count then.
+    live: Option<(u64, Option<Arc<Column>>)>,
 }
 
 impl VenueMarket {
@@ -57,8 +62,14 @@ impl VenueMarket {
             bars: BTreeMap::new(),
             traded: false,
             gaps: Vec::new(),
+            held: Vec::new(),
+            held_until: None,
             last: None,
             funding: None,
+            book: None,
+            changes: 0,
+            packed: None,
+            live: None,
         }
     }
 
@@ -77,6 +88,11 @@ impl VenueMarket {
         self.seen
     }
 
+    /// Whether anything of the asset has come from here.
+    pub fn is_present(&self) -> bool {
+        self.seen > i64::MIN
+    }
+
     /// The closed columns.
     pub fn history(&self) -> &Arc<History> {
         &self.ladder.history
@@ -86,12 +102,17 @@ impl VenueMarket {
     pub fn apply(&mut self, event: &MarketEvent) {
         let known_at = event.known_at();
         match &event.kind {
+            EventKind::Book(book) => return self.set_book(event.ts, Arc::new(Book::clone(book))),
             // The terms of a contract carry no time of their own.
-            EventKind::Instrument(_) => return self.estimator.apply(event),
+            EventKind::Instrument(_) => {
+                self.changes += 1;
+                return self.estimator.apply(event);
+            }
             EventKind::Candle(c) => self.choose_base(c.interval),
             EventKind::LiquidationBar(b) => self.choose_base(b.interval),
             _ => {}
         }
+        self.changes += 1;
         self.close_columns(known_at);
         match &event.kind {
             EventKind::Trade(t) => {
@@ -101,13 +122,31 @@ impl VenueMarket {
             }
             EventKind::Candle(c) => self.add_candle(event.ts, c),
             EventKind::Mark(m) => self.funding = m.funding.map(crate::market::Rate::to_f64).or(self.funding),
-            EventKind::Gap(Gap { from, to, .. }) => self.gaps.push((*from, *to)),
+            EventKind::Gap(gap) => self.add_gap(gap),
             _ => {}
         }
         self.estimator.apply(event);
         self.seen = self.seen.max(known_at);
         if self.open.is_none() {
             self.open = Some(self.base.floor(known_at));
+        }
+    }
+
+    /// Keeps a book, if it is not older than the one there is. It closes no column and moves no time, so that recordings
+    /// with more and with fewer books give the same pictures.
+    pub fn set_book(&mut self, ts: i64, book: Arc<Book>) {
+        if self.book.as_ref().is_none_or(|(at, _)| *at <= ts) {
+            self.book = Some((ts, book));
+        }
+    }
+
+    fn add_gap(&mut self, gap: &Gap) {
+        let stretch = (gap.from, gap.to);
+        if gap.is_held() {
+            self.held.push(stretch);
+            self.held_until = self.held_until.max(Some(gap.to));
+        } else if &*gap.stream != "book" {
+            self.gaps.push(stretch);
         }
     }
 
@@ -167,45 +206,63 @@ impl VenueMarket {
             }
             let open = self.open.unwrap_or(end);
             self.bars = self.bars.split_off(&open);
-            self.gaps.retain(|&(_, to)| to > open);
+            for stretches in [&mut self.gaps, &mut self.held] {
+                stretches.retain(|&(_, to)| to > open);
+            }
         }
     }
 
+    /// The levels now, packed; `None` before the first price and open interest. Packed again only when they changed.
+    fn packed(&mut self) -> Option<&PackedLevels> {
+        let version = self.estimator.version();
+        if self.packed.as_ref().is_none_or(|(at, _)| *at != version) {
+            self.packed = self.estimator.readout().map(|readout| (version, PackedLevels::new(&readout)));
+        }
+        self.packed.as_ref().map(|(_, levels)| levels)
+    }
+
     /// The column that starts at `start`, as things stand.
-    fn column(&self, start: i64) -> Column {
+    fn column(&mut self, start: i64) -> Column {
         let end = start + self.base.ms();
+        let levels = self.packed().cloned();
         let activity = self.estimator.activity();
-        let readout = self.estimator.readout();
         let price = self.estimator.price().unwrap_or(0.0);
-        let mut column = Column {
+        let within = |stretches: &[(i64, i64)]| stretches.iter().any(|&(from, to)| from < end && to > start);
+        let gap = levels.is_none() || within(&self.gaps);
+        let PackedLevels { coverage, levels, factors } = levels.unwrap_or_default();
+        Column {
             start,
             interval: self.base,
             mark: price,
             mark_bin: self.estimator.bins().bin(price).unwrap_or(0),
             oi: self.estimator.oi().unwrap_or(0.0),
-            coverage: 0.0,
-            levels: Default::default(),
-            factors: Default::default(),
+            coverage,
+            levels,
+            factors,
             swept: [pack(&activity.swept[0]), pack(&activity.swept[1])],
             printed: [pack(&activity.printed[0]), pack(&activity.printed[1])],
             bar: self.bars.get(&start).copied(),
-            gap: readout.is_none() || self.gaps.iter().any(|&(from, to)| from < end && to > start),
-        };
-        if let Some(readout) = readout {
-            column.coverage = readout.coverage;
-            for tier in Tier::ALL {
-                let (levels, factors) = pack_tier(&readout, tier);
-                column.levels[tier.index()] = levels;
-                column.factors[tier.index()] = factors;
-            }
+            gap,
+            reconstructed: within(&self.held),
         }
+    }
+
+    /// The running column, made anew only when something changed; `None` before the first price.
+    fn live(&mut self) -> Option<Arc<Column>> {
+        if let Some((at, column)) = &self.live
+            && *at == self.changes
+        {
+            return column.clone();
+        }
+        let start = self.open.filter(|_| self.estimator.price().is_some());
+        let column = start.map(|start| Arc::new(self.column(start)));
+        self.live = Some((self.changes, column.clone()));
         column
     }
 
     /// The picture of this venue.
-    pub fn view(&self) -> VenueView {
-        let live =
-            self.open.filter(|_| self.estimator.price().is_some()).map(|start| Arc::new(self.column(start)));
+    pub fn view(&mut self) -> VenueView {
+        let live = self.live();
         VenueView {
             venue: self.venue,
             status: self.status.clone(),
@@ -214,6 +271,8 @@ impl VenueMarket {
             oi_usd: self.oi_usd(),
             funding: self.funding,
             coverage: live.as_ref().map_or(0.0, |c| c.coverage),
+            held_until: self.held_until,
+            book: self.book.as_ref().map(|(_, book)| Arc::clone(book)),
             history: Arc::clone(&self.ladder.history),
             live,
         }
@@ -222,86 +281,5 @@ impl VenueMarket {
     /// Open interest, USD.
     pub fn oi_usd(&self) -> Option<f64> {
         Some(self.estimator.oi()? * self.estimator.price()?)
-    }
-}
-
-/// One tier's levels over both sides (longs below the mark, shorts above, the mark's bin holds what both have left), and
-/// position mass over level in each bin.
-fn pack_tier(readout: &Readout, tier: Tier) -> (Packed, Packed) {
-    let (long, short) = (readout.side(Side::Long), readout.side(Side::Short));
-    let i = tier.index();
-    if [long, short].into_iter().all(|side| side.levels[i].iter().all(|usd| *usd <= 0.0)) {
-        return (Packed::default(), Packed::default());
-    }
-    let first = long.span().start.min(short.span().start);
-    let end = long.span().end.max(short.span().end);
-    let mut levels = vec![0.0; (end - first) as usize];
-    let mut positions = levels.clone();
-    for side in [long, short] {
-        let at = (side.first - first) as usize;
-        for (into, from) in [(&mut levels, &side.levels[i]), (&mut positions, &side.positions[i])] {
-            for (slot, value) in into[at..].iter_mut().zip(from) {
-                *slot += value;
-            }
-        }
-    }
-    let floor = FLOOR.max(readout.oi * readout.mark * FLOOR_SHARE);
-    for (position, level) in positions.iter_mut().zip(&levels) {
-        *position =
-            if *level >= floor { (*position / level / FACTOR_STEP).round() * FACTOR_STEP } else { 0.0 };
-    }
-    (Packed::new(first, &levels, floor), Packed::new(first, &positions, f64::MIN_POSITIVE))
-}
-
-fn pack(amounts: &ByBin) -> Packed {
-    let (Some((&first, _)), Some((&last, _))) = (amounts.first_key_value(), amounts.last_key_value()) else {
-        return Packed::default();
-    };
-    let mut values = vec![0.0; (last - first + 1) as usize];
-    for (bin, usd) in amounts {
-        values[(bin - first) as usize] = *usd;
-    }
-    Packed::new(first, &values, FLOOR)
-}
-
-/// Closed columns and the unfinished roll-ups above them.
-#[derive(Debug, Clone, Default)]
-struct Ladder {
-    history: Arc<History>,
-    partial: [Option<Column>; 3],
-}
-
-impl Ladder {
-    fn is_empty(&self) -> bool {
-        self.history.ladder.iter().all(Vec::is_empty)
-    }
-
-    /// Adds a closed column and what it completes above it.
-    fn push(&mut self, column: Column) {
-        let history = Arc::make_mut(&mut self.history);
-        let level = History::INTERVALS.iter().position(|i| *i == column.interval).unwrap_or(0);
-        for above in level + 1..History::INTERVALS.len() {
-            let interval = History::INTERVALS[above];
-            let start = interval.floor(column.start);
-            let partial = &mut self.partial[above - 1];
-            if let Some(old) = partial.take_if(|p| p.start != start) {
-                history.ladder[above].push(Arc::new(old));
-            }
-            let merged = match partial.take() {
-                Some(p) => p.merged(&column, start, interval),
-                None => Column { start, interval, ..column.clone() },
-            };
-            if merged.end() <= column.end() {
-                history.ladder[above].push(Arc::new(merged));
-            } else {
-                *partial = Some(merged);
-            }
-        }
-        let newest = column.end();
-        history.ladder[level].push(Arc::new(column));
-        for (columns, kept) in history.ladder.iter_mut().zip(KEPT) {
-            let old = columns.partition_point(|c| c.end() < newest.saturating_sub(kept));
-            columns.drain(..old);
-        }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::estimate::{BinTable, Column};
-pub use crate::feed::status::{LinkState, VenueStatus};
+use crate::estimate::{Bar, BinTable, Column};
+pub use crate::feed::instruments::AssetInfo;
+pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
+use crate::market::event::Book;
 use crate::market::{Asset, Interval, Side, Venue};
 
 /// Where the events come from.
@@ -37,7 +39,7 @@ pub struct Snapshot {
     /// The newest observed liquidations over all venues, oldest first (at most 500).
     pub tape: Arc<[Print]>,
     /// The assets a user may pick.
-    pub assets: Arc<[Asset]>,
+    pub assets: Arc<[AssetInfo]>,
     /// Events taken in since the start.
     pub events: u64,
 }
@@ -74,10 +76,34 @@ pub struct VenueView {
     pub funding: Option<f64>,
     /// Share of its open interest the resting mass explains, 0 to 1.
     pub coverage: f64,
+    /// Before this time (UTC ms) the venue keeps no open interest: it was held constant, and columns say reconstructed.
+    pub held_until: Option<i64>,
+    /// Its newest book.
+    pub book: Option<Arc<Book>>,
     /// Its closed columns.
     pub history: Arc<History>,
     /// The running column: levels as they are now.
     pub live: Option<Arc<Column>>,
+}
+
+/// The mean of prices weighted by open interest, or the first price where nobody has any.
+pub fn weighted_mark(priced: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
+    let weight: f64 = priced.clone().map(|(_, oi)| oi).sum();
+    if weight > 0.0 {
+        Some(priced.map(|(price, oi)| price * oi).sum::<f64>() / weight)
+    } else {
+        priced.map(|(price, _)| price).next()
+    }
+}
+
+/// One bar for several venues: prices of the one with the largest open interest (USD, the first of each pair), volume of
+/// all. Venues trade a little apart, and a mean of their prices would be traded nowhere.
+pub fn joint_bar(bars: impl IntoIterator<Item = (f64, Bar)>) -> Option<Bar> {
+    let largest = |(a, sum): (f64, Bar), (b, bar): (f64, Bar)| {
+        let volume = sum.volume + bar.volume;
+        if b > a { (b, Bar { volume, ..bar }) } else { (a, Bar { volume, ..sum }) }
+    };
+    bars.into_iter().reduce(largest).map(|(_, bar)| bar)
 }
 
 /// Closed columns of one venue, by interval: one minute for six hours, five minutes for a week, one hour for half a year, days beyond.
@@ -91,36 +117,73 @@ impl History {
     /// The intervals of the ladder.
     pub const INTERVALS: [Interval; 4] = [Interval::M1, Interval::M5, Interval::H1, Interval::D1];
 
-    /// The columns to draw for the time from `from` to `to` (UTC ms): the coarsest interval that is still no longer than
-    /// the span, else whatever finer or coarser columns there are.
-    pub fn columns(&self, from: i64, to: i64) -> &[Arc<Column>] {
-        let span = (to - from).max(1);
-        let wanted = Self::INTERVALS.iter().rposition(|i| i.ms() <= span).unwrap_or(0);
-        let finer = (0..wanted).rev();
-        let coarser = wanted + 1..Self::INTERVALS.len();
-        for level in std::iter::once(wanted).chain(finer).chain(coarser) {
-            let columns = &self.ladder[level];
-            let start = columns.partition_point(|c| c.end() <= from);
-            let end = columns.partition_point(|c| c.start < to);
-            if start < end {
-                return &columns[start..end];
-            }
-        }
-        &[]
-    }
-
-    /// The finest interval whose columns reach back to `from`, and its columns up to `to` (UTC ms).
-    pub fn series(&self, from: i64, to: i64) -> &[Arc<Column>] {
-        let reaches = |l: &&Vec<Arc<Column>>| l.first().is_some_and(|c| c.start <= from);
-        let columns = self.ladder.iter().find(reaches).or(self.ladder.iter().rfind(|l| !l.is_empty()));
-        let columns = columns.map_or(&[][..], Vec::as_slice);
-        let start = columns.partition_point(|c| c.end() <= from);
-        let end = columns.partition_point(|c| c.start < to);
-        &columns[start..end.max(start)]
+    /// The finest interval of the ladder whose columns hold all that is known: finer ones are kept for a while only.
+    pub fn whole(&self) -> usize {
+        let coarsest = self.ladder.iter().rposition(|l| !l.is_empty()).unwrap_or(0);
+        // A coarse column starts before its data do, but never ends before them.
+        let reaches = |finer: usize| match (self.ladder[finer].first(), self.ladder[finer + 1].first()) {
+            (Some(fine), Some(coarse)) => fine.start < coarse.end(),
+            _ => false,
+        };
+        (0..coarsest).rev().take_while(|l| reaches(*l)).last().unwrap_or(coarsest)
     }
 
     /// Start of the oldest column, UTC ms.
     pub fn first(&self) -> Option<i64> {
         self.ladder.iter().filter_map(|l| l.first()).map(|c| c.start).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(minute: i64, interval: Interval) -> Arc<Column> {
+        Arc::new(Column {
+            start: minute * 60_000,
+            interval,
+            mark: 100.0,
+            mark_bin: 0,
+            oi: 1.0,
+            coverage: 1.0,
+            levels: Default::default(),
+            factors: Default::default(),
+            swept: Default::default(),
+            printed: Default::default(),
+            bar: None,
+            gap: false,
+            reconstructed: false,
+        })
+    }
+
+    #[test]
+    fn the_whole_is_the_finest_interval_that_nothing_was_taken_from() {
+        let ladder = |starts: [Option<i64>; 4]| {
+            let mut history = History::default();
+            for ((columns, start), interval) in history.ladder.iter_mut().zip(starts).zip(History::INTERVALS)
+            {
+                columns.extend(start.map(|minute| column(minute, interval)));
+            }
+            history.whole()
+        };
+        assert_eq!(ladder([None; 4]), 0);
+        // Data from 00:58 on: five minutes and hours start before them.
+        assert_eq!(ladder([Some(58), Some(55), Some(0), None]), 0);
+        assert_eq!(ladder([Some(300), Some(55), Some(0), None]), 1);
+        // From 22:00 on, over midnight; minutes of the last six hours only.
+        assert_eq!(ladder([Some(1_500), Some(1_320), Some(1_320), Some(0)]), 1);
+        assert_eq!(ladder([Some(9_000), Some(8_000), Some(7_000), Some(0)]), 3);
+    }
+
+    #[test]
+    fn the_mark_is_weighted_and_a_bar_has_the_prices_of_the_largest() {
+        let mark = |priced: &[(f64, f64)]| weighted_mark(priced.iter().copied());
+        assert_eq!(mark(&[(100.0, 3.0), (104.0, 1.0)]), Some(101.0));
+        assert_eq!(mark(&[(100.0, 0.0), (104.0, 0.0)]), Some(100.0));
+        assert_eq!(mark(&[]), None);
+        let bar = |price: f64, volume| Bar { open: price, high: price, low: price, close: price, volume };
+        let joint = joint_bar([(5.0, bar(1.0, 2.0)), (7.0, bar(3.0, 4.0)), (7.0, bar(9.0, 1.0))]);
+        assert_eq!(joint, Some(bar(3.0, 7.0)));
+        assert_eq!(joint_bar([]), None);
     }
 }

@@ -84,7 +84,7 @@ pub struct Opening {
 }
 
 /// What two ranges share.
-fn common(a: &Range<i32>, b: &Range<i32>) -> Range<i32> {
+pub fn common(a: &Range<i32>, b: &Range<i32>) -> Range<i32> {
     a.start.max(b.start)..a.end.min(b.end)
 }
 
@@ -97,6 +97,9 @@ pub struct Cohorts {
     first: i32,
     /// `slots` values a bin.
     cells: Vec<f64>,
+    /// By component, the bins that ever got mass of it: a smear reaches over thousands of bins, but most of them are no
+    /// business of most components.
+    extents: Vec<Range<i32>>,
     scale: [f64; H],
     ledger: Vec<Ledger>,
 }
@@ -110,6 +113,7 @@ impl Cohorts {
             slots,
             first: 0,
             cells: Vec::new(),
+            extents: vec![0..0; components],
             scale: [1.0; H],
             ledger: vec![Ledger::default(); slots],
         }
@@ -139,6 +143,18 @@ impl Cohorts {
     pub fn cell(&self, bin: i32) -> Option<&[f64]> {
         let at = usize::try_from(bin.checked_sub(self.first)?).ok()? * self.slots;
         self.cells.get(at..at + self.slots)
+    }
+
+    /// The bins in which a component may have mass.
+    pub fn extent(&self, component: usize) -> Range<i32> {
+        self.extents.get(component).map_or(0..0, |extent| common(extent, &self.span()))
+    }
+
+    /// The unit masses of one component before scaling, bin by bin; `bins` lie within its extent.
+    pub fn masses(&self, component: usize, bins: &Range<i32>) -> impl Iterator<Item = &[f64]> {
+        let at = |bin: i32| usize::try_from(bin - self.first).unwrap_or(0) * self.slots;
+        let cells = self.cells.get(at(bins.start)..at(bins.end)).unwrap_or(&[]);
+        cells.chunks_exact(self.slots).map(move |cell| &cell[component * H..component * H + H])
     }
 
     /// Opens coins, as seen from `center`, the bin the path is in now.
@@ -191,6 +207,13 @@ impl Cohorts {
 
     /// Adds masses to one component of the cells from `first` on.
     fn add(&mut self, component: usize, first: i32, masses: &[f64], inverse: [f64; H]) {
+        let extent = &mut self.extents[component];
+        let end = first + masses.len() as i32;
+        *extent = if extent.start >= extent.end {
+            first..end
+        } else {
+            first.min(extent.start)..end.max(extent.end)
+        };
         let at = (first - self.first) as usize * self.slots;
         let cells = self.cells[at..].chunks_exact_mut(self.slots);
         for (cell, mass) in cells.zip(masses).filter(|(_, mass)| **mass > 0.0) {

@@ -1,5 +1,7 @@
 //! Columns: what the levels were when a bucket of time closed. Closed columns are immutable and shared.
 
+use std::sync::Arc;
+
 use crate::market::{Interval, Side};
 
 use super::tiers::{Tier, TierSet};
@@ -11,7 +13,8 @@ use super::tiers::{Tier, TierSet};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packed {
     first_bin: i32,
-    runs: Box<[Run]>,
+    /// Shared: roll-ups repeat the levels of their last column, and every picture those of the running one.
+    runs: Arc<[Run]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +139,8 @@ pub struct Column {
     pub bar: Option<Bar>,
     /// Whether data was missing: drawn hatched.
     pub gap: bool,
+    /// Whether the venue keeps no open interest of this time, so that it was held constant.
+    pub reconstructed: bool,
 }
 
 impl Column {
@@ -197,6 +202,7 @@ impl Column {
             printed: [sum(&self.printed[0], &next.printed[0]), sum(&self.printed[1], &next.printed[1])],
             bar,
             gap: self.gap || next.gap,
+            reconstructed: self.reconstructed || next.reconstructed,
             ..next.clone()
         }
     }

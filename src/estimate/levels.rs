@@ -82,6 +82,8 @@ pub struct Estimator {
     /// Coins liquidated by the feed since the last reading, by side.
     liquidated: [f64; 2],
     activity: Activity,
+    /// Counts what changes the levels.
+    version: u64,
 }
 
 impl Estimator {
@@ -107,6 +109,7 @@ impl Estimator {
             oi: None,
             liquidated: [0.0; 2],
             activity: Activity::default(),
+            version: 0,
         }
     }
 
@@ -131,6 +134,7 @@ impl Estimator {
 
     /// The contract's terms decide maintenance rates and which leverages exist. Mass already resting stays where it is.
     fn instrument(&mut self, instrument: &Instrument) {
+        self.version += 1;
         self.components = Components::new(&self.venue, Some(instrument), &self.bins);
         self.weights = Weights::prior(&self.components);
     }
@@ -161,6 +165,7 @@ impl Estimator {
             self.last_dense_mark = Some(ts);
             self.move_path(price, bin);
         } else if self.path.is_none() {
+            self.version += 1;
             self.path = Some((price, bin));
         }
         self.last_mark = Some(ts);
@@ -238,6 +243,7 @@ impl Estimator {
             // Open interest moves by trading alone: the change belongs to volume still under way.
             return;
         }
+        self.version += 1;
         self.oi = Some(oi);
         let change = oi - before;
         // Where all volume came as candles it may be rounded or late: it is at least the change.
@@ -276,10 +282,11 @@ impl Estimator {
 
     /// Moves the path to `price` and consumes what lies between: longs on the way down, shorts on the way up.
     fn move_path(&mut self, price: f64, bin: i32) {
-        let Some((from, from_bin)) = self.path.replace((price, bin)) else { return };
-        if price == from {
+        if self.path.is_some_and(|(from, _)| from == price) {
             return;
         }
+        self.version += 1;
+        let Some((from, from_bin)) = self.path.replace((price, bin)) else { return };
         let side = usize::from(price > from);
         let span = self.books[side].span();
         let background = self.background.span(side, from_bin);
@@ -319,6 +326,11 @@ impl Estimator {
             return Some(bin);
         }
         self.bins.bin(price)
+    }
+
+    /// A number that changes whenever the levels may have; as long as it stays, so does [`Self::readout`].
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// The levels now.

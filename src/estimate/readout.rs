@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::market::Side;
 
 use super::bins::BinTable;
-use super::cohort::Cohorts;
+use super::cohort::{Cohorts, common};
 use super::components::{CLASSES, Components, SURVIVAL};
 use super::levels::Weights;
 use super::tiers::Tier;
@@ -52,7 +52,7 @@ impl Background {
 pub struct SideLevels {
     /// The first bin.
     pub first: i32,
-    /// T2 by tier: USD expected to be force-closed if price sweeps the bin.
+    /// T2 by tier: USD expected to be force-closed if price sweeps the bin. Empty for tiers the venue does not have.
     pub levels: [Vec<f64>; 6],
     /// T1 by tier: USD of positions there now.
     pub positions: [Vec<f64>; 6],
@@ -165,35 +165,41 @@ impl Reading<'_> {
                 (c.tier.index(), at_zero, slope)
             })
             .collect();
-        let mut levels: [Vec<f64>; 6] = std::array::from_fn(|_| vec![0.0; live.len()]);
-        let mut positions = levels.clone();
-        let mut covered = 0.0;
-        for bin in live.clone() {
-            let i = (bin - live.start) as usize;
-            let middle = bins.mid(bin);
-            let ratio = mark / middle;
-            let mut coins = 0.0;
-            if let Some(cell) = book.cell(bin) {
-                for ((cell, weights), (tier, at_zero, slope)) in
-                    cell.chunks_exact(H).zip(weights.chunks_exact(H)).zip(&lines)
-                {
-                    let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
-                    if level > 0.0 {
-                        let progress = (at_zero + slope * ratio).clamp(0.0, 1.0);
-                        let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
-                        levels[*tier][i] += level * middle;
-                        positions[*tier][i] += position * middle;
-                        coins += position;
-                    }
+        let middles: Vec<f64> = live.clone().map(|bin| bins.mid(bin)).collect();
+        // Tiers the venue does not have stay empty.
+        let used = |tier: usize| tier == Tier::Low.index() || lines.iter().any(|(t, ..)| *t == tier);
+        let zeros = |tier: usize| if used(tier) { vec![0.0; live.len()] } else { Vec::new() };
+        let mut levels: [Vec<f64>; 6] = std::array::from_fn(zeros);
+        let mut positions: [Vec<f64>; 6] = std::array::from_fn(zeros);
+        let mut coins = vec![0.0; live.len()];
+        // Component by component, over the bins it has: every sum still takes its parts in the order of the components.
+        for ((k, weights), (tier, at_zero, slope)) in weights.chunks_exact(H).enumerate().zip(&lines) {
+            let extent = common(&book.extent(k), &live);
+            if extent.is_empty() {
+                continue;
+            }
+            let from = (extent.start - live.start) as usize;
+            let rows = levels[*tier][from..].iter_mut().zip(&mut positions[*tier][from..]);
+            let rows = rows.zip(&mut coins[from..]).zip(&middles[from..]);
+            for (cell, (((usd, position_usd), coins), middle)) in book.masses(k, &extent).zip(rows) {
+                let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
+                if level > 0.0 {
+                    let progress = (at_zero + slope * (mark / middle)).clamp(0.0, 1.0);
+                    let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
+                    *usd += level * middle;
+                    *position_usd += position * middle;
+                    *coins += position;
                 }
             }
-            if floor.0.contains(&bin) {
-                levels[Tier::Low.index()][i] += floor.1 * middle;
-                positions[Tier::Low.index()][i] += floor.1 * middle;
-                coins += floor.1;
-            }
-            covered += coins;
         }
+        let low = Tier::Low.index();
+        for bin in common(&floor.0, &live) {
+            let i = (bin - live.start) as usize;
+            levels[low][i] += floor.1 * middles[i];
+            positions[low][i] += floor.1 * middles[i];
+            coins[i] += floor.1;
+        }
+        let covered: f64 = coins.iter().sum();
         let scale = if covered > oi { oi / covered } else { 1.0 };
         if scale < 1.0 {
             for value in levels.iter_mut().chain(&mut positions).flatten() {

@@ -1,8 +1,8 @@
 //! Which symbol is which asset, and how many coins one unit of it is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use crate::market::{Asset, Instrument, Price, Qty};
+use crate::market::{Asset, Instrument, Price, Qty, Venue};
 
 /// One perpetual a venue lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,19 @@ pub struct Listing {
     pub symbol: Box<str>,
     /// Coins per quoted unit: 1000 for `1000PEPEUSDT`.
     pub multiplier: Qty,
+    /// Traded in the last 24 h, USD, if the venue's list tells it.
+    pub day_usd: Option<u64>,
+}
+
+/// An asset a user may pick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetInfo {
+    /// The asset.
+    pub asset: Asset,
+    /// The venues that list it.
+    pub venues: Vec<Venue>,
+    /// Traded in the last 24 h on the venues that tell it, USD.
+    pub day_usd: Option<u64>,
 }
 
 impl Listing {
@@ -60,14 +73,28 @@ pub fn asset_of(base: &str) -> Option<(Asset, Qty)> {
 pub fn guess(symbol: &str) -> Option<Listing> {
     let base = symbol.strip_suffix("USDT").or_else(|| symbol.strip_suffix("USDC"))?;
     let (asset, multiplier) = asset_of(base)?;
-    Some(Listing { asset, instrument: None, symbol: symbol.into(), multiplier })
+    Some(Listing { asset, instrument: None, symbol: symbol.into(), multiplier, day_usd: None })
 }
 
-/// Assets in the order a picker shows them: the majors, then by name.
-pub fn picker_order(assets: impl IntoIterator<Item = Asset>) -> Vec<Asset> {
+/// What venues list, as assets in the order a picker shows them: the majors, then by volume, then by name.
+pub fn picker_order<'a>(venues: impl IntoIterator<Item = (Venue, &'a [Listing])>) -> Vec<AssetInfo> {
     const MAJORS: [&str; 6] = ["BTC", "ETH", "SOL", "XRP", "DOGE", "BNB"];
-    let mut assets: Vec<Asset> = assets.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    assets.sort_by_key(|a| MAJORS.iter().position(|m| *m == a.as_str()).unwrap_or(MAJORS.len()));
+    let mut assets: BTreeMap<Asset, AssetInfo> = BTreeMap::new();
+    for (venue, listings) in venues {
+        for listing in listings {
+            let asset = listing.asset;
+            let info = assets.entry(asset).or_insert(AssetInfo { asset, venues: Vec::new(), day_usd: None });
+            // The first listing of an asset is the one that is followed.
+            if !info.venues.contains(&venue) {
+                info.venues.push(venue);
+                let both = info.day_usd.into_iter().chain(listing.day_usd).reduce(u64::saturating_add);
+                info.day_usd = both;
+            }
+        }
+    }
+    let mut assets: Vec<AssetInfo> = assets.into_values().collect();
+    let major = |a: &AssetInfo| MAJORS.iter().position(|m| *m == a.asset.as_str()).unwrap_or(MAJORS.len());
+    assets.sort_by_key(|a| (major(a), std::cmp::Reverse(a.day_usd.unwrap_or(0))));
     assets
 }
 
@@ -133,10 +160,28 @@ mod tests {
     }
 
     #[test]
-    fn the_picker_starts_with_the_majors() {
-        let names = ["ZEC", "ETH", "AAVE", "BTC", "BTC"].map(|n| n.parse().unwrap());
-        let shown: Vec<String> = picker_order(names).iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["BTC", "ETH", "AAVE", "ZEC"]);
+    fn the_picker_starts_with_the_majors_and_goes_on_by_volume() {
+        let listing = |symbol: &str, day_usd| Listing { day_usd, ..guess(symbol).unwrap() };
+        let one = [
+            listing("AAVEUSDT", Some(5)),
+            listing("ZECUSDT", Some(7)),
+            listing("ETHUSDT", None),
+            listing("BTCUSDT", Some(1)),
+            listing("BTCUSDC", Some(90)),
+            listing("1INCHUSDT", None),
+        ];
+        let other = [listing("AAVEUSDT", Some(3)), listing("BTCUSDT", Some(2))];
+        let venues: [Venue; 2] = ["one".parse().unwrap(), "other".parse().unwrap()];
+        let shown = picker_order([(venues[0], &one[..]), (venues[1], &other[..])]);
+        let shown: Vec<_> = shown.iter().map(|a| (a.asset.to_string(), a.venues.len(), a.day_usd)).collect();
+        let expected = [
+            ("BTC", 2, Some(3)),
+            ("ETH", 1, None),
+            ("AAVE", 2, Some(8)),
+            ("ZEC", 1, Some(7)),
+            ("1INCH", 1, None),
+        ];
+        assert_eq!(shown, expected.map(|(a, n, d)| (a.to_owned(), n, d)));
     }
 
     #[test]

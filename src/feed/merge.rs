@@ -4,7 +4,7 @@
 //! capture repeats the run. While history is fetched, socket frames of that venue are left in their channel: history
 //! comes first, and a full channel holds the socket back rather than lose anything.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,15 +14,16 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::market::Asset;
+use crate::market::{MarketEvent, Venue};
 
 use super::board::Board;
 use super::capture::Capture;
 use super::frame::RawFrame;
-use super::instruments::picker_order;
+use super::instruments::{Listing, picker_order};
 use super::status::VenueStatus;
 use super::translate::Translator;
-use super::{FeedConfig, FeedItem};
+use super::venue::Want;
+use super::{FeedConfig, FeedItem, Taps};
 
 /// How often the capture is brought to the disk.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -35,8 +36,8 @@ pub enum Order {
     GoOn,
     /// The answer to a poll.
     Single(RawFrame),
-    /// What may be picked.
-    Assets(Vec<Asset>),
+    /// What the venue lists.
+    Listings(Vec<Listing>),
 }
 
 /// The merger's end of one venue.
@@ -46,6 +47,7 @@ pub struct Link {
     frames: mpsc::Receiver<RawFrame>,
     orders: mpsc::Receiver<Order>,
     outage: mpsc::Sender<Option<i64>>,
+    wants: mpsc::Sender<Want>,
     /// Live frames wait for history.
     waiting: bool,
     /// Poll answers that came while waiting.
@@ -61,6 +63,7 @@ impl Link {
         frames: mpsc::Receiver<RawFrame>,
         orders: mpsc::Receiver<Order>,
         outage: mpsc::Sender<Option<i64>>,
+        wants: mpsc::Sender<Want>,
     ) -> Self {
         Self {
             board,
@@ -68,6 +71,7 @@ impl Link {
             frames,
             orders,
             outage,
+            wants,
             waiting: true,
             held: Vec::new(),
             lag: Lag::default(),
@@ -96,18 +100,23 @@ struct Merger<'a> {
     out: &'a mpsc::Sender<FeedItem>,
     stop: &'a CancellationToken,
     capture: Option<Capture>,
-    assets: BTreeSet<Asset>,
+    observer: Option<Observer>,
+    listed: BTreeMap<Venue, Vec<Listing>>,
 }
+
+/// Sees every frame with the events made of it, in the order in which they are taken.
+pub type Observer = Box<dyn FnMut(&RawFrame, &[MarketEvent]) + Send>;
 
 /// Runs until stopped or until nobody listens.
 pub async fn run(
     config: &FeedConfig,
     mut links: Vec<Link>,
     out: mpsc::Sender<FeedItem>,
-    capture: Option<Capture>,
+    taps: Taps,
     stop: CancellationToken,
 ) {
-    let mut merger = Merger { out: &out, stop: &stop, capture, assets: BTreeSet::new() };
+    let Taps { capture, observer } = taps;
+    let mut merger = Merger { out: &out, stop: &stop, capture, observer, listed: BTreeMap::new() };
     let mut status = interval(config.status_every);
     status.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut flush = interval(FLUSH);
@@ -160,9 +169,10 @@ impl Merger<'_> {
                 }
             }
             Order::GoOn => self.go_on(link).await?,
-            Order::Assets(assets) => {
-                self.assets.extend(assets);
-                self.send(FeedItem::Assets(picker_order(self.assets.iter().copied()))).await?;
+            Order::Listings(listings) => {
+                self.listed.insert(link.board.venue(), listings);
+                let listed = self.listed.iter().map(|(v, l)| (*v, l.as_slice()));
+                self.send(FeedItem::Assets(picker_order(listed))).await?;
             }
         }
         Ok(())
@@ -180,6 +190,13 @@ impl Merger<'_> {
         self.keep(std::slice::from_ref(link), |capture| capture.write(frame));
         let mut events = Vec::new();
         let taken = link.translator.take(frame, &mut events);
+        if let Some(observer) = &mut self.observer {
+            observer(frame, &events);
+        }
+        for want in taken.wants {
+            // A driver that is busy answers the next time it is asked: wires ask again while they go without.
+            let _ = link.wants.try_send(want);
+        }
         if let Some(sent) = taken.sent {
             link.lag.add(frame.recv / 1_000_000, sent);
         }
@@ -205,7 +222,7 @@ impl Merger<'_> {
 
     async fn tell(&mut self, links: &mut [Link]) -> Result<(), Gone> {
         for link in links {
-            link.board.measured(link.translator.tally().counters, link.lag.now());
+            link.board.measured(link.translator.tally().counters, link.lag.now(), link.lag.least());
             let status = link.board.status();
             if link.told.as_ref() != Some(&status) {
                 link.told = Some(status.clone());
@@ -215,7 +232,7 @@ impl Merger<'_> {
         Ok(())
     }
 
-    async fn send(&self, item: FeedItem) -> Result<(), Gone> {
+    async fn send(&mut self, item: FeedItem) -> Result<(), Gone> {
         tokio::select! {
             () = self.stop.cancelled() => Err(Gone),
             sent = self.out.send(item) => sent.map_err(|_| Gone),
@@ -248,8 +265,12 @@ impl Lag {
         self.last = Some(difference);
     }
 
+    fn least(&self) -> Option<i64> {
+        self.least.iter().map(|(_, d)| *d).min()
+    }
+
     fn now(&self) -> Option<i64> {
-        let least = self.least.iter().map(|(_, d)| *d).min()?;
+        let least = self.least()?;
         self.last.map(|last| last.saturating_sub(least))
     }
 }

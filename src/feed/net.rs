@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{self, http};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::FeedConfig;
+use super::status::clean;
 
 /// The largest message a socket may send. Binance's largest frames are some 100 kB; a larger one is refused unread.
 pub const MAX_MESSAGE: usize = 8 << 20;
@@ -156,6 +157,13 @@ impl Net {
         Ok(Self { tls: Arc::new(tls), proxy: config.proxy.clone(), timeout: config.timeout })
     }
 
+    /// The proxy that leads to an address, if any, in words without its password.
+    pub fn proxy_of(&self, url: &str) -> Option<String> {
+        let url: http::Uri = url.parse().ok()?;
+        let secure = matches!(url.scheme_str(), Some("https" | "wss"));
+        self.proxy.for_host(secure, url.host()?).map(|proxy| format!("{proxy:?}"))
+    }
+
     /// A REST client over the same TLS settings and proxies.
     pub fn http_client(&self) -> reqwest::Result<reqwest::Client> {
         let proxy = self.proxy.clone();
@@ -200,6 +208,45 @@ impl Net {
             client_async_tls_with_config(request, stream, Some(config), Some(connector)).await?;
         Ok(socket)
     }
+}
+
+/// What stands in the way of a connection, in words, with the remedy where there is one.
+pub fn obstacle(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    for cause in causes {
+        // An I/O error may carry another error without naming it as its source.
+        let io = cause.downcast_ref::<io::Error>();
+        let inner = io.and_then(io::Error::get_ref).and_then(|e| e.downcast_ref::<rustls::Error>());
+        if let Some(tls) = inner.or_else(|| cause.downcast_ref()) {
+            return match tls {
+                rustls::Error::InvalidCertificate(why) => format!(
+                    "its certificate is not trusted ({}): a proxy that reads TLS stands between, or this machine's clock is wrong",
+                    clean(&format!("{why:?}"), 60)
+                ),
+                tls => format!("TLS failed: {}", clean(&tls.to_string(), 80)),
+            };
+        }
+        let text = cause.to_string();
+        if text.contains("lookup address") || text.contains("dns error") {
+            return "its name cannot be resolved: check this machine's DNS and the address".into();
+        }
+        if text.contains("proxy") || text.contains("tunnel") {
+            return format!("{}; check HTTPS_PROXY and ALL_PROXY", clean(&text, 80));
+        }
+        let Some(io) = io else { continue };
+        return match io.kind() {
+            io::ErrorKind::TimedOut => "no answer in time".into(),
+            io::ErrorKind::ConnectionRefused => "connection refused: nobody listens there".into(),
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                "no way there: is this machine online?".into()
+            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                "the connection broke".into()
+            }
+            _ => clean(&text, 80),
+        };
+    }
+    clean(&error.to_string(), 80)
 }
 
 /// A connection through a proxy to a host and port.

@@ -10,6 +10,7 @@ use crate::market::event::sort_events;
 use crate::market::ndjson::{self, LineError, Lines};
 use crate::market::{Asset, MarketEvent, Venue};
 
+use super::book::BookLimits;
 use super::capture;
 use super::frame::RawFrame;
 use super::status::Counters;
@@ -232,8 +233,9 @@ impl Recording {
     fn translate(&mut self, frame: &RawFrame, events: &mut Vec<MarketEvent>) {
         let Some(Content::Capture(venues)) = &mut self.content else { return };
         let asset = self.asset;
-        if let Some(translator) =
-            venues.entry(frame.venue).or_insert_with(|| venue::translator(frame.venue, asset))
+        if let Some(translator) = venues
+            .entry(frame.venue)
+            .or_insert_with(|| venue::translator(frame.venue, asset, BookLimits::default()))
         {
             translator.take(frame, events);
         } else {

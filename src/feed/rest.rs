@@ -1,24 +1,22 @@
 //! One REST client for every venue: limits kept, refusals understood.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use super::net::Net;
+use super::net::{Net, obstacle};
 use super::status::clean;
-use super::venue::Request;
+use super::venue::{Adapter, Pool, Request, Verdict};
 
 /// The largest answer that is read; Binance's `exchangeInfo` is some 2 MB.
 const MAX_ANSWER: usize = 32 << 20;
 
-/// What may be used of a minute's weight: 80 % of 2400, as other programs on this address use the same pool
-/// (`exchanges.md` §3.4).
-const BUDGET: u32 = 1_920;
-
-/// How long the weight counts.
+/// How long a wait is that the venue does not name.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Told the weight used in this minute (`exchanges.md` §3.4).
@@ -41,7 +39,7 @@ pub enum RestError {
         status: u16,
     },
     /// Too many calls.
-    #[error("{venue} asks us to slow down (HTTP 429); next call in {} s", wait.as_secs())]
+    #[error("{venue} asks us to slow down; next call in {}", span(*wait))]
     Slow {
         /// Who.
         venue: &'static str,
@@ -140,9 +138,10 @@ fn span(wait: Duration) -> String {
     }
 }
 
-/// Keeps the weight used in a minute below the budget.
+/// Keeps the weight used below the venue's pool.
 #[derive(Debug)]
 struct Limiter {
+    pool: Pool,
     used: u32,
     window: Instant,
     /// No call before this time: the venue said so.
@@ -155,7 +154,7 @@ struct Limiter {
 enum Admission {
     /// Now; it is counted.
     Now,
-    /// Once the running minute is over.
+    /// Once the running window is over.
     At(Instant),
     /// The venue forbids it for so long.
     Closed(Duration),
@@ -166,12 +165,12 @@ impl Limiter {
         if now < self.closed_until {
             return Admission::Closed(self.closed_until - now);
         }
-        if now >= self.window + MINUTE {
+        if now >= self.window + self.pool.per {
             self.window = now;
             self.used = 0;
         }
-        if self.used > 0 && self.used + weight > BUDGET {
-            return Admission::At(self.window + MINUTE);
+        if self.used > 0 && self.used + weight > self.pool.weight {
+            return Admission::At(self.window + self.pool.per);
         }
         self.used += weight;
         Admission::Now
@@ -181,21 +180,27 @@ impl Limiter {
 /// Makes calls to one venue.
 pub struct Rest {
     http: reqwest::Client,
-    base: String,
+    adapter: Arc<dyn Adapter>,
+    bases: Vec<String>,
+    /// The base that answered last.
+    base: AtomicUsize,
     venue: &'static str,
     limiter: Mutex<Limiter>,
 }
 
 impl Rest {
-    /// To a venue (by the name people write) at a base such as `https://fapi.binance.com`.
-    pub fn new(net: &Net, venue: &'static str, base: &str) -> anyhow::Result<Self> {
+    /// To a venue.
+    pub fn new(net: &Net, adapter: Arc<dyn Adapter>) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let limiter = Mutex::new(Limiter { used: 0, window: now, closed_until: now, banned: false });
-        Ok(Self { http: net.http_client()?, base: base.trim_end_matches('/').to_owned(), venue, limiter })
+        let pool = adapter.pool();
+        let limiter = Mutex::new(Limiter { pool, used: 0, window: now, closed_until: now, banned: false });
+        let bases = adapter.rest_bases().iter().map(|b| b.trim_end_matches('/').to_owned()).collect();
+        let venue = adapter.title();
+        Ok(Self { http: net.http_client()?, adapter, bases, base: AtomicUsize::new(0), venue, limiter })
     }
 
-    /// Makes a call, once the weight of the minute allows it, and gives the answer's text.
-    pub async fn get(&self, request: &Request) -> Result<String, RestError> {
+    /// Makes a call, once the pool allows it, and gives the answer's text.
+    pub async fn call(&self, request: &Request) -> Result<String, RestError> {
         loop {
             let mut limiter = self.limiter.lock().await;
             let admission = limiter.admit(request.weight, Instant::now());
@@ -209,15 +214,32 @@ impl Rest {
                 }
             }
         }
-        let url = format!("{}{}", self.base, request.path);
-        let answer = self.http.get(url).send().await.map_err(|e| self.network(&e))?;
+        let at = self.base.load(Ordering::Relaxed);
+        let base = self.bases.get(at).map_or("", String::as_str);
+        let url = format!("{base}{}", request.path);
+        let call = match &request.body {
+            None => self.http.get(url),
+            Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+        };
+        let answer = call.send().await.map_err(|e| {
+            if e.is_connect() {
+                // The next call tries the next address.
+                self.base.store((at + 1) % self.bases.len().max(1), Ordering::Relaxed);
+            }
+            self.network(&e)
+        })?;
         let (status, wait) = (answer.status(), retry_after(answer.headers()));
         self.learn(answer.headers()).await;
         let body = self.body(answer).await?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let error = RestError::of(self.venue, status, wait, &body);
+        let venue = self.venue;
+        let error = match self.adapter.verdict(status.as_u16(), &body) {
+            Verdict::ByStatus if status.is_success() => return Ok(body),
+            Verdict::ByStatus => RestError::of(venue, status, wait, &body),
+            Verdict::Slow(wait) => RestError::Slow { venue, wait },
+            Verdict::Refused(why) => {
+                RestError::Refused { venue, status: status.as_u16(), body: clean(&why, 120) }
+            }
+        };
         tracing::warn!(status = status.as_u16(), path = %request.path, body = %clean(&body, 300), "{error}");
         if let Some(wait) = error.wait() {
             let mut limiter = self.limiter.lock().await;
@@ -249,8 +271,7 @@ impl Rest {
     fn network(&self, error: &reqwest::Error) -> RestError {
         let why = match error {
             e if e.is_timeout() => "no answer in time".to_owned(),
-            e if e.is_connect() => "no connection".to_owned(),
-            _ => "the connection broke".to_owned(),
+            e => obstacle(e),
         };
         tracing::warn!("{}: {}", self.venue, clean(&format!("{error:?}"), 300));
         RestError::Network { venue: self.venue, why }
@@ -269,10 +290,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_weight_of_a_minute_is_kept_below_the_budget() {
+    fn the_weight_of_a_while_is_kept_below_the_pool() {
         let start = Instant::now();
-        let mut limiter = Limiter { used: 0, window: start, closed_until: start, banned: false };
-        assert_eq!(limiter.admit(BUDGET, start), Admission::Now);
+        let pool = Pool { weight: 1_920, per: MINUTE };
+        let mut limiter = Limiter { pool, used: 0, window: start, closed_until: start, banned: false };
+        assert_eq!(limiter.admit(1_920, start), Admission::Now);
         assert_eq!(limiter.admit(1, start), Admission::At(start + MINUTE));
         assert_eq!(limiter.admit(1, start + MINUTE), Admission::Now);
         limiter.closed_until = start + 2 * MINUTE;

@@ -2,13 +2,15 @@
 //!
 //! Every rule here looks only at what the venue sent, never at a clock, so that a replay drops and tells the same.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 
-use crate::market::event::{Gap, Mark};
+use crate::market::event::{Book, Gap, Mark, is_time};
 use crate::market::{Asset, Candle, EventKind, Liquidation, MarketEvent, Price, Qty, Trade, Venue};
 
 use super::instruments::Listing;
 use super::status::Counters;
+use super::venue::Want;
 
 /// Where rows go: events, counts, and the time of receipt they carry.
 pub struct Sink<'a> {
@@ -20,10 +22,57 @@ pub struct Sink<'a> {
     pub recv: i64,
     /// When the venue says it sent the frame, UTC ms.
     pub sent: Option<i64>,
+    /// What must be asked of the venue, such as a new snapshot of a book.
+    pub wants: &'a mut Vec<Want>,
+    /// A row's time was none: the row was left out, and the frame is malformed.
+    pub odd_time: bool,
 }
 
-/// How many liquidations are remembered to tell a repeat; at one a second this covers any overlap of connections.
-const REMEMBERED: usize = 64;
+impl Sink<'_> {
+    /// Whether a row's time is one. Asked before a row is remembered: one odd row must not make repeats of all that follow.
+    fn takes(&mut self, ts: i64) -> bool {
+        let sane = is_time(ts);
+        self.odd_time |= !sane;
+        sane
+    }
+}
+
+/// How many liquidations are remembered to tell a repeat. OKX repeats its recent history after each subscription
+/// (`exchanges.md` §5.2); at one a second this covers any overlap of connections, and it covers the worst seconds of a venue
+/// that prints them all.
+const REMEMBERED: usize = 4_096;
+
+/// How many trades without running numbers are remembered to tell a repeat: an overlap of connections at some thousand
+/// trades a second.
+const REMEMBERED_TRADES: usize = 16_384;
+
+/// The last few keys seen.
+#[derive(Debug)]
+struct Recent<K> {
+    seen: HashSet<K>,
+    order: VecDeque<K>,
+    most: usize,
+}
+
+impl<K: Copy + Eq + Hash> Recent<K> {
+    fn new(most: usize) -> Self {
+        Self { seen: HashSet::new(), order: VecDeque::new(), most }
+    }
+
+    /// Whether the key is new; if so it is remembered and the oldest forgotten.
+    fn insert(&mut self, key: K) -> bool {
+        if !self.seen.insert(key) {
+            return false;
+        }
+        if self.order.len() == self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        self.order.push_back(key);
+        true
+    }
+}
 
 /// What was last seen of one instrument.
 #[derive(Debug)]
@@ -33,11 +82,16 @@ pub struct Series {
     pub listing: Listing,
     told: bool,
     trade: Option<(u64, i64)>,
+    /// Trades that carry no running number.
+    trades: Recent<u128>,
+    /// Time of the last such trade, and of the last before the link was lost.
+    trade_at: Option<i64>,
+    trade_lost_at: Option<i64>,
     /// End of the last candle.
     candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
-    liquidations: VecDeque<(i64, Liquidation)>,
+    liquidations: Recent<(i64, Liquidation, u32)>,
     /// Time of the last mark price before the link was lost, until the next one closes the gap.
     lost_at: Option<i64>,
 }
@@ -50,10 +104,13 @@ impl Series {
             listing,
             told: false,
             trade: None,
+            trades: Recent::new(REMEMBERED_TRADES),
+            trade_at: None,
+            trade_lost_at: None,
             candle_end: None,
             mark: None,
             open_interest: None,
-            liquidations: VecDeque::new(),
+            liquidations: Recent::new(REMEMBERED),
             lost_at: None,
         }
     }
@@ -69,6 +126,9 @@ impl Series {
     }
 
     fn push(&mut self, out: &mut Sink<'_>, ts: i64, kind: EventKind) {
+        if !out.takes(ts) {
+            return;
+        }
         self.tell_terms(out);
         let recv = Some(out.recv);
         out.events.push(MarketEvent { venue: self.venue, asset: self.listing.asset, ts, recv, kind });
@@ -91,8 +151,10 @@ impl Series {
         }
     }
 
-    fn gap(&mut self, out: &mut Sink<'_>, stream: &str, from: i64, to: i64) {
+    /// A stretch (UTC ms) in which a stream delivered nothing we can use.
+    pub fn gap(&mut self, out: &mut Sink<'_>, stream: &str, from: i64, to: i64) {
         if from < to {
+            out.counters.gaps += 1;
             self.push(out, to, EventKind::Gap(Gap { stream: stream.into(), from, to }));
         }
     }
@@ -100,13 +162,16 @@ impl Series {
     /// A print with the venue's running number. A hole in the numbers is a gap; a number that falls back while time goes
     /// on is a venue that began to count anew.
     pub fn trade(&mut self, out: &mut Sink<'_>, number: u64, ts: i64, trade: Trade) {
+        if !out.takes(ts) {
+            return;
+        }
         if let Some((last, last_ts)) = self.trade {
             if number <= last && ts <= last_ts {
                 out.counters.duplicates += 1;
                 return;
             }
             if number > last.saturating_add(1) {
-                out.counters.missed += number - last - 1;
+                out.counters.missed = out.counters.missed.saturating_add(number - last - 1);
                 self.gap(out, "trade", last_ts, ts);
             } else if number <= last {
                 self.gap(out, "trade", last_ts, ts);
@@ -116,8 +181,28 @@ impl Series {
         self.push(out, ts, EventKind::Trade(trade));
     }
 
+    /// A print of a venue that does not number its prints without holes, by a key that tells repeats. What an outage
+    /// swallowed cannot be counted: the first print after it tells the stretch.
+    pub fn keyed_trade(&mut self, out: &mut Sink<'_>, key: u128, ts: i64, trade: Trade) {
+        if !out.takes(ts) {
+            return;
+        }
+        if !self.trades.insert(key) {
+            out.counters.duplicates += 1;
+            return;
+        }
+        if let Some(from) = self.trade_lost_at.take() {
+            self.gap(out, "trade", from, ts);
+        }
+        self.trade_at = self.trade_at.max(Some(ts));
+        self.push(out, ts, EventKind::Trade(trade));
+    }
+
     /// A finished candle that starts at `ts`.
     pub fn candle(&mut self, out: &mut Sink<'_>, ts: i64, candle: Candle) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.candle_end.is_some_and(|end| ts < end) {
             out.counters.duplicates += 1;
             return;
@@ -129,6 +214,9 @@ impl Series {
     /// A mark price. The first after an outage also tells which stretch of marks and liquidations is missing: both come
     /// unnumbered, so the outage itself is all that is known.
     pub fn mark(&mut self, out: &mut Sink<'_>, ts: i64, mark: Mark) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.mark.is_some_and(|last| ts <= last) {
             out.counters.duplicates += 1;
             return;
@@ -141,8 +229,18 @@ impl Series {
         self.push(out, ts, EventKind::Mark(mark));
     }
 
+    /// A mark price that history tells, such as one that funding was paid on: it does not show that an outage is over.
+    pub fn past_mark(&mut self, out: &mut Sink<'_>, ts: i64, mark: Mark) {
+        let lost_at = self.lost_at.take();
+        self.mark(out, ts, mark);
+        self.lost_at = lost_at;
+    }
+
     /// Open interest, one side, base coin.
     pub fn open_interest(&mut self, out: &mut Sink<'_>, ts: i64, qty: Qty) {
+        if !out.takes(ts) {
+            return;
+        }
         if self.open_interest.is_some_and(|last| ts <= last) {
             out.counters.duplicates += 1;
             return;
@@ -153,21 +251,44 @@ impl Series {
 
     /// An observed liquidation.
     pub fn liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation) {
-        let row = (ts, liquidation);
-        if self.liquidations.contains(&row) {
+        self.nth_liquidation(out, ts, liquidation, 0);
+    }
+
+    /// An observed liquidation of a feed that prints them all: the `nth` (from 0) of those that are alike in one frame. They are
+    /// as many liquidations, while the same frame may come twice.
+    pub fn nth_liquidation(&mut self, out: &mut Sink<'_>, ts: i64, liquidation: Liquidation, nth: u32) {
+        if !out.takes(ts) {
+            return;
+        }
+        if !self.liquidations.insert((ts, liquidation, nth)) {
             out.counters.duplicates += 1;
             return;
         }
-        if self.liquidations.len() == REMEMBERED {
-            self.liquidations.pop_front();
-        }
-        self.liquidations.push_back(row);
         self.push(out, ts, EventKind::Liquidation(liquidation));
     }
 
-    /// The link that carries this instrument was lost.
+    /// Resting orders.
+    pub fn book(&mut self, out: &mut Sink<'_>, ts: i64, book: Book) {
+        self.push(out, ts, EventKind::Book(Box::new(book)));
+    }
+
+    /// The link that carries this instrument's marks and liquidations was lost.
     pub fn lost(&mut self) {
         self.lost_at = self.lost_at.or(self.mark);
+        self.lost_trades();
+    }
+
+    /// The link that carries its trades was lost; only [`Series::keyed_trade`] needs to know.
+    pub fn lost_trades(&mut self) {
+        self.trade_lost_at = self.trade_lost_at.or(self.trade_at);
+    }
+
+    /// The contract's terms have become better known, or have changed: they are told again.
+    pub fn new_terms(&mut self, listing: Listing) {
+        if self.listing.instrument != listing.instrument {
+            self.told = false;
+        }
+        self.listing = listing;
     }
 
     /// A price per coin.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +21,10 @@ use super::FeedConfig;
 use super::backoff::Backoff;
 use super::board::Board;
 use super::frame::{Body, RawFrame};
-use super::net::{Net, Socket};
+use super::net::{Net, Socket, obstacle};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
-use super::venue::{Adapter, ConnSpec};
+use super::venue::{Adapter, ConnSpec, KeepAlive, Nature};
 use patience::{Patience, Watch};
 
 /// Between two texts to the venue; Binance cuts faster senders (`exchanges.md` §1.5).
@@ -40,8 +40,13 @@ pub struct Session {
     pub conn: usize,
     pub spec: ConnSpec,
     pub frames: mpsc::Sender<RawFrame>,
+    /// Texts to send on whatever sockets are open.
+    pub texts: broadcast::Sender<String>,
     pub stop: CancellationToken,
 }
+
+/// Texts that may wait to be sent; more are not asked for at once.
+pub const TEXTS: usize = 64;
 
 /// How a socket's life ended.
 enum End {
@@ -74,7 +79,15 @@ struct Running<'a> {
     role: watch::Sender<Role>,
     /// Every steady stream has spoken.
     ready: watch::Receiver<bool>,
+    /// The venue says it will close the socket.
+    restart: watch::Receiver<bool>,
     relieve_at: Instant,
+}
+
+/// What a socket tells about itself while it is served.
+struct Told {
+    ready: watch::Sender<bool>,
+    restart: watch::Sender<bool>,
 }
 
 impl Session {
@@ -82,18 +95,22 @@ impl Session {
     pub async fn run(self) {
         let mut backoff = Backoff::new(self.config.backoff_first, self.config.backoff_most);
         let mut patience = Patience::new(&self.spec);
+        let mut address = 0;
         loop {
             let dialled = tokio::select! {
                 () = self.stop.cancelled() => return,
-                dialled = self.dial() => dialled,
+                dialled = self.dial(address) => dialled,
             };
             let end = match dialled {
-                Err(e) => self.refused(&e),
+                Err(e) => {
+                    address += 1;
+                    self.refused(&e)
+                }
                 Ok(socket) => {
                     self.board.up();
                     self.tell(Body::Open).await;
                     let opened = Instant::now();
-                    let (end, spoke) = self.live(socket, &patience).await;
+                    let (end, spoke) = self.live(socket, &patience, address).await;
                     self.tell(Body::Close).await;
                     self.board.lost();
                     if spoke {
@@ -117,6 +134,7 @@ impl Session {
                     );
                     tracing::warn!("{note}");
                     self.board.conn(self.conn, LinkState::Silent { stream: stream.to_owned() }, &note);
+                    self.board.silent();
                 }
                 End::Refused { blocked, note, wait: at_least } => {
                     wait = wait.max(at_least);
@@ -137,8 +155,11 @@ impl Session {
         }
     }
 
-    async fn dial(&self) -> Result<Socket, tungstenite::Error> {
-        let mut socket = self.net.connect(&self.spec.url).await?;
+    /// Opens a socket at one of the addresses, counted round and round.
+    async fn dial(&self, address: usize) -> Result<Socket, tungstenite::Error> {
+        let urls = &self.spec.urls;
+        let url = urls.get(address % urls.len().max(1)).map_or("", String::as_str);
+        let mut socket = self.net.connect(url).await?;
         for (n, text) in self.spec.hello.iter().enumerate() {
             if n > 0 {
                 sleep(SPACING).await;
@@ -152,7 +173,7 @@ impl Session {
     fn refused(&self, error: &tungstenite::Error) -> End {
         let venue = self.adapter.title();
         let tungstenite::Error::Http(answer) = error else {
-            return End::Lost(format!("cannot reach {venue}: {}", words(error)));
+            return End::Lost(format!("cannot reach {venue}: {}", obstacle(error)));
         };
         let status = answer.status();
         let wait = retry_after(answer.headers());
@@ -172,13 +193,16 @@ impl Session {
 
     fn start<'a>(&'a self, socket: Socket, role: Role, patience: &'a Patience) -> Running<'a> {
         let (role, role_seen) = watch::channel(role);
-        let (told, ready) = watch::channel(false);
+        let (ready_told, ready) = watch::channel(false);
+        let (restart_told, restart) = watch::channel(false);
+        let told = Told { ready: ready_told, restart: restart_told };
         let served = Box::pin(self.serve(socket, role_seen, told, patience));
-        Running { served, role, ready, relieve_at: Instant::now() + self.config.planned_reconnect }
+        let relieve_at = Instant::now() + self.config.planned_reconnect;
+        Running { served, role, ready, restart, relieve_at }
     }
 
     /// From an opened socket to the end of it and of all that relieved it; and whether the last one spoke on all streams.
-    async fn live(&self, socket: Socket, patience: &Patience) -> (End, bool) {
+    async fn live(&self, socket: Socket, patience: &Patience, address: usize) -> (End, bool) {
         let mut active = self.start(socket, Role::Active, patience);
         let mut standby: Option<Running<'_>> = None;
         let mut retry = Backoff::new(self.config.backoff_first, self.config.backoff_most);
@@ -189,11 +213,15 @@ impl Session {
                     Some(next) if !matches!(end, End::Stopped) => active = self.succeed(next).await,
                     _ => return (end, *active.ready.borrow()),
                 },
-                socket = async { sleep_until(active.relieve_at).await; self.dial().await }, if standby.is_none() => {
+                Ok(()) = active.restart.changed() => {
+                    tracing::info!("{} {}: restart announced", self.adapter.title(), self.spec.name);
+                    active.relieve_at = Instant::now();
+                }
+                socket = async { sleep_until(active.relieve_at).await; self.dial(address).await }, if standby.is_none() => {
                     match socket {
                         Ok(socket) => standby = Some(self.start(socket, Role::Standby, patience)),
                         Err(e) => {
-                            tracing::warn!("planned reconnect: {}", words(&e));
+                            tracing::warn!("planned reconnect: {}", obstacle(&e));
                             active.relieve_at = Instant::now() + retry.wait();
                         }
                     }
@@ -235,14 +263,18 @@ impl Session {
         &self,
         mut socket: Socket,
         mut role: watch::Receiver<Role>,
-        ready: watch::Sender<bool>,
+        told: Told,
         patience: &Patience,
     ) -> End {
         let mut watch = Watch::new(patience);
-        self.note_ready(&watch, &role, &ready);
+        self.note_ready(&watch, &role, &told.ready);
         let mut held = VecDeque::new();
-        let every = self.spec.keep_alive.as_ref().map_or(Duration::MAX, |(every, _)| *every);
-        let mut keep_alive = Instant::now().checked_add(every);
+        let mut texts = self.texts.subscribe();
+        let keep_alive = self.spec.keep_alive.as_ref();
+        let every = |k: &KeepAlive| k.every.min(self.config.ping_most);
+        let mut ping_at = keep_alive.map(|k| Instant::now() + every(k));
+        // Until when the answer to the last ping may take.
+        let mut pong_by: Option<Instant> = None;
         loop {
             let due = watch.due();
             tokio::select! {
@@ -267,7 +299,13 @@ impl Session {
                         Ok(None) => continue,
                         Err(why) => return End::Lost(why),
                     };
-                    self.listen(&frame, &mut watch, &role, &ready);
+                    match self.listen(&frame, &mut watch, &role, &told.ready) {
+                        Nature::Data => {}
+                        Nature::Pong => pong_by = None,
+                        Nature::Restart => {
+                            told.restart.send_replace(true);
+                        }
+                    }
                     held.push_back(frame);
                     if *role.borrow() == Role::Active {
                         let before = Instant::now();
@@ -275,18 +313,30 @@ impl Session {
                             return End::Stopped;
                         }
                         // While the merger waits for history the socket is not read; that is not the venue's silence.
-                        watch.pause(before.elapsed());
+                        let unread = before.elapsed();
+                        watch.pause(unread);
+                        pong_by = pong_by.map(|by| by + unread);
                     } else if held.len() > self.config.queue {
                         return End::Lost("the second connection ran full before it could take over".into());
                     }
                 }
-                () = sleep_until(keep_alive.unwrap_or_else(far)), if keep_alive.is_some() => {
-                    if let Some((_, text)) = &self.spec.keep_alive
-                        && let Err(e) = socket.send(Message::text(text.as_str())).await
-                    {
-                        return End::Lost(words(&e));
+                () = sleep_until(pong_by.unwrap_or_else(far)), if pong_by.is_some() => {
+                    return End::Lost(format!("{} does not answer our ping", self.adapter.title()));
+                }
+                () = sleep_until(ping_at.unwrap_or_else(far)), if ping_at.is_some() => {
+                    let Some(keep_alive) = keep_alive else { continue };
+                    if let Err(e) = socket.send(Message::text(keep_alive.text.as_str())).await {
+                        return End::Lost(obstacle(&e));
                     }
-                    keep_alive = Instant::now().checked_add(every);
+                    let now = Instant::now();
+                    ping_at = Some(now + every(keep_alive));
+                    pong_by = pong_by.or(Some(now + keep_alive.patience));
+                }
+                text = next_text(&mut texts) => {
+                    if let Err(e) = socket.send(Message::text(text)).await {
+                        return End::Lost(obstacle(&e));
+                    }
+                    sleep(SPACING).await;
                 }
             }
         }
@@ -317,7 +367,7 @@ impl Session {
                     self.board.refused();
                     return Err(format!("{venue} sent a message of more than 8 MB; it was not read"));
                 }
-                return Err(format!("connection to {venue} lost: {}", words(&e)));
+                return Err(format!("connection to {venue} lost: {}", obstacle(&e)));
             }
             Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
             // No venue of ours sends binary frames; what one might send is counted as a frame that cannot be read.
@@ -327,20 +377,20 @@ impl Session {
         Ok(Some(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), Body::Ws(text))))
     }
 
-    /// Notes which stream spoke.
+    /// Notes which stream spoke, and what the text is to us.
     fn listen(
         &self,
         frame: &RawFrame,
         watch: &mut Watch<'_>,
         role: &watch::Receiver<Role>,
         ready: &watch::Sender<bool>,
-    ) {
-        let Body::Ws(text) = &frame.body else { return };
-        let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(&self.spec, name)) else {
-            return;
-        };
-        self.board.heard(self.conn, stream, std::time::Instant::now());
-        self.note_ready(watch, role, ready);
+    ) -> Nature {
+        let Body::Ws(text) = &frame.body else { return Nature::Data };
+        if let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(&self.spec, name)) {
+            self.board.heard(self.conn, stream, std::time::Instant::now());
+            self.note_ready(watch, role, ready);
+        }
+        self.adapter.nature(text)
     }
 
     /// Once every steady stream has spoken, the connection is as good as it gets.
@@ -381,6 +431,17 @@ async fn next_ready(standby: &mut Option<Running<'_>>, overlap: Duration) -> boo
     }
 }
 
+/// The next text to send; one that fell out of the queue is asked for again by whoever needs it.
+async fn next_text(texts: &mut broadcast::Receiver<String>) -> String {
+    loop {
+        match texts.recv().await {
+            Ok(text) => return text,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
 /// Waits until a stream has been silent for too long; which.
 async fn silence(due: Option<(Instant, usize)>) -> usize {
     let Some((at, stream)) = due else { return std::future::pending().await };
@@ -391,12 +452,4 @@ async fn silence(due: Option<(Instant, usize)>) -> usize {
 /// A time that does not come, for timers that are switched off.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
-}
-
-/// A socket's error in short words.
-fn words(error: &tungstenite::Error) -> String {
-    match error {
-        tungstenite::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer in time".into(),
-        e => e.to_string(),
-    }
 }

@@ -1,8 +1,8 @@
 //! The truth about a feed, in words a trader understands.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::market::Venue;
+use crate::market::{Sampled, Venue};
 
 /// What a venue's feed is doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,17 @@ pub struct StreamStatus {
     pub last: Option<Instant>,
     /// Whether the stream is expected to speak all the time (a liquidation feed is not).
     pub steady: bool,
+    /// How long it may be silent before it is called so: 15 s, three times its documented cadence, or three times what is usual for
+    /// this asset, whichever is longest; `None` for a stream that speaks only now and then.
+    pub limit: Option<Duration>,
+}
+
+impl StreamStatus {
+    /// Whether it has been silent for too long.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        let age = self.last.map(|last| now.saturating_duration_since(last));
+        self.limit.zip(age).is_some_and(|(limit, age)| age > limit)
+    }
 }
 
 /// What was counted; nothing is lost in silence.
@@ -57,12 +68,16 @@ pub struct Counters {
     pub malformed: u64,
     /// Rows that repeat what was seen (overlapping connections).
     pub duplicates: u64,
+    /// Rows that tell of the time before they were asked for, where a venue begins with some.
+    pub history: u64,
     /// Rows missing by the venue's own numbering.
     pub missed: u64,
     /// Connections lost.
     pub reconnects: u64,
     /// Times the venue told us to slow down.
     pub rate_limited: u64,
+    /// Stretches that are missing.
+    pub gaps: u64,
 }
 
 impl Counters {
@@ -74,9 +89,12 @@ impl Counters {
         self.unknown += other.unknown;
         self.malformed += other.malformed;
         self.duplicates += other.duplicates;
-        self.missed += other.missed;
+        self.history += other.history;
+        // Told by the venue, who may jump to any number.
+        self.missed = self.missed.saturating_add(other.missed);
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;
+        self.gaps += other.gaps;
     }
 }
 
@@ -93,6 +111,10 @@ pub struct VenueStatus {
     pub streams: Vec<StreamStatus>,
     /// Receive time less event time, ms, less its minimum over five minutes (clocks differ).
     pub lag_ms: Option<i64>,
+    /// This machine's clock less the venue's, ms: the least of five minutes, delays included.
+    pub clock_ms: Option<i64>,
+    /// How complete its liquidations are; `None` where the venue has no public feed of them.
+    pub liquidations: Option<Sampled>,
     /// What was counted since the start.
     pub counters: Counters,
 }
@@ -106,6 +128,8 @@ impl VenueStatus {
             note: String::new(),
             streams: Vec::new(),
             lag_ms: None,
+            clock_ms: None,
+            liquidations: None,
             counters: Counters::default(),
         }
     }

@@ -13,6 +13,7 @@ use crate::market::event::sort_events;
 use super::frame::{BACKFILL, Body, RawFrame};
 use super::series::Sink;
 use super::status::{Counters, clean};
+use super::venue::Want;
 
 /// What a frame was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub trait Wire: Send {
     /// Reads a socket frame.
     fn socket(&mut self, conn: &str, text: &str, out: &mut Sink<'_>) -> Class;
 
-    /// Reads the answer to a REST call.
-    fn answer(&mut self, path: &str, text: &str, out: &mut Sink<'_>) -> Class;
+    /// Reads the answer to a REST call, named by [`super::venue::Request::name`].
+    fn answer(&mut self, call: &str, text: &str, out: &mut Sink<'_>) -> Class;
 
     /// The last connection of this name is gone.
     fn lost(&mut self, conn: &str);
@@ -52,12 +53,14 @@ pub struct FrameTally {
 }
 
 /// What came of one frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Taken {
     /// When the venue says it sent the frame, UTC ms.
     pub sent: Option<i64>,
     /// The link's last connection closed with this frame: what follows has a gap before it.
     pub lost: bool,
+    /// What must be asked of the venue now. A replay has nobody to ask: the answers are in the capture.
+    pub wants: Vec<Want>,
 }
 
 /// Frames of one venue to events.
@@ -96,10 +99,10 @@ impl Translator {
             Body::Open => *self.open.entry(frame.conn.as_ref().into()).or_default() += 1,
             Body::Close => taken.lost = self.closed(&frame.conn),
             Body::Ws(text) => {
-                taken.sent = self.read(frame, out, |wire, sink| wire.socket(&frame.conn, text, sink));
+                self.read(frame, out, &mut taken, |wire, sink| wire.socket(&frame.conn, text, sink));
             }
             Body::Rest { path, text } => {
-                taken.sent = self.read(frame, out, |wire, sink| wire.answer(path, text, sink));
+                self.read(frame, out, &mut taken, |wire, sink| wire.answer(path, text, sink));
             }
         }
         self.tally.counters.events += (out.len() - before) as u64;
@@ -134,17 +137,17 @@ impl Translator {
         &mut self,
         frame: &RawFrame,
         out: &mut Vec<MarketEvent>,
+        taken: &mut Taken,
         read: impl FnOnce(&mut dyn Wire, &mut Sink<'_>) -> Class,
-    ) -> Option<i64> {
+    ) {
         let events = self.batch.as_mut().unwrap_or(out);
         let counters = &mut self.tally.counters;
-        let first = events.len();
-        let mut sink = Sink { events, counters, recv: frame.recv, sent: None };
-        let mut class = read(self.wire.as_mut(), &mut sink);
-        let sent = sink.sent;
         counters.frames += 1;
-        if !events[first..].iter().all(MarketEvent::has_sane_time) {
-            events.truncate(first);
+        let mut sink =
+            Sink { events, counters, recv: frame.recv, sent: None, wants: &mut taken.wants, odd_time: false };
+        let mut class = read(self.wire.as_mut(), &mut sink);
+        taken.sent = sink.sent;
+        if sink.odd_time {
             class = Class::Malformed("time out of range".into());
         }
         match class {
@@ -162,7 +165,6 @@ impl Translator {
                 complain(counters.malformed, frame, &why);
             }
         }
-        sent
     }
 }
 

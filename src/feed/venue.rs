@@ -1,24 +1,86 @@
 //! The venues we speak to, and what each must know: where to connect, what to ask, how to read the answers.
 
 pub mod binance;
+pub mod bybit;
+pub mod hyperliquid;
+mod json;
+pub mod okx;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::market::{Asset, Venue};
+use crate::market::{Asset, Sampled, Venue};
 
 use super::FeedConfig;
+use super::book::BookLimits;
+use super::contact::Contact;
 use super::instruments::Listing;
-use super::translate::Translator;
+use super::translate::{Translator, Wire};
 
 /// A REST call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Path and query, such as `/fapi/v1/time`.
     pub path: String,
-    /// What it costs of the venue's limit; 0 for calls that have a limit of their own.
+    /// What is posted, as JSON; a call without is a GET.
+    pub body: Option<String>,
+    /// What it costs of the venue's [`Pool`]; 0 for calls that have a limit of their own.
     pub weight: u32,
+}
+
+impl Request {
+    /// A call that asks by its path alone.
+    pub fn get(path: impl Into<String>, weight: u32) -> Self {
+        Self { path: path.into(), body: None, weight }
+    }
+
+    /// A call that posts JSON.
+    pub fn post(path: impl Into<String>, body: impl Into<String>, weight: u32) -> Self {
+        Self { path: path.into(), body: Some(body.into()), weight }
+    }
+
+    /// What tells this call from others, in captures and to [`super::translate::Wire::answer`]: the path and, after a blank, the body.
+    pub fn name(&self) -> String {
+        match &self.body {
+            Some(body) => format!("{} {body}", self.path),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// How much may be asked of a venue in a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// So much weight.
+    pub weight: u32,
+    /// In this time.
+    pub per: Duration,
+}
+
+/// What a venue says to a REST call beyond the HTTP status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The status says it all.
+    ByStatus,
+    /// Too many calls: wait so long.
+    Slow(Duration),
+    /// The call is refused, whatever the status says: why.
+    Refused(String),
+}
+
+/// What a wire needs from the venue beyond what it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// A REST call, once; whoever wants the answer asks again if it does not come.
+    Call(Request),
+    /// A text on a socket, such as a new subscription.
+    Send {
+        /// The connection's name.
+        conn: &'static str,
+        /// The text.
+        text: String,
+    },
 }
 
 /// A stream a connection carries.
@@ -28,8 +90,21 @@ pub struct StreamSpec {
     pub name: &'static str,
     /// How long it may stay silent after connecting; `None` for a stream that speaks only now and then.
     pub first: Option<Duration>,
-    /// How long it may fall silent later.
+    /// How long it may fall silent later before the connection is opened anew.
     pub idle: Option<Duration>,
+    /// Its documented cadence, if it has one: on screen it counts as silent after 15 s or three times this.
+    pub cadence: Option<Duration>,
+}
+
+/// A text that keeps a connection alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// How often it is sent.
+    pub every: Duration,
+    /// What is sent.
+    pub text: String,
+    /// How long its answer ([`Nature::Pong`]) may take before the connection is given up.
+    pub patience: Duration,
 }
 
 /// A socket to open.
@@ -37,24 +112,47 @@ pub struct StreamSpec {
 pub struct ConnSpec {
     /// Name in captures: `market`, `public`.
     pub name: Cow<'static, str>,
-    /// Where to.
-    pub url: String,
+    /// Where to: the first address, and others to try in turn when it cannot be reached. Never empty.
+    pub urls: Vec<String>,
     /// Texts to send once connected.
     pub hello: Vec<String>,
-    /// Text to send when this long has passed, for venues that want more than protocol pings.
-    pub keep_alive: Option<(Duration, String)>,
+    /// For venues that want more than protocol pings.
+    pub keep_alive: Option<KeepAlive>,
     /// What it carries.
     pub streams: Vec<StreamSpec>,
 }
 
-/// What a venue lists, and its clock.
+/// What a socket's text is to the one who keeps the socket; all of them also go to the translator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Data, or an answer to a subscription.
+    Data,
+    /// The answer to our ping.
+    Pong,
+    /// The venue will close this connection soon: another is opened at once, and takes over when it speaks.
+    Restart,
+}
+
+/// What a venue lists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Directory {
-    /// The venue's own time, UTC ms.
-    pub now: i64,
+    /// The venue's own time, UTC ms, if the list tells it.
+    pub now: Option<i64>,
     /// Its perpetuals.
     pub listings: Vec<Listing>,
 }
+
+/// What the answers read so far amount to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// More must be asked: the next pages.
+    More(Vec<Request>),
+    /// All is there.
+    Done(Directory),
+}
+
+/// The answer to a call: [`Request::name`] and the text.
+pub type Answer = (String, String);
 
 /// A venue: pure knowledge, no I/O, no clock.
 pub trait Adapter: Send + Sync {
@@ -62,38 +160,65 @@ pub trait Adapter: Send + Sync {
     fn venue(&self) -> Venue;
     /// Its name as people write it.
     fn title(&self) -> &'static str;
-    /// Where its REST calls go.
-    fn rest_base(&self) -> &str;
-    /// The call that lists instruments and tells the venue's time.
-    fn directory(&self) -> Request;
-    /// Reads that answer.
-    fn read_directory(&self, text: &str) -> anyhow::Result<Directory>;
-    /// The call that only tells the venue's time.
-    fn clock(&self) -> Request;
+    /// Where its REST calls go: the first base, and others to try when it cannot be reached.
+    fn rest_bases(&self) -> Vec<String>;
+    /// How much may be asked.
+    fn pool(&self) -> Pool;
+    /// What an answer says beyond its status.
+    fn verdict(&self, _status: u16, _body: &str) -> Verdict {
+        Verdict::ByStatus
+    }
+    /// How complete its liquidations are; `None` where there is no public feed of them.
+    fn liquidations(&self) -> Option<Sampled>;
+    /// The calls that list instruments.
+    fn directory(&self) -> Vec<Request>;
+    /// Reads the answers so far, in the order they came; an error where they make no sense.
+    fn read_directory(&self, answers: &[Answer]) -> anyhow::Result<Reading>;
+    /// The calls that tell an instrument's margin tiers; none where the list tells them or nobody does. The wire reads them.
+    fn terms(&self, _listing: &Listing) -> Vec<Request> {
+        Vec::new()
+    }
+    /// The call that tells the venue's time.
+    fn clock(&self, listing: &Listing) -> Request;
     /// Reads that answer, UTC ms.
     fn read_clock(&self, text: &str) -> Option<i64>;
     /// The sockets to open for an instrument.
     fn connections(&self, listing: &Listing) -> Vec<ConnSpec>;
     /// The calls that tell what happened from `from` to `now` (UTC ms, the venue's clock); `fresh` at the start of a run.
     fn history(&self, listing: &Listing, from: i64, now: i64, fresh: bool) -> Vec<Request>;
-    /// The call to repeat while running.
-    fn poll(&self, listing: &Listing) -> Request;
-    /// Which of a connection's streams a frame belongs to.
+    /// The call to repeat while running, where a stream is missing.
+    fn poll(&self, _listing: &Listing) -> Option<Request> {
+        None
+    }
+    /// Which of a connection's streams a frame belongs to. Runs on every frame: cheap.
     fn stream_of(&self, text: &str) -> Option<&'static str>;
+    /// What a text is to the one who keeps the socket. Runs on every frame: cheap.
+    fn nature(&self, _text: &str) -> Nature {
+        Nature::Data
+    }
+    /// The checks to make when the venue is first reached (`exchanges.md` §15).
+    fn contact(&self, listing: &Listing) -> Box<dyn Contact>;
 }
 
 /// The adapter of a venue.
 pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
-    match venue.as_str() {
-        binance::NAME => Some(Arc::new(binance::Binance::new(config))),
-        _ => None,
-    }
+    Some(match venue.as_str() {
+        binance::NAME => Arc::new(binance::Binance::new(config)),
+        bybit::NAME => Arc::new(bybit::Bybit::new(config)),
+        okx::NAME => Arc::new(okx::Okx::new(config)),
+        hyperliquid::NAME => Arc::new(hyperliquid::Hyperliquid::new(config)),
+        _ => return None,
+    })
 }
 
 /// The translator of a venue's frames, for one asset or for whatever comes.
-pub fn translator(venue: Venue, asset: Option<Asset>) -> Option<Translator> {
-    match venue.as_str() {
-        binance::NAME => Some(Translator::new(Box::new(binance::wire::BinanceWire::new(venue, asset)))),
-        _ => None,
-    }
+pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
+    let wire: Box<dyn Wire> = match venue.as_str() {
+        binance::NAME => Box::new(binance::wire::BinanceWire::new(venue, asset, book)),
+        bybit::NAME => Box::new(bybit::wire::BybitWire::new(venue, asset, book)),
+        okx::NAME => Box::new(okx::wire::OkxWire::new(venue, asset, book)),
+        hyperliquid::NAME => Box::new(hyperliquid::wire::HyperliquidWire::new(venue, asset, book)),
+        _ => return None,
+    };
+    Some(Translator::new(wire))
 }

@@ -24,17 +24,25 @@ pub struct MarketEvent {
 /// The last time an event may carry: the end of the year 9999, UTC ms. It leaves room for sums of times.
 const LATEST: i64 = 253_402_300_799_999;
 
+/// Whether a number is a time in UTC ms: from 1970 to 9999. What comes from outside is checked before it is used.
+pub fn is_time(ms: i64) -> bool {
+    (0..=LATEST).contains(&ms)
+}
+
 impl MarketEvent {
-    /// Whether the event's time is one: from 1970 to 9999. What comes from outside is checked before it is used.
+    /// Whether the event's time is one; see [`is_time`].
     pub fn has_sane_time(&self) -> bool {
-        (0..=LATEST).contains(&self.ts)
+        is_time(self.ts)
     }
 
-    /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time.
+    /// When the event is known, UTC ms: a bar one ms before its end, everything else at its own time. That open interest is
+    /// held constant is known from the start of the stretch: it says how what follows was made.
     pub fn known_at(&self) -> i64 {
         match &self.kind {
             EventKind::Candle(c) => self.ts.saturating_add(c.interval.ms() - 1),
             EventKind::LiquidationBar(b) => self.ts.saturating_add(b.interval.ms() - 1),
+            // Of a stretch only the end is checked where lines are read.
+            EventKind::Gap(g) if g.is_held() => g.from.clamp(0, self.ts.max(0)),
             _ => self.ts,
         }
     }
@@ -107,6 +115,18 @@ pub struct Trade {
     /// The venue's own number for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Box<str>>,
+    /// Who traded with whom, where the venue says it (Hyperliquid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Box<Parties>>,
+}
+
+/// The two accounts of a trade, as the venue names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    /// Who bought.
+    pub buyer: Box<str>,
+    /// Who sold.
+    pub seller: Box<str>,
 }
 
 /// Mark price as published, with what came along.
@@ -129,7 +149,7 @@ pub struct Mark {
 }
 
 /// What a liquidation's price is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PriceKind {
     /// Average price of the closing fills.
@@ -141,7 +161,7 @@ pub enum PriceKind {
 }
 
 /// How complete a liquidation feed is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampled {
     /// Every liquidation is printed.
@@ -154,7 +174,7 @@ pub enum Sampled {
 }
 
 /// A forced close that was **observed** on a feed. Never an estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Liquidation {
     /// The position side that died.
     pub position: Side,
@@ -211,10 +231,18 @@ pub struct Book {
 /// A stretch in which a stream delivered nothing we can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The stream, by the name of the event type it carries: `trade`, `mark`, `liquidation`.
+    /// The stream, by the name of the event type it carries: `trade`, `mark`, `liquidation`, `book`. A gap of
+    /// `open_interest` is a stretch for which the venue keeps no readings: what stands there is held constant.
     pub stream: Box<str>,
     /// Start, UTC ms.
     pub from: i64,
     /// End, UTC ms; also the event's own time.
     pub to: i64,
+}
+
+impl Gap {
+    /// Whether it tells of open interest held constant rather than of missing data.
+    pub fn is_held(&self) -> bool {
+        &*self.stream == "open_interest"
+    }
 }

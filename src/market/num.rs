@@ -28,6 +28,53 @@ fn quoted(text: &str) -> String {
 
 /// Parses a plain decimal into an integer at `10^-digits`; digits beyond that are rounded half away from zero.
 fn parse_fixed(text: &str, digits: u32) -> Result<i128, NumError> {
+    match parse_short(text.as_bytes(), digits) {
+        Some(raw) => Ok(raw),
+        None => parse_any(text, digits),
+    }
+}
+
+/// Powers of ten up to the finest scale held.
+const TENS: [u64; 14] = {
+    let mut tens = [1; 14];
+    let mut i = 1;
+    while i < tens.len() {
+        tens[i] = 10 * tens[i - 1];
+        i += 1;
+    }
+    tens
+};
+
+/// [`parse_any`] for what venues mostly send: nothing to round, at most 18 digits, so that no step can overflow.
+fn parse_short(text: &[u8], digits: u32) -> Option<i128> {
+    let (negative, body) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if body.len() > 19 {
+        return None;
+    }
+    let mut number: u64 = 0;
+    let mut point = body.len();
+    for (place, &byte) in body.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+            b'.' if point == body.len() => point = place,
+            _ => return None,
+        }
+    }
+    let decimals = body.len().saturating_sub(point + 1);
+    let has_point = usize::from(point < body.len());
+    if !(1..=18).contains(&(body.len() - has_point)) {
+        return None;
+    }
+    let missing = (digits as usize).checked_sub(decimals)?;
+    let raw = i128::from(number) * i128::from(*TENS.get(missing)?);
+    Some(if negative { -raw } else { raw })
+}
+
+/// Parses a plain decimal of any length.
+fn parse_any(text: &str, digits: u32) -> Result<i128, NumError> {
     let malformed = || NumError::Malformed(quoted(text));
     let overflow = || NumError::Overflow(quoted(text));
     let (negative, body) = match text.as_bytes() {
@@ -242,6 +289,9 @@ impl fmt::Display for Usd {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::ProptestConfig;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     #[test]
@@ -266,6 +316,30 @@ mod tests {
         assert!(matches!(huge.parse::<Price>(), Err(NumError::Overflow(_))));
         for text in ["", "-", ".", "1e5", "1.2.3", "0x10", "NaN", " 1"] {
             assert!(matches!(text.parse::<Qty>(), Err(NumError::Malformed(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads() {
+        for text in
+            ["999999999999999999", "-99999.9999999999999", ".5", "5.", "-.5", "00", "1.000000000000", "-0"]
+        {
+            assert_eq!(parse_short(text.as_bytes(), 13), parse_any(text, 13).ok(), "{text}");
+        }
+        for text in ["1000000000000000000", "0.00000000000001", "", "-", ".", "1..", "1-", "--1", "+1", "٣"]
+        {
+            assert_eq!(parse_short(text.as_bytes(), 13), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(5), ..ProptestConfig::default() })]
+
+        #[test]
+        fn both_ways_agree(text in "-?[0-9]{0,20}\\.?[0-9]{0,15}[0-9.x-]?") {
+            if let Some(raw) = parse_short(text.as_bytes(), 12) {
+                proptest::prop_assert_eq!(parse_any(&text, 12), Ok(raw));
+            }
         }
     }
 

@@ -14,8 +14,9 @@ pub const OI_MS: i64 = 5 * MINUTE_MS;
 const DAYS: usize = 3;
 /// A day, ms.
 const DAY_MS: i64 = 86_400_000;
-/// Prints and forced closes remembered.
+/// Prints remembered.
 const PRINTS: usize = 1_000;
+/// Forced closes remembered.
 const FORCED: usize = 100;
 /// States of the book remembered, in steps.
 const BOOKS: usize = 16;

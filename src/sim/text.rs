@@ -41,6 +41,15 @@ pub(crate) fn quote(contract: &Contract, value: i128) -> Decimal {
     Decimal(value, contract.price_decimals as i32 + contract.lot_decimals)
 }
 
+/// Without the zeros at its end.
+pub(crate) fn trimmed(number: Decimal) -> String {
+    let text = number.to_string();
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text,
+    }
+}
+
 /// A number with so many decimals: mark prices, rates.
 pub(crate) fn rounded(value: f64, decimals: i32) -> Decimal {
     Decimal((value * super::world::contract::ten(decimals)).round() as i128, decimals)
@@ -56,6 +65,10 @@ mod tests {
         assert_eq!(price(&binance::CONTRACTS[3], 125_003).to_string(), "0.0125003");
         assert_eq!(Decimal(-5, 3).to_string(), "-0.005");
         assert_eq!(Decimal(7, 0).to_string(), "7");
+        assert_eq!(
+            ["0.0001", "-12", "100"],
+            [Decimal(100, 6), Decimal(-120, 1), Decimal(100, 0)].map(trimmed)
+        );
         assert_eq!(rounded(-0.000_381_67, 8).to_string(), "-0.00038167");
     }
 

@@ -2,6 +2,7 @@
 //! would send.
 
 pub mod binance;
+pub mod bybit;
 pub mod okx;
 
 use std::fmt::{self, Debug, Display};
@@ -175,7 +176,8 @@ pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Troubl
     }
     Some(match venue {
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
+        VenueId::Bybit => of::<bybit::Bybit>(markets, trouble),
         VenueId::Okx => of::<okx::Okx>(markets, trouble),
-        VenueId::Bybit | VenueId::Hyperliquid => return None,
+        VenueId::Hyperliquid => return None,
     })
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use crate::estimate::Tier;
+use crate::market::Venue;
 
 use super::{Canvas, text};
 
@@ -83,6 +84,7 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
         lines.push("no data here".to_owned());
         return lines;
     }
+    let missing = app.grid().columns.get(column).map_or(&[][..], |c| &c.missing);
     let halves = [lower, lower + 1].map(|row| app.grid().probe(column, row));
     let total: f64 = halves.iter().flat_map(|p| p.tiers).sum();
     lines.push(format!("{} estimated", text::usd(total)));
@@ -96,8 +98,15 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
     if venues.len() > 1 {
         for (i, (venue, usd)) in venues.iter().enumerate() {
             let usd = usd + halves[1].venues.get(i).map_or(0.0, |(_, usd)| *usd);
-            lines.push(format!("{venue:<11.11} {:>6}", text::usd(usd)));
+            lines.push(format!("{venue:<11} {:>6} {:>3.0}%", text::usd(usd), 100.0 * usd / total.max(1e-9)));
         }
+    }
+    let listed = |venues: &[Venue]| venues.iter().map(Venue::as_str).collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        lines.push(format!("no data: {}", listed(missing)));
+    }
+    if !halves[0].held.is_empty() {
+        lines.push(format!("OI held constant: {}", listed(&halves[0].held)));
     }
     lines
 }

@@ -9,7 +9,7 @@ use ratatui::style::{Color, Style};
 use crate::app::pixels::PixelColumn;
 
 use super::candles::{self, Ink, Stroke};
-use super::{Canvas, status, text};
+use super::{Canvas, text, venues};
 
 /// One cell's two pixels.
 #[derive(Clone, Copy)]
@@ -49,6 +49,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
             if on_price && free && x >= usize::from(line_from) {
                 cell.set_symbol("┄");
                 over(canvas, pair.upper.max(pair.lower), cell);
+            } else if free && !column.missing.is_empty() && is_marked(pair, x, y) {
+                hatch(canvas, cell);
             }
         }
     }
@@ -132,13 +134,23 @@ fn hatch(canvas: &Canvas<'_>, cell: &mut Cell) {
     cell.bg = canvas.ramp.colour(0).unwrap_or(Color::Reset);
 }
 
+/// Whether a cell of a column that lacks a venue carries a stroke: one in a few, on the ground only, so that what the
+/// other venues have stays to be seen. The strokes keep their place on the screen while the map moves on.
+fn is_marked(pair: Pair, x: usize, y: u16) -> bool {
+    const SPARSE: usize = 6;
+    pair.upper == 0 && pair.lower == 0 && (x + usize::from(y)).is_multiple_of(SPARSE)
+}
+
 /// Nothing to draw yet: says what is awaited, venue by venue.
 fn empty(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
-    let venues = &canvas.app.latest().venues;
+    let app = canvas.app;
+    let shown = app.selection().venues(app.latest());
     let mut lines: Vec<(String, Style)> =
-        venues.iter().map(|v| (status::waiting(canvas.app, v), canvas.theme.strong)).collect();
+        shown.map(|v| (venues::waiting(app, v), canvas.theme.strong)).collect();
     if lines.is_empty() {
-        lines.push(("waiting for a venue".to_owned(), canvas.theme.strong));
+        let none = app.latest().venues.is_empty();
+        let words = if none { "waiting for a venue" } else { "every venue is switched off" };
+        lines.push((words.to_owned(), canvas.theme.strong));
     }
     let top = area.y + area.height.saturating_sub(lines.len() as u16) / 2;
     for (i, (line, style)) in lines.iter().enumerate().take(usize::from(area.height)) {

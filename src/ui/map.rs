@@ -1,9 +1,11 @@
-//! The map: levels by price now, stacked by leverage tier, with cumulative curves away from price.
+//! The map: levels by price now, stacked by leverage tier or by venue, with cumulative curves away from price.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
+use crate::app::names;
+use crate::app::profile::{MapBy, Parts};
 use crate::estimate::Tier;
 use crate::market::Side;
 
@@ -25,12 +27,13 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     if widths.bar <= 0.0 {
         return;
     }
+    let inks = Inks::new(canvas);
     let row_at = |row: usize| Rect { y: area.y + row as u16, height: 1, ..area };
-    for (row, tiers) in profile.rows.iter().enumerate().take(usize::from(area.height)) {
+    for (row, parts) in profile.rows.iter().enumerate().take(usize::from(area.height)) {
         // Blanks in the colour of the curve that may come to cross them: a curve that moves then needs no colour codes.
         let side = if row as i64 > profile.price_row { canvas.theme.long } else { canvas.theme.short };
         buf.set_style(row_at(row), side);
-        bar(canvas, tiers, widths.bar, row_at(row), buf);
+        bar(&inks, parts, widths.bar, row_at(row), buf);
     }
     let place = |(row, usd): (usize, f64)| {
         let x = usd / widths.curve.max(f64::MIN_POSITIVE) * f64::from(area.width - 1);
@@ -53,8 +56,38 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
 }
 
-/// One row: tiers stacked from the left, lowest leverage first, to an eighth of a cell.
-fn bar(canvas: &Canvas<'_>, row: &[f64; 6], widest: f64, area: Rect, buf: &mut Buffer) {
+/// How the parts of a bar look.
+struct Inks {
+    colours: [Color; 6],
+    /// What stands for them where there are no colours.
+    letters: Option<[String; 6]>,
+}
+
+impl Inks {
+    fn new(canvas: &Canvas<'_>) -> Self {
+        let theme = &canvas.theme;
+        let (colours, letters) = match canvas.app.profile().by {
+            MapBy::Tier => (theme.tiers, LETTERS.map(str::to_owned)),
+            MapBy::Venue => {
+                let venues = canvas.app.snapshot().venues.iter().map(|v| v.venue);
+                let letters = names::letters(venues);
+                let letter = |i: usize| letters.get(i).map(char::to_string).unwrap_or_default();
+                // The last stands for all from the sixth on.
+                let last = if letters.len() > 6 { "+".to_owned() } else { letter(5) };
+                (theme.venues, [letter(0), letter(1), letter(2), letter(3), letter(4), last])
+            }
+        };
+        Self { colours, letters: (!theme.colours).then_some(letters) }
+    }
+
+    /// The mark of a part in the legend.
+    fn mark(&self, part: usize) -> &str {
+        self.letters.as_ref().map_or("■", |letters| &letters[part])
+    }
+}
+
+/// One row: parts stacked from the left, lowest leverage or first venue first, to an eighth of a cell.
+fn bar(inks: &Inks, row: &Parts, widest: f64, area: Rect, buf: &mut Buffer) {
     let eighths = f64::from(area.width) * 8.0 / widest;
     let mut ends = [0_usize; 6];
     let mut sum = 0.0;
@@ -63,24 +96,24 @@ fn bar(canvas: &Canvas<'_>, row: &[f64; 6], widest: f64, area: Rect, buf: &mut B
         *end = (sum * eighths).round() as usize;
     }
     let full = ends[5];
-    let tier_at = |eighth: usize| ends.iter().position(|end| eighth < *end);
+    let part_at = |eighth: usize| ends.iter().position(|end| eighth < *end);
     for x in 0..usize::from(area.width) {
         let (from, to) = (8 * x, 8 * x + 8);
-        let Some(tier) = tier_at(from) else { break };
+        let Some(part) = part_at(from) else { break };
         let cell = &mut buf[(area.x + x as u16, area.y)];
-        if !canvas.theme.colours {
-            cell.set_symbol(LETTERS[tier]);
+        if let Some(letters) = &inks.letters {
+            cell.set_symbol(&letters[part]);
             continue;
         }
-        let end = ends[tier].min(to);
+        let end = ends[part].min(to);
         if end == to {
             // A space: some fonts leave gaps between full blocks.
-            cell.set_symbol(" ").set_bg(canvas.theme.tiers[tier]);
+            cell.set_symbol(" ").set_bg(inks.colours[part]);
             continue;
         }
-        cell.set_symbol(PARTS[end - from]).set_fg(canvas.theme.tiers[tier]);
+        cell.set_symbol(PARTS[end - from]).set_fg(inks.colours[part]);
         if end < full {
-            cell.bg = tier_at(end).map_or(Color::Reset, |t| canvas.theme.tiers[t]);
+            cell.bg = part_at(end).map_or(Color::Reset, |p| inks.colours[p]);
         }
     }
 }
@@ -136,17 +169,43 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     }
     text::pieces(buf, heat, left, right);
     if let Some(map) = canvas.layout.map {
-        let mut x = map.x;
-        for tier in Tier::ALL {
-            let on = canvas.app.selection().tiers.contains(tier);
-            let label = if theme.colours { "■" } else { LETTERS[tier.index()] };
-            let rest = Rect { x, width: map.right().saturating_sub(x), ..area };
-            let mark = if on && theme.colours { Style::new().fg(theme.tier(tier)) } else { theme.dim };
-            text::line(buf, rest, label, mark);
-            let rest = Rect { x: x + 1, width: rest.width.saturating_sub(1), ..rest };
-            let name = if on { tier.label() } else { "off" };
-            text::line(buf, rest, name, theme.dim);
-            x += name.len() as u16 + 2;
+        legend(canvas, Rect { x: map.x, width: map.width, ..area }, buf);
+    }
+}
+
+/// Which colour or letter is which tier or venue.
+fn legend(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
+    let (app, theme) = (canvas.app, &canvas.theme);
+    let selection = app.selection();
+    let parts: Vec<(String, bool)> = match app.profile().by {
+        MapBy::Tier => {
+            Tier::ALL.map(|t| (t.label().to_owned(), selection.tiers.contains(t))).into_iter().collect()
         }
+        MapBy::Venue => {
+            let venues = app.snapshot().venues.iter().map(|v| v.venue);
+            let name = |v| (names::short(&v).to_owned(), !selection.hidden.contains(&v));
+            let mut parts: Vec<(String, bool)> = venues.map(name).collect();
+            if parts.len() > 6 {
+                parts.truncate(5);
+                parts.push(("others".to_owned(), true));
+            }
+            parts
+        }
+    };
+    let inks = Inks::new(canvas);
+    let mut x = area.x;
+    for (part, (name, on)) in parts.iter().enumerate() {
+        let rest = Rect { x, width: area.right().saturating_sub(x), ..area };
+        let mark = if *on && theme.colours { Style::new().fg(inks.colours[part]) } else { theme.dim };
+        text::line(buf, rest, inks.mark(part), mark);
+        let rest = Rect { x: x + 1, width: rest.width.saturating_sub(1), ..rest };
+        // A tier that is off keeps its place; a venue's name is needed to know which is off.
+        let words = match (on, app.profile().by) {
+            (true, _) => name.clone(),
+            (false, MapBy::Tier) => "off".to_owned(),
+            (false, MapBy::Venue) => format!("{name} off"),
+        };
+        text::line(buf, rest, &words, theme.dim);
+        x += words.len() as u16 + 2;
     }
 }

@@ -199,6 +199,8 @@ pub struct Theme {
     pub hatch: Color,
     /// Leverage tiers.
     pub tiers: [Color; 6],
+    /// Venues by their place in the configuration; from the sixth on they share the last.
+    pub venues: [Color; 6],
     /// Whether there are colours at all.
     pub colours: bool,
 }
@@ -225,6 +227,7 @@ impl Theme {
             line: ink(250),
             hatch: ink(238),
             tiers: [243, 67, 73, 143, 172, 168].map(ink),
+            venues: [178, 68, 252, 73, 133, 243].map(ink),
             colours,
         }
     }

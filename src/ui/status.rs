@@ -2,15 +2,18 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
+use ratatui::text::Span;
 
+use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
-use crate::app::{Action, App};
-use crate::engine::snapshot::LinkState;
+use crate::app::{Action, App, names};
+use crate::engine::snapshot::{Counters, LinkState};
 use crate::engine::{Origin, VenueView};
 use crate::estimate::Tier;
 
 use super::Canvas;
 use super::text::{self, Piece};
+use super::venues::{is_out, trouble};
 
 /// Draws the first and the last row.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
@@ -41,12 +44,14 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Some(wanted) => format!("{} → {wanted}…", app.latest().asset),
         None => app.latest().asset.to_string(),
     };
+    // The ramp below says it again.
+    let threshold_rank = if canvas.layout.ramp.is_some() { 5 } else { 2 };
     let mut pieces = vec![
         Piece::new(9, " meltline", theme.dim),
         Piece::new(0, asset, theme.strong),
         Piece::new(3, format!("{}·{}", settings.range_label(), text::span(app.candle_ms())), Style::new()),
         Piece::new(8, "model 1", theme.dim),
-        Piece::new(2, format!("{value}{}", text::usd(app.threshold())), Style::new()),
+        Piece::new(threshold_rank, format!("{value}{}", text::usd(app.threshold())), Style::new()),
     ];
     if app.scale().top <= 0.0 {
         // Nothing in view yet that a threshold could be taken of.
@@ -67,31 +72,30 @@ fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// Each venue with a mark for its state; the words are in the notices.
+/// From this width on venues have their short names, below it letters.
+const NAMES_FROM: u16 = 100;
+
+/// Each venue with a mark for its state; the words are in the notices and in the panel of venues.
 fn venues(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
     let (app, theme) = (canvas.app, &canvas.theme);
     let all = &app.latest().venues;
+    let letters = names::letters(all.iter().map(|v| v.venue));
+    let wide = canvas.layout.status.width >= NAMES_FROM;
     let mut piece = Piece { spans: Vec::new(), rank: 4 };
-    for (i, view) in all.iter().enumerate() {
-        let hidden = app.selection().hidden.contains(&view.venue);
-        let (mark, style) = match &view.status.state {
-            _ if hidden => ("-", theme.dim),
-            _ if app.stale(view) => ("!", theme.warn),
-            LinkState::Live | LinkState::Recorded => ("●", theme.good),
-            LinkState::Connecting | LinkState::Backfilling => ("○", theme.dim),
-            LinkState::Ended => ("■", theme.dim),
-            LinkState::Silent { .. } => ("!", theme.warn),
-            LinkState::Reconnecting { .. } => ("↻", theme.warn),
-            LinkState::Blocked => ("×", theme.warn),
-        };
-        let name = view.venue.as_str();
-        let short = if all.len() > 2 { name.get(..3).unwrap_or(name) } else { name };
+    for (i, (view, letter)) in all.iter().zip(letters).enumerate() {
+        let (mark, style) = super::venues::mark(app, theme, view);
         let gap = if i == 0 { "" } else { " " };
-        piece.spans.push(ratatui::text::Span::styled(format!("{gap}{mark}"), style));
-        let grey = hidden || app.stale(view);
-        piece
-            .spans
-            .push(ratatui::text::Span::styled(short.to_owned(), if grey { theme.dim } else { Style::new() }));
+        piece.spans.push(Span::styled(format!("{gap}{mark}"), style));
+        let name = match (wide, all.len()) {
+            (_, ..=2) => view.venue.to_string(),
+            (true, _) => names::short(&view.venue).to_owned(),
+            (false, _) => letter.to_string(),
+        };
+        let grey = app.stale(view) || app.selection().hidden.contains(&view.venue) || is_out(view);
+        piece.spans.push(Span::styled(name, if grey { theme.dim } else { Style::new() }));
+        if let Some(seconds) = app.retry_in(view) {
+            piece.spans.push(Span::styled(format!(" {seconds}s"), theme.warn));
+        }
     }
     (!all.is_empty()).then_some(piece)
 }
@@ -115,7 +119,9 @@ fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 /// State, lag, coverage, clock.
 fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let (app, theme) = (canvas.app, &canvas.theme);
-    let shown: Vec<&VenueView> = app.selection().venues(app.latest()).collect();
+    // A venue without the asset takes nothing from the picture.
+    let (out, shown): (Vec<&VenueView>, Vec<&VenueView>) =
+        app.selection().venues(app.latest()).partition(|v| is_out(v));
     let mut pieces = Vec::new();
     let live = shown.iter().filter(|v| v.status.state == LinkState::Live && !app.stale(v)).count();
     let state = if shown.iter().any(|v| app.stale(v)) {
@@ -128,8 +134,10 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         match shown.first().map(|v| &v.status.state) {
             Some(LinkState::Connecting) => Some(("CONNECTING", theme.dim)),
             Some(LinkState::Backfilling) => Some(("BACKFILLING", theme.dim)),
-            Some(LinkState::Ended) => Some(("ENDED", theme.dim)),
-            Some(LinkState::Recorded) | None => None,
+            Some(LinkState::Recorded) => None,
+            None if out.is_empty() => Some(("NO VENUE", theme.warn)),
+            None if app.latest().origin == Origin::Replay => Some(("ENDED", theme.dim)),
+            None => Some(("NOT LISTED", theme.warn)),
             Some(_) => Some(("NOT LIVE", theme.warn)),
         }
     };
@@ -153,86 +161,71 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     pieces
 }
 
-/// What is wrong, in words: venues that are not live, and what was counted as lost.
+/// What is wrong, in words: venues that are drawn but not live, and what was counted as lost.
 fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
-    for view in &app.latest().venues {
+    let shown: Vec<&VenueView> = app.selection().venues(app.latest()).collect();
+    let all_out = shown.iter().all(|v| is_out(v));
+    // That a venue does not list the asset is worth a mark, not a line for ever.
+    for view in shown.iter().filter(|v| all_out || !is_out(v)) {
         if let Some(words) = trouble(app, view) {
             // The first is never left out: it is cut at the edge instead.
             pieces.push(Piece::new(u8::from(!pieces.is_empty()), format!(" {words}"), canvas.theme.warn));
         }
+    }
+    let mut sum = Counters::default();
+    let mut with_losses = Vec::new();
+    for view in shown {
         let c = &view.status.counters;
-        let counts = [(c.missed, "missed"), (c.malformed, "malformed"), (c.unknown, "unknown")];
-        let said: Vec<String> =
-            counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-        if !said.is_empty() {
-            pieces.push(Piece::new(2, format!(" {}: {}", view.venue, said.join(", ")), canvas.theme.warn));
+        if c.missed + c.malformed + c.unknown > 0 {
+            with_losses.push(view.venue);
+            sum.add(c);
         }
     }
+    let counts = [(sum.missed, "missed"), (sum.malformed, "unreadable"), (sum.unknown, "unknown")];
+    let said: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let who = match with_losses[..] {
+        [] => return pieces,
+        [venue] => venue.to_string(),
+        _ => format!("{} venues", with_losses.len()),
+    };
+    pieces.push(Piece::new(2, format!(" {who}: {}", said.join(", ")), canvas.theme.warn));
     pieces
 }
 
-/// Why a venue is not live, with its own words; `None` if there is nothing to say.
-fn trouble(app: &App, view: &VenueView) -> Option<String> {
-    let state = match &view.status.state {
-        _ if app.stale(view) => "STALE".to_owned(),
-        LinkState::Silent { stream } => format!("silent: no {stream}"),
-        LinkState::Reconnecting { .. } => match app.retry_in(view) {
-            Some(seconds) => format!("reconnecting in {seconds} s"),
-            None => "reconnecting".to_owned(),
-        },
-        LinkState::Blocked => "refuses this address".to_owned(),
-        LinkState::Connecting => "connecting".to_owned(),
-        LinkState::Backfilling => "fetching history".to_owned(),
-        LinkState::Live | LinkState::Recorded | LinkState::Ended if view.status.note.is_empty() => {
-            return None;
-        }
-        LinkState::Live | LinkState::Recorded => "note".to_owned(),
-        LinkState::Ended => "ended".to_owned(),
-    };
-    let note = &view.status.note;
-    let dash = if note.is_empty() { "" } else { " - " };
-    Some(format!("{}: {state}{dash}{note}", view.venue))
-}
-
-/// What the empty map awaits of a venue.
-pub fn waiting(app: &App, view: &VenueView) -> String {
-    let words = match &view.status.state {
-        LinkState::Connecting => format!("connecting to {}…", view.venue),
-        LinkState::Backfilling => format!("fetching history from {}…", view.venue),
-        LinkState::Live | LinkState::Recorded => format!("waiting for the first minute from {}…", view.venue),
-        LinkState::Ended => format!("nothing to draw from {}", view.venue),
-        _ => return trouble(app, view).unwrap_or_default(),
-    };
-    if view.status.note.is_empty() { words } else { format!("{words} {}", view.status.note) }
-}
-
 /// The keys worth knowing first, with their words in the hint bar.
-const HINTS: [(&[Action], &str); 13] = [
+const HINTS: [(&[Action], &str); 14] = [
     (&[Action::Help], "help"),
     (&[Action::Quit], "quit"),
     (&[Action::SymbolPicker], "symbol"),
     (&[Action::ThresholdDown, Action::ThresholdUp], "threshold"),
     (&[Action::NextRange], "range"),
     (&[Action::Tiers], "tiers"),
+    (&[Action::Venues], "venues"),
     (&[Action::Left, Action::Right], "crosshair"),
     (&[Action::PriceZoomIn, Action::PriceZoomOut], "zoom"),
     (&[Action::Freeze], "freeze"),
+    (&[Action::MapBy], "map by venue"),
     (&[Action::Candles], "candles"),
     (&[Action::Palette], "palette"),
-    (&[Action::Venues], "venues"),
     (&[Action::LockScale], "lock scale"),
 ];
 
 fn hints(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let keymap = &canvas.app.settings.keymap;
     let mut pieces = Vec::new();
-    for (rank, (actions, word)) in HINTS.iter().enumerate() {
+    let folded = |a: &Action| *a == Action::MapBy && canvas.layout.map.is_none();
+    for (rank, (actions, word)) in HINTS.iter().filter(|(a, _)| !a.iter().any(folded)).enumerate() {
         let keys: Vec<String> = actions.iter().filter_map(|a| keymap.hint(*a)).collect();
         if keys.len() == actions.len() {
             let mut piece = Piece::new(3 + rank as u8, format!(" {}", keys.join(" ")), canvas.theme.strong);
-            piece.spans.push(ratatui::text::Span::styled(format!(" {word}"), canvas.theme.dim));
+            let word = match (actions, canvas.app.settings.map_by) {
+                ([Action::MapBy], MapBy::Venue) => "map by tier",
+                _ => word,
+            };
+            piece.spans.push(Span::styled(format!(" {word}"), canvas.theme.dim));
             pieces.push(piece);
         }
     }

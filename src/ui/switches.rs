@@ -1,4 +1,4 @@
-//! Popups of switches: leverage tiers, venues.
+//! The popup of switches for leverage tiers.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,24 +30,6 @@ pub fn draw_tiers(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
     draw(canvas, "leverage tiers", &switches, cursor, buf);
 }
 
-/// Draws the venue switches with each venue's open interest.
-pub fn draw_venues(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
-    let hidden = &canvas.app.selection().hidden;
-    let switches: Vec<Switch> = canvas
-        .app
-        .latest()
-        .venues
-        .iter()
-        .map(|v| Switch {
-            on: !hidden.contains(&v.venue),
-            label: v.venue.to_string(),
-            note: v.oi_usd.map(|oi| format!("OI {}", text::usd(oi))).unwrap_or_default(),
-            style: Style::new(),
-        })
-        .collect();
-    draw(canvas, "venues", &switches, cursor, buf);
-}
-
 fn draw(canvas: &Canvas<'_>, title: &str, switches: &[Switch], cursor: usize, buf: &mut Buffer) {
     let theme = &canvas.theme;
     let inside = super::popup_box(canvas, buf, title, 36, switches.len() as u16 + 2);
@@ -61,5 +43,5 @@ fn draw(canvas: &Canvas<'_>, title: &str, switches: &[Switch], cursor: usize, bu
         text::line_right(buf, row, &switch.note, theme.popup);
     }
     let hint = Rect { y: inside.y + switches.len() as u16 + 1, height: 1, ..inside }.intersection(inside);
-    text::line(buf, hint, "digit or space switches, esc closes", theme.popup.patch(theme.dim));
+    text::line(buf, hint, "digit or space switches, a all, esc closes", theme.popup.patch(theme.dim));
 }

@@ -96,6 +96,51 @@ pub fn line_right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     line(buf, Rect { x: area.right() - width, width, ..area }, text, style);
 }
 
+/// Cells a text takes.
+pub fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// A text filled up with blanks to a number of cells; cut where it is longer.
+pub fn pad(text: &str, cells: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = width(c.encode_utf8(&mut [0; 4]));
+        if used + wide > cells {
+            break;
+        }
+        out.push(c);
+        used += wide;
+    }
+    out.extend(std::iter::repeat_n(' ', cells - used));
+    out
+}
+
+/// Parts joined by dots, as many on a line as fit; a part that is longer than a line is broken between words.
+pub fn flow(parts: &[String], cells: usize) -> Vec<String> {
+    const DOT: &str = " · ";
+    let mut lines: Vec<String> = Vec::new();
+    let mut add = |text: &str, glue: &str| match lines.last_mut() {
+        Some(line) if !glue.is_empty() && width(line) + width(glue) + width(text) <= cells => {
+            line.push_str(glue);
+            line.push_str(text);
+        }
+        _ => lines.push(text.to_owned()),
+    };
+    for (i, part) in parts.iter().enumerate() {
+        let glue = if i == 0 { "" } else { DOT };
+        if width(part) <= cells {
+            add(part, glue);
+        } else {
+            for (j, word) in part.split(' ').enumerate() {
+                add(word, if j == 0 { glue } else { " " });
+            }
+        }
+    }
+    lines
+}
+
 /// A piece of a line that may be left out when there is no room.
 pub struct Piece<'a> {
     /// The text.
@@ -191,6 +236,20 @@ mod tests {
             assert_eq!(price(value, decimals(value)), text);
             assert!(text.chars().count() <= 9);
         }
+    }
+
+    #[test]
+    fn wide_characters_are_padded_and_cut_by_cells() {
+        assert_eq!(pad("ab", 4), "ab  ");
+        assert_eq!(pad("币安人生", 10), "币安人生  ");
+        assert_eq!(pad("币安人生", 5), "币安 ");
+    }
+
+    #[test]
+    fn parts_flow_over_lines_and_only_long_ones_are_broken() {
+        let parts = ["one two", "three", "a part that is too long", "end"].map(str::to_owned);
+        assert_eq!(flow(&parts, 16), ["one two · three", "a part that is", "too long · end"]);
+        assert!(flow(&[], 16).is_empty());
     }
 
     #[test]

@@ -38,6 +38,8 @@ type OnRest = dyn Fn(&str) -> Option<(u16, &'static str, String)> + Send + Sync;
 /// What the market does: one print, mark and bar update every second of its own time.
 pub struct Tape {
     pub frames: broadcast::Sender<String>,
+    /// What the public route carries.
+    pub books: broadcast::Sender<String>,
     pub clock: AtomicI64,
     pub trades: AtomicU64,
 }
@@ -60,6 +62,10 @@ impl Tape {
                 minute + 59_999
             ),
         ];
+        let _ = self.books.send(format!(
+            r#"{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":{now},"T":{now},"s":"BTCUSDT","U":{n},"u":{n},"pu":{},"b":[["59999","{n}"]],"a":[],"st":1}}}}"#,
+            n - 1
+        ));
         for frame in frames {
             // Nobody may be listening.
             let _ = self.frames.send(frame);
@@ -118,6 +124,7 @@ impl Exchange {
         let address = listener.local_addr().unwrap();
         let tape = Arc::new(Tape {
             frames: broadcast::channel(10_000).0,
+            books: broadcast::channel(10_000).0,
             clock: AtomicI64::new(START),
             trades: AtomicU64::new(0),
         });
@@ -146,7 +153,11 @@ impl Exchange {
                         let path = line.split(' ').nth(1).unwrap_or_default();
                         let path = path.strip_prefix("http://venue.test").unwrap_or(path).to_owned();
                         asked.lock().unwrap().push(path.clone());
-                        if path.contains("/stream") {
+                        if path.starts_with("/public/stream") {
+                            // The book misbehaves in tests of its own.
+                            let frames = tape.books.subscribe();
+                            forward(accept(stream, frames).await, |_| true).await;
+                        } else if path.contains("/stream") {
                             let n = sockets.fetch_add(1, Ordering::SeqCst);
                             let frames = tape.frames.subscribe();
                             on_socket(n, accept(stream, frames).await, tape).await;
@@ -174,7 +185,6 @@ impl Exchange {
                 ws_market: format!("ws://{host}/market"),
                 ws_public: format!("ws://{host}/public"),
                 rest: format!("http://{host}"),
-                record_public: Vec::new(),
             },
             timeout: ms(5_000),
             first_data: ms(1_500),
@@ -192,7 +202,7 @@ impl Exchange {
     }
 }
 
-async fn first_line(stream: &TcpStream) -> String {
+pub async fn first_line(stream: &TcpStream) -> String {
     let mut buffer = [0; 2_048];
     loop {
         let n = stream.peek(&mut buffer).await.unwrap_or(0);
@@ -211,7 +221,8 @@ async fn accept(stream: TcpStream, frames: broadcast::Receiver<String>) -> Socke
     Socket { ws, frames }
 }
 
-async fn reply(mut stream: TcpStream, (status, headers, body): (u16, &'static str, String)) {
+/// Answers a call: status, further headers, body.
+pub async fn reply(mut stream: TcpStream, (status, headers, body): (u16, &'static str, String)) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -244,6 +255,11 @@ fn rest(path: &str, tape: &Tape) -> String {
         "/fapi/v1/exchangeInfo" => format!(
             r#"{{"serverTime":{now},"symbols":[{{"symbol":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[{{"filterType":"PRICE_FILTER","tickSize":"0.1"}},{{"filterType":"LOT_SIZE","stepSize":"0.001"}}]}}]}}"#
         ),
+        "/fapi/v1/ticker/24hr" => r#"[{"symbol":"BTCUSDT","quoteVolume":"1234.5"}]"#.to_owned(),
+        "/fapi/v1/depth" => format!(
+            r#"{{"lastUpdateId":{},"E":{now},"T":{now},"bids":[["59999","1"]],"asks":[["60001","1"]]}}"#,
+            tape.trades.load(Ordering::SeqCst)
+        ),
         "/fapi/v1/time" => format!(r#"{{"serverTime":{now}}}"#),
         "/fapi/v1/klines" => rows(60_000, &|t| {
             format!(r#"[{t},"60000","60010","59990","60001","12",{},"1",5,"6","1","0"]"#, t + 59_999)
@@ -273,12 +289,17 @@ pub struct Listener {
 
 impl Listener {
     pub fn start(config: FeedConfig, capture: Option<Capture>) -> Self {
+        Self::of("binance", config, capture)
+    }
+
+    /// Of BTC on another venue.
+    pub fn of(venue: &'static str, config: FeedConfig, capture: Option<Capture>) -> Self {
         let (out, items) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let feed = tokio::spawn(async move {
-            let venues: [Venue; 1] = ["binance".parse().unwrap()];
-            run(Arc::new(config), &venues, "BTC".parse().unwrap(), out, capture, stopped).await
+            let venues: [Venue; 1] = [venue.parse().unwrap()];
+            run(Arc::new(config), &venues, "BTC".parse().unwrap(), out, capture.into(), stopped).await
         });
         Self { items, events: Vec::new(), statuses: Vec::new(), assets: Vec::new(), stop, feed }
     }
@@ -293,7 +314,7 @@ impl Listener {
                         self.events.extend(events);
                     }
                     FeedItem::Status(status) => self.statuses.push(status),
-                    FeedItem::Assets(assets) => self.assets = assets,
+                    FeedItem::Assets(assets) => self.assets = assets.iter().map(|a| a.asset).collect(),
                 }
             }
         };

@@ -100,16 +100,15 @@ async fn a_slow_reader_holds_the_socket_back_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_stream_goes_to_its_route() {
     let exchange = Exchange::start().await;
-    let mut config = exchange.config();
-    config.binance.record_public = vec!["bookTicker".into(), "depth@100ms".into()];
-    let mut feed = Listener::start(config, None);
-    feed.until("live", |f| f.live() && !f.trades().is_empty()).await;
+    let mut feed = Listener::start(exchange.config(), None);
+    let book = |f: &Listener| f.events.iter().any(|e| matches!(e.kind, EventKind::Book(_)));
+    feed.until("live, with trades and a book", |f| f.live() && !f.trades().is_empty() && book(f)).await;
     let asked = exchange.asked.lock().unwrap().clone();
     let has = |path: &str| asked.iter().any(|a| a == path);
     assert!(has(
         "/market/stream?streams=btcusdt@aggTrade/btcusdt@markPrice@1s/btcusdt@kline_1m/btcusdt@forceOrder"
     ));
-    assert!(has("/public/stream?streams=btcusdt@bookTicker/btcusdt@depth@100ms"), "{asked:?}");
+    assert!(has("/public/stream?streams=btcusdt@depth@100ms"), "{asked:?}");
 }
 
 /// Takes connections to `venue.test` and brings them to the exchange. `socks` chooses the language.

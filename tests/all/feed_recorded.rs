@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use meltline::feed::book::BookLimits;
 use meltline::feed::frame::{Body, RawFrame};
 use meltline::feed::recording::{Recording, RecordingTally};
 use meltline::feed::venue::translator;
@@ -197,10 +198,44 @@ fn every_frame_of_the_real_captures_is_classified_and_no_trade_is_lost() {
 }
 
 #[test]
+fn the_updates_of_a_real_market_make_one_book_without_a_hole() {
+    let Some(folder) = recorded() else { return };
+    let venue = "binance".parse().unwrap();
+    let limits = BookLimits { depth: 0.5, every_ms: 1_000 };
+    let mut feed = translator(venue, Some("BTC".parse().unwrap()), limits).unwrap();
+    let mut events = Vec::new();
+    let (mut asked, mut snapshot) = (0, None);
+    for line in gz_lines(&folder.join("capture/binance-btcusdt-2024-08-08.ndjson.gz")) {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let text = line["raw"].as_str().unwrap().to_owned();
+        let recv = line["recv"].as_i64().unwrap();
+        if text.contains("lastUpdateId") {
+            // The recorder put the REST answer among the frames; it is the answer to the first call the book makes.
+            snapshot = Some(text);
+            continue;
+        }
+        let frame = RawFrame { recv, venue, conn: "public".into(), body: Body::Ws(text) };
+        asked += feed.take(&frame, &mut events).wants.len();
+        if asked == 1
+            && let Some(text) = snapshot.take()
+        {
+            let path = "/fapi/v1/depth?symbol=BTCUSDT&limit=1000".to_owned();
+            let frame = RawFrame { recv, venue, conn: "poll".into(), body: Body::Rest { path, text } };
+            asked += feed.take(&frame, &mut events).wants.len();
+        }
+    }
+    assert_eq!(asked, 1, "no hole in {} updates", feed.tally().kinds["depthUpdate"]);
+    let books: Vec<_> =
+        events.iter().filter_map(|e| if let EventKind::Book(b) = &e.kind { Some(b) } else { None }).collect();
+    assert!(books.len() > 200, "{} books", books.len());
+    assert!(books.iter().all(|b| b.bids[0].0 < b.asks[0].0 && b.bids.len() > 500 && b.asks.len() > 500));
+}
+
+#[test]
 fn every_real_binance_message_is_classified() {
     let Some(folder) = recorded() else { return };
     let venue = "binance".parse().unwrap();
-    let mut feed = translator(venue, None).unwrap();
+    let mut feed = translator(venue, None, BookLimits::default()).unwrap();
     let mut events = Vec::new();
     let mut take = |body: Body| {
         feed.take(&RawFrame { recv: 0, venue, conn: "market".into(), body }, &mut events);

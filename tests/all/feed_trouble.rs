@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use meltline::feed::Taps;
 use meltline::feed::capture::Capture;
 use meltline::feed::status::LinkState;
 use meltline::market::EventKind;
@@ -374,5 +375,5 @@ async fn nobody_listening_ends_the_feed() {
     let config = Arc::new(exchange.config());
     let stop = tokio_util::sync::CancellationToken::new();
     let venues = ["binance".parse().unwrap()];
-    meltline::feed::run(config, &venues, "BTC".parse().unwrap(), out, None, stop).await.unwrap();
+    meltline::feed::run(config, &venues, "BTC".parse().unwrap(), out, Taps::default(), stop).await.unwrap();
 }

@@ -5,12 +5,14 @@
     reason = "also compiled by benches, where the lint table's leave for tests does not reach"
 )]
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use meltline::engine::snapshot::AssetInfo;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
 use meltline::engine::{History, Origin, Snapshot, VenueView};
 use meltline::estimate::{Bar, BinTable, Column, Packed, Tier};
-use meltline::market::{Interval, Side, Venue};
+use meltline::market::{Interval, Sampled, Side, Venue};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -20,23 +22,48 @@ const MINUTE: i64 = 60_000;
 /// Bins on each side of the first price that are kept.
 const REACH: i32 = 1_000;
 
+/// The venues of the fixture: name, open interest against the first, how complete their liquidations are, and minutes in
+/// which their data are missing.
+const VENUES: [(&str, f64, Option<Sampled>, Range<i64>); 4] = [
+    ("binance", 1.0, Some(Sampled::Largest), 0..0),
+    ("bybit", 0.45, Some(Sampled::No), 0..0),
+    ("okx", 0.35, Some(Sampled::Latest), 760..900),
+    ("hyperliquid", 0.4, None, 0..0),
+];
+/// Two hours in which nobody has data, to be hatched.
+const SILENCE: Range<i64> = 300..420;
+/// Before this minute the last venue's open interest is held constant.
+const HELD_UNTIL: i64 = 600;
+
 /// One venue's book of levels over a window of bins.
 struct Book {
     venue: Venue,
     weight: f64,
+    liquidations: Option<Sampled>,
+    missing: Range<i64>,
     first: i32,
     tiers: [Vec<f64>; 6],
 }
 
 impl Book {
-    fn new(venue: &str, weight: f64, middle: i32) -> Self {
+    fn new(
+        (venue, weight, liquidations, missing): (&str, f64, Option<Sampled>, Range<i64>),
+        middle: i32,
+    ) -> Self {
         let empty = || vec![0.0; 2 * REACH as usize];
         Self {
             venue: venue.parse().unwrap(),
             weight,
+            liquidations,
+            missing,
             first: middle - REACH,
             tiers: std::array::from_fn(|_| empty()),
         }
+    }
+
+    /// Whether its positions spread over all distances, as where margin is cross by default.
+    fn is_smeared(&self) -> bool {
+        self.liquidations.is_none()
     }
 
     fn add(&mut self, tier: Tier, bin: i32, usd: f64) {
@@ -77,16 +104,21 @@ pub struct Market {
 }
 
 impl Market {
-    /// A market with so many minutes behind it.
+    /// A market on four venues with so many minutes behind it.
     pub fn new(seed: u64, minutes: i64) -> Self {
+        Self::on(VENUES.len(), seed, minutes)
+    }
+
+    /// A market on the first few of the venues.
+    pub fn on(venues: usize, seed: u64, minutes: i64) -> Self {
         let bins = Arc::new(BinTable::new(5.0));
         let price = 65_000.0;
         let middle = bins.bin(price).unwrap();
         let mut market = Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             bins,
-            books: vec![Book::new("binance", 1.0, middle), Book::new("bybit", 0.45, middle)],
-            histories: vec![History::default(), History::default()],
+            books: VENUES.into_iter().take(venues).map(|v| Book::new(v, middle)).collect(),
+            histories: vec![History::default(); venues],
             price,
             minute: 0,
             seq: 0,
@@ -125,6 +157,9 @@ impl Market {
                 (Tier::X10, 0.096, 0.2),
                 (Tier::X5, 0.196, 0.1),
             ] {
+                if book.is_smeared() {
+                    break;
+                }
                 let usd = 2.0e5 * self.burst * self.burst * share * book.weight * part;
                 for sign in [-1.0, 1.0] {
                     let jitter: f64 = self.rng.random_range(0.7..1.3);
@@ -135,6 +170,13 @@ impl Market {
             }
             let cross = self.rng.random_range(20..600);
             let middle = self.bins.bin(self.price).unwrap();
+            if book.is_smeared() {
+                for far in 10..600 {
+                    let usd = 1.0e3 * self.burst * book.weight * part * (1.0 - f64::from(far) / 700.0);
+                    book.add(Tier::Low, middle - far, usd);
+                    book.add(Tier::Low, middle + far, usd);
+                }
+            }
             for sign in [-1, 1] {
                 book.add(Tier::Low, middle + sign * cross, 1.2e5 * self.burst * book.weight * part);
             }
@@ -169,8 +211,8 @@ impl Market {
             swept: Default::default(),
             printed: Default::default(),
             bar: Some(self.bar),
-            // Two hours of silence, to be hatched.
-            gap: (300..420).contains(&self.minute),
+            gap: SILENCE.contains(&self.minute) || book.missing.contains(&self.minute),
+            reconstructed: book.is_smeared() && self.minute < HELD_UNTIL,
         }
     }
 
@@ -184,6 +226,7 @@ impl Market {
                 status: VenueStatus {
                     state: LinkState::Live,
                     lag_ms: Some(38),
+                    liquidations: book.liquidations,
                     ..VenueStatus::new(book.venue)
                 },
                 mark: Some(self.price),
@@ -191,11 +234,20 @@ impl Market {
                 oi_usd: Some(live.oi * self.price),
                 funding: Some(1e-4),
                 coverage: 0.9,
+                held_until: book.is_smeared().then_some(START + HELD_UNTIL * MINUTE),
+                book: None,
                 history: Arc::new(history.clone()),
                 live: Some(Arc::new(live)),
             }
         });
-        let assets = ["BTC", "ETH", "SOL", "PEPE", "XRP", "DOGE", "ETHFI", "币安人生"];
+        let names = ["BTC", "ETH", "SOL", "PEPE", "XRP", "DOGE", "ETHFI", "币安人生"];
+        let venues_of =
+            |i: usize| self.books.iter().map(|b| b.venue).skip(i / 7).step_by(1 + i / 4).collect();
+        let assets = names.iter().enumerate().map(|(i, name)| AssetInfo {
+            asset: name.parse().unwrap(),
+            venues: venues_of(i),
+            day_usd: (i != 5).then_some(48_200_000_000 >> (2 * i)),
+        });
         Arc::new(Snapshot {
             seq: self.seq,
             asset: "BTC".parse().unwrap(),
@@ -205,7 +257,7 @@ impl Market {
             bins: Arc::clone(&self.bins),
             venues: venues.collect(),
             tape: Arc::from([]),
-            assets: assets.iter().map(|a| a.parse().unwrap()).collect(),
+            assets: assets.collect(),
             events: self.seq * 1_000,
         })
     }

@@ -55,7 +55,7 @@ async fn live_through_the_simulator_and_its_capture_replayed_give_the_same_colum
     let config = Arc::new(feed_config(&server));
     let capture = Capture::file(&path).unwrap();
     let venues = ["binance".parse().unwrap()];
-    let run = feed::run(config, &venues, asset, items, Some(capture), feed_stop.clone());
+    let run = feed::run(config, &venues, asset, items, Some(capture).into(), feed_stop.clone());
     let mut live = engine(asset, Origin::Simulated);
     let follow = async {
         let mut was_live = false;

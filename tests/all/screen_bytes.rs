@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use meltline::app::profile::MapBy;
 use meltline::app::settings::{Depth, PaletteName};
-use meltline::app::{App, Message, Settings};
+use meltline::app::{App, Effect, Message, Settings};
 use meltline::engine::Snapshot;
+use meltline::engine::snapshot::StreamStatus;
 use meltline::term::backend::QuietBackend;
 use meltline::ui;
 use ratatui::layout::Rect;
@@ -115,7 +117,10 @@ fn closed(snapshot: &Snapshot) -> Vec<Option<i64>> {
 
 #[test]
 fn frames_stay_in_their_budgets() {
-    for depth in [Depth::True, Depth::Indexed] {
+    // On the four venues of the fixture, the map by tier and by venue.
+    for (depth, map_by) in
+        [(Depth::True, MapBy::Tier), (Depth::True, MapBy::Venue), (Depth::Indexed, MapBy::Tier)]
+    {
         let mut market = Market::new(7, 1_500);
         let mut pictures = vec![market.snapshot()];
         // Minute by minute, with five live updates in each.
@@ -127,7 +132,8 @@ fn frames_stay_in_their_budgets() {
             market.close();
             pictures.push(market.snapshot());
         }
-        let cost = Cost::of(Settings { depth, colour_steps: 16, ..Settings::default() }, pictures);
+        let settings = Settings { depth, map_by, colour_steps: 16, ..Settings::default() };
+        let cost = Cost::of(settings, pictures);
         assert!(cost.scrolled.len() >= 2 && cost.live.len() > 100);
         cost.assert_in_budget();
     }
@@ -188,6 +194,32 @@ fn time_alone_writes_nothing() {
     wire.frame(&app);
     app.update(Message::Tick(Instant::now()));
     assert_eq!(wire.frame(&app), b"");
+}
+
+#[test]
+fn the_panel_of_venues_writes_only_what_it_says_anew() {
+    let mut app = app(Settings::default(), Market::new(7, 300).snapshot(), 160, 50);
+    let mut wire = Wire::new(160, 50);
+    let start = Instant::now();
+    let mut snapshot = Snapshot::clone(app.latest());
+    for view in &mut snapshot.venues {
+        let stream = StreamStatus { name: "trades", last: Some(start), steady: true, limit: None };
+        view.status.streams.push(stream);
+    }
+    app.update(Message::Tick(start));
+    app.update(Message::Snapshot(Arc::new(snapshot)));
+    let mut at = |app: &mut App, ms: u64| {
+        let effect = app.update(Message::Tick(start + Duration::from_millis(ms)));
+        (effect, wire.frame(app).len())
+    };
+    at(&mut app, 0);
+    assert_eq!(at(&mut app, 1_000), (Effect::None, 0), "a second is not worth saying");
+    typed(&mut app, "x");
+    let (_, opened) = at(&mut app, 1_000);
+    let (effect, second) = at(&mut app, 2_000);
+    assert_eq!(effect, Effect::Redraw, "here it is");
+    assert!(opened > 300 && (1..100).contains(&second), "{opened} {second}");
+    assert_eq!(at(&mut app, 2_100), (Effect::None, 0));
 }
 
 #[test]

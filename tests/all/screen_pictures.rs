@@ -1,7 +1,13 @@
 //! Whole screens as text: what a trader sees at each size.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use crossterm::event::KeyCode;
-use meltline::app::App;
+use meltline::app::{App, Message};
+use meltline::engine::snapshot::{LinkState, StreamStatus};
+use meltline::engine::{Origin, Snapshot};
+use meltline::market::event::Book;
 
 use crate::fixture::{self, Market};
 use crate::screen::{MINUTES, app, plain, press, text, typed};
@@ -80,4 +86,85 @@ fn too_small_says_so_at_every_size_and_never_panics() {
     for (width, height) in [(400, 120), (400, 8), (30, 120)] {
         assert!(text(&app(plain(), snapshot.clone(), width, height)).contains("BTC"));
     }
+}
+
+/// A screen on four venues of which one lives, one is silent, one is lost and one is told to stay away.
+fn trouble(width: u16, height: u16) -> App {
+    let mut app = day(width, height);
+    let now = Instant::now();
+    let ago = |seconds| Some(now.checked_sub(Duration::from_secs(seconds)).unwrap());
+    let stream = |name, last, limit: Option<u64>| StreamStatus {
+        name,
+        last,
+        steady: limit.is_some(),
+        limit: limit.map(Duration::from_secs),
+    };
+    let mut snapshot = Snapshot::clone(app.latest());
+    snapshot.origin = Origin::Live;
+    let book = |middle: f64| {
+        let side = |sign: f64| {
+            let row = |i: i32| {
+                (crate::support::price(middle + sign * (0.5 + 5.0 * f64::from(i))), crate::support::qty(2.0))
+            };
+            (0..40).map(row).collect()
+        };
+        Arc::new(Book { bids: side(-1.0), asks: side(1.0) })
+    };
+    let [binance, bybit, okx, hyperliquid] = &mut snapshot.venues[..] else { panic!("four venues") };
+    binance.status.streams = vec![stream("aggTrade", ago(0), Some(15)), stream("forceOrder", ago(95), None)];
+    binance.status.clock_ms = Some(2_400);
+    binance.status.counters.gaps = 2;
+    binance.status.counters.missed = 14;
+    bybit.status.state = LinkState::Silent { stream: "tickers".to_owned() };
+    bybit.status.note.push_str("connected, but nothing on tickers for more than 15 s");
+    bybit.status.streams =
+        vec![stream("publicTrade", ago(1), Some(15)), stream("tickers", ago(21), Some(15))];
+    bybit.book = Some(book(65_000.0));
+    okx.status.state = LinkState::Reconnecting { at: now + Duration::from_secs(4) };
+    okx.status.note.push_str("connection reset by peer");
+    hyperliquid.status.state = LinkState::Live;
+    hyperliquid.status.streams = vec![stream("trades", ago(0), Some(15))];
+    app.update(Message::Tick(now));
+    app.update(Message::Snapshot(Arc::new(snapshot)));
+    typed(&mut app, "x");
+    app
+}
+
+#[test]
+fn the_panel_of_venues_fits_every_size() {
+    for (width, height) in [(160, 50), (80, 24), (50, 20)] {
+        let mut app = trouble(width, height);
+        press(&mut app, KeyCode::Down);
+        assert_picture(&format!("screen_venues_{width}x{height}"), &app);
+    }
+    for (width, height) in (30..=60).flat_map(|w| [8, 9, 10, 12, 14].map(|h| (w, h))) {
+        let mut app = trouble(width, height);
+        for row in ["bin", "byb", "okx", "hl"] {
+            let words = text(&app);
+            assert!(
+                words.contains("[x]") && words.contains("esc") && words.contains(row),
+                "{width}x{height} {row}\n{words}"
+            );
+            press(&mut app, KeyCode::Down);
+        }
+    }
+}
+
+#[test]
+fn the_map_by_venue_has_a_letter_for_each() {
+    let mut app = day(160, 50);
+    typed(&mut app, "M");
+    assert_picture("screen_by_venue", &app);
+    typed(&mut app, "x3");
+    press(&mut app, KeyCode::Esc);
+    assert!(text(&app).contains("Ookx off"));
+    typed(&mut app, "M");
+    assert!(text(&app).contains("E100x"));
+}
+
+#[test]
+fn the_picker_shrinks_to_letters() {
+    let mut app = day(50, 20);
+    typed(&mut app, "s");
+    assert_picture("screen_picker_50x20", &app);
 }

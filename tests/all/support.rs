@@ -16,7 +16,16 @@ pub fn event(ts: i64, kind: EventKind) -> MarketEvent {
 }
 
 pub fn trade(ts: i64, at: f64, coins: f64) -> MarketEvent {
-    event(ts, EventKind::Trade(Trade { price: price(at), qty: qty(coins), taker: TakerSide::Buy, id: None }))
+    event(
+        ts,
+        EventKind::Trade(Trade {
+            price: price(at),
+            qty: qty(coins),
+            taker: TakerSide::Buy,
+            id: None,
+            parties: None,
+        }),
+    )
 }
 
 pub fn mark(ts: i64, at: f64) -> MarketEvent {

@@ -99,10 +99,10 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn spec() -> ConnSpec {
-        let stream = |name, first, idle| StreamSpec { name, first, idle };
+        let stream = |name, first, idle| StreamSpec { name, first, idle, cadence: None };
         ConnSpec {
             name: "market".into(),
-            url: String::new(),
+            urls: Vec::new(),
             hello: Vec::new(),
             keep_alive: None,
             streams: vec![

@@ -1,6 +1,7 @@
 //! Binance REST answers (`exchanges.md` §3.4). Each struct shows a real payload; the tests read it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -57,7 +58,7 @@ pub fn directory(text: &str) -> Result<Directory, serde_json::Error> {
     let info: ExchangeInfo<'_> = serde_json::from_str(text)?;
     let mut listings: Vec<Listing> = info.symbols.iter().filter_map(|raw| listing(raw.get())).collect();
     listings.sort_by_key(|l| !l.symbol.ends_with("USDT"));
-    Ok(Directory { now: info.server_time, listings })
+    Ok(Directory { now: Some(info.server_time), listings })
 }
 
 fn listing(text: &str) -> Option<Listing> {
@@ -68,8 +69,8 @@ fn listing(text: &str) -> Option<Listing> {
     }
     let (asset, multiplier) = asset_of(&s.base_asset)?;
     let filter = |kind: &str| s.filters.iter().find(|f| f.kind == kind);
-    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier)?;
-    let lot = filter("LOT_SIZE")?.step_size?;
+    let tick = filter("PRICE_FILTER")?.tick_size?.checked_div(multiplier).filter(|t| t.is_positive())?;
+    let lot = filter("LOT_SIZE")?.step_size.filter(|l| l.is_positive())?;
     let instrument = Instrument {
         symbol: s.name.as_ref().into(),
         tick,
@@ -77,9 +78,31 @@ fn listing(text: &str) -> Option<Listing> {
         contract: Qty::from_raw(10_i128.pow(Qty::DIGITS)),
         multiplier,
         linear: true,
-        tiers: margin::tiers(asset),
+        tiers: margin::tiers(&s.name).to_vec(),
     };
-    Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier })
+    Some(Listing { asset, instrument: Some(instrument), symbol: s.name.into(), multiplier, day_usd: None })
+}
+
+/// One row of `/fapi/v1/ticker/24hr`, whose `quoteVolume` is in dollars for our symbols. The fields are those of the stream of the same
+/// name (§3.2) written out, as public clients read them.
+///
+/// `{"symbol":"BTCUSDT","lastPrice":"4.00000200","volume":"8913.30000000","quoteVolume":"15.30000000"}`
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DayRow<'a> {
+    #[serde(borrow)]
+    symbol: Cow<'a, str>,
+    quote_volume: Qty,
+}
+
+/// Adds what was traded in a day; a list that cannot be read costs only that.
+pub fn add_volumes(directory: &mut Directory, text: &str) {
+    let Ok(rows) = serde_json::from_str::<Vec<DayRow<'_>>>(text) else { return };
+    let volumes: HashMap<&str, Qty> = rows.iter().map(|r| (r.symbol.as_ref(), r.quote_volume)).collect();
+    for listing in &mut directory.listings {
+        // USD without cents; a negative volume is none.
+        listing.day_usd = volumes.get(listing.symbol.as_ref()).map(|v| v.to_f64().max(0.0) as u64);
+    }
 }
 
 /// One row of `/fapi/v1/klines`.
@@ -202,7 +225,7 @@ pub fn requests(symbol: &str, from: i64, now: i64) -> Vec<Request> {
             "/fapi/v1/klines?symbol={symbol}&interval=1m&startTime={start}&endTime={stop}&limit={}",
             KLINES.0
         );
-        calls.push(Request { path, weight: KLINES.1 });
+        calls.push(Request::get(path, KLINES.1));
         start = stop + 1;
     }
     let mut start = Interval::M5.floor(from.max(now - OPEN_INTEREST_SPAN));
@@ -211,7 +234,7 @@ pub fn requests(symbol: &str, from: i64, now: i64) -> Vec<Request> {
         let path = format!(
             "/futures/data/openInterestHist?symbol={symbol}&period=5m&limit={OPEN_INTEREST}&startTime={start}&endTime={stop}"
         );
-        calls.push(Request { path, weight: 0 });
+        calls.push(Request::get(path, 0));
         start = stop + 1;
     }
     calls

@@ -1,13 +1,26 @@
 //! Binance socket frames (`exchanges.md` §3.2). Each struct shows a real payload; the tests read it.
+//!
+//! An event's `e` and `st` are fields of each, so that reading the event once reads all that [`Head`] would.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::feed::venue::json;
 use crate::market::{Price, Qty};
 
-/// The envelope of a combined stream, and the first look at any frame.
+/// What every event brings: the first look at a frame that does not begin with its kind.
+#[derive(Debug, Deserialize)]
+pub struct Head<'a> {
+    #[serde(borrow)]
+    pub e: Option<Cow<'a, str>>,
+    /// 1 USD-M, 2 COIN-M; absent in older frames (§3.2).
+    pub st: Option<u8>,
+}
+
+/// What is not an event: the envelope of a combined stream, and answers.
 ///
 /// `{"stream":"btcusdt@depth","data":{…}}` (§3.1); a frame of a raw stream is the `data` alone.
 #[derive(Debug, Deserialize)]
@@ -16,10 +29,6 @@ pub struct Envelope<'a> {
     pub stream: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub e: Option<Cow<'a, str>>,
-    /// 1 USD-M, 2 COIN-M; absent in older frames (§3.2).
-    pub st: Option<u8>,
     /// `{"result":null,"id":1}`
     pub id: Option<&'a RawValue>,
     /// `{"code":2,"msg":"Invalid request: …"}`
@@ -34,6 +43,9 @@ pub struct Envelope<'a> {
 /// `{"e":"aggTrade","E":123456789,"s":"BNBUSDT","a":5933014,"p":"0.001","q":"100","nq":"100","f":100,"l":105,"T":123456785,"m":true,"st":1}`
 #[derive(Debug, Deserialize)]
 pub struct AggTrade<'a> {
+    #[serde(rename = "e")]
+    _kind: IgnoredAny,
+    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -53,6 +65,9 @@ pub struct AggTrade<'a> {
 /// `{"e":"trade","E":123456789,"s":"BTCUSDT","t":5933014,"p":"0.001","q":"100","T":123456785,"m":true}`
 #[derive(Debug, Deserialize)]
 pub struct SingleTrade<'a> {
+    #[serde(rename = "e")]
+    _kind: IgnoredAny,
+    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -69,6 +84,9 @@ pub struct SingleTrade<'a> {
 /// `{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15000000","i":"11784.62659091","P":"11784.25641265","r":"0.00038167","ap":"11794.15000000","T":1562306400000,"st":1}`
 #[derive(Debug, Deserialize)]
 pub struct MarkPrice<'a> {
+    #[serde(rename = "e")]
+    _kind: IgnoredAny,
+    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -88,6 +106,9 @@ pub struct MarkPrice<'a> {
 /// `{"e":"kline","E":1638747660000,"s":"BTCUSDT","k":{"t":1638747660000,"T":1638747719999,"s":"BTCUSDT","i":"1m","f":100,"L":200,"o":"0.0010","c":"0.0020","h":"0.0025","l":"0.0015","v":"1000","n":100,"x":false,"q":"1.0000","V":"500","Q":"0.500","B":"123456"}}`
 #[derive(Debug, Deserialize)]
 pub struct Kline<'a> {
+    #[serde(rename = "e")]
+    _kind: IgnoredAny,
+    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -118,6 +139,9 @@ pub struct KlineBar<'a> {
 /// `{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1568014460893},"ps":"BTCUSDT","st":1}`
 #[derive(Debug, Deserialize)]
 pub struct ForceOrder<'a> {
+    #[serde(rename = "e")]
+    _kind: IgnoredAny,
+    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -150,7 +174,7 @@ pub fn stream_name(text: &str) -> Option<Cow<'_, str>> {
         stream: Cow<'a, str>,
     }
     // A struct would also be read from an array.
-    let name: Name<'_> = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
+    let name: Name<'_> = text.starts_with('{').then(|| json::read(text).ok())??;
     match name.stream {
         Cow::Borrowed(s) => s.split_once('@').map(|(_, stream)| Cow::Borrowed(stream)),
         Cow::Owned(s) => s.split_once('@').map(|(_, stream)| Cow::Owned(stream.to_owned())),

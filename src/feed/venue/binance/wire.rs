@@ -6,14 +6,17 @@ use std::str::FromStr;
 
 use serde_json::value::RawValue;
 
+use crate::feed::book::BookLimits;
 use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
-use crate::market::event::Mark;
+use crate::feed::venue::json;
+use crate::market::event::{Mark, is_time};
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
+use super::depth::{Depth, DepthUpdate, Snapshot};
 use super::history::{self, KlineRow, OpenInterestNow, OpenInterestRow, PremiumIndex, ServerTime};
-use super::stream::{AggTrade, Envelope, ForceOrder, Kline, MarkPrice, SingleTrade};
+use super::stream::{AggTrade, Envelope, ForceOrder, Head, Kline, MarkPrice, SingleTrade};
 
 /// Which of the two trade streams an instrument is read from. Both carry the same prints; never both are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,7 @@ enum Prints {
 struct Contract {
     series: Series,
     prints: Option<Prints>,
+    depth: Depth,
 }
 
 /// Binance's frames to events.
@@ -35,9 +39,14 @@ pub struct BinanceWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
     asset: Option<Asset>,
+    book: BookLimits,
     listings: HashMap<Box<str>, Listing>,
-    /// Instruments by symbol; `None` for symbols we do not take.
-    contracts: HashMap<Box<str>, Option<Contract>>,
+    /// Instruments we take.
+    contracts: Vec<Contract>,
+    /// Their places by symbol; `None` for symbols we do not take.
+    places: HashMap<Box<str>, Option<usize>>,
+    /// The place asked for last: most frames are of the same instrument as the one before.
+    last: usize,
     /// The newest time the venue told, UTC ms: bars that end later are not finished.
     now: i64,
 }
@@ -46,32 +55,56 @@ type Read = Result<Class, Cow<'static, str>>;
 
 impl BinanceWire {
     /// For one asset, or for whatever comes.
-    pub fn new(venue: Venue, asset: Option<Asset>) -> Self {
-        Self { venue, asset, listings: HashMap::new(), contracts: HashMap::new(), now: 0 }
-    }
-
-    /// The contract of a symbol, if we take it: the right asset, and no other symbol already stands for that asset.
-    fn contract(&mut self, symbol: &str) -> Option<&mut Contract> {
-        if !self.contracts.contains_key(symbol) {
-            let listing = self.listings.get(symbol).cloned().or_else(|| guess(symbol));
-            let wanted = listing.filter(|l| self.asset.is_none_or(|a| a == l.asset)).filter(|l| {
-                let taken = |c: &Contract| c.series.asset() == l.asset;
-                !self.contracts.values().flatten().any(taken)
-            });
-            let contract =
-                wanted.map(|listing| Contract { series: Series::new(self.venue, listing), prints: None });
-            // A hostile sender must not fill the memory with names: Binance lists about 900 (§14).
-            if self.contracts.len() >= 5_000 {
-                return None;
-            }
-            self.contracts.insert(symbol.into(), contract);
+    pub fn new(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Self {
+        Self {
+            venue,
+            asset,
+            book,
+            listings: HashMap::new(),
+            contracts: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
+            now: 0,
         }
-        self.contracts.get_mut(symbol)?.as_mut()
     }
 
+    /// The contract of a symbol, if we take it.
+    fn contract(&mut self, symbol: &str) -> Option<&mut Contract> {
+        let of_symbol = |c: &Contract| *c.series.listing.symbol == *symbol;
+        if !self.contracts.get(self.last).is_some_and(of_symbol) {
+            self.last = self.place(symbol)?;
+        }
+        self.contracts.get_mut(self.last)
+    }
+
+    /// Its place. We take the right asset, and only one symbol for an asset.
+    fn place(&mut self, symbol: &str) -> Option<usize> {
+        if let Some(place) = self.places.get(symbol) {
+            return *place;
+        }
+        // A hostile sender must not fill the memory with names: Binance lists about 900 (§14).
+        if self.places.len() >= 5_000 {
+            return None;
+        }
+        let listing = self.listings.get(symbol).cloned().or_else(|| guess(symbol));
+        let place = listing
+            .filter(|l| self.asset.is_none_or(|a| a == l.asset))
+            .filter(|l| !self.contracts.iter().any(|c| c.series.asset() == l.asset))
+            .map(|listing| {
+                let series = Series::new(self.venue, listing);
+                self.contracts.push(Contract { series, prints: None, depth: Depth::new(self.book) });
+                self.contracts.len() - 1
+            });
+        self.places.insert(symbol.into(), place);
+        place
+    }
+
+    /// The venue says when it spoke.
     fn told(&mut self, ms: i64, out: &mut Sink<'_>) {
-        out.sent = Some(ms);
-        self.now = self.now.max(ms);
+        if is_time(ms) {
+            out.sent = Some(ms);
+            self.now = self.now.max(ms);
+        }
     }
 
     fn frame(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
@@ -79,25 +112,30 @@ impl BinanceWire {
         if text.starts_with('[') {
             return self.array(text, out);
         }
-        let head: Envelope<'_> = object(text)?;
-        if let Some(data) = head.data.filter(|_| head.stream.is_some()) {
-            let data = data.get();
-            if data.starts_with('[') {
-                return self.array(data, out);
-            }
-            let inner: Envelope<'_> = object(data)?;
-            return self.event(data, &inner, out);
+        if let Some(class) = self.usual(unwrapped(text).unwrap_or(text), out) {
+            return Ok(class);
         }
-        self.event(text, &head, out)
+        let head: Head<'_> = object(text)?;
+        if head.e.is_some() {
+            return self.headed(&head, text, out);
+        }
+        let outer: Envelope<'_> = object(text)?;
+        match outer.data.filter(|_| outer.stream.is_some()).map(RawValue::get) {
+            Some(data) if data.starts_with('[') => self.array(data, out),
+            Some(data) => self.row(data, out),
+            None => Ok(answer(&outer)),
+        }
     }
 
     /// All-market streams send arrays of what single streams send. The frame is what its best row is.
     fn array(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        let rows: Vec<&RawValue> = json(text)?;
+        let rows: Vec<&RawValue> = parse(text)?;
         let mut class = Class::Unknown;
         for row in rows {
-            let head: Envelope<'_> = object(row.get())?;
-            let seen = self.event(row.get(), &head, out)?;
+            let seen = match self.usual(row.get(), out) {
+                Some(seen) => seen,
+                None => self.row(row.get(), out)?,
+            };
             if matches!(class, Class::Unknown) || matches!(seen, Class::Used(_)) {
                 class = seen;
             }
@@ -105,34 +143,55 @@ impl BinanceWire {
         Ok(class)
     }
 
-    fn event(&mut self, text: &str, head: &Envelope<'_>, out: &mut Sink<'_>) -> Read {
-        let Some(kind) = head.e.as_deref() else {
-            return Ok(match head {
-                Envelope { last_update_id: Some(_), .. } => Class::Ignored("depth"),
-                Envelope { code: Some(_), msg: Some(msg), .. } => {
-                    tracing::warn!("binance refuses a request: {}", crate::feed::status::clean(msg, 200));
-                    Class::Ignored("error")
-                }
-                Envelope { id: Some(_), .. } => Class::Ignored("ack"),
-                _ => Class::Unknown,
-            });
-        };
-        // Inverse contracts share the all-market streams; their quantities are contracts, not coins (§3.2).
-        let coin_margined = head.st == Some(2);
+    /// An event that begins with its kind, as Binance sends them (§3.2), read in one pass. `None` is left to the general
+    /// way, which finds the words of an error: an event that failed has changed nothing it would stumble over.
+    fn usual(&mut self, text: &str, out: &mut Sink<'_>) -> Option<Class> {
+        let (kind, _) = json::lead(text, r#"{"e":""#)?;
+        self.event(kind, text, out).ok()
+    }
+
+    fn row(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
+        let head: Head<'_> = object(text)?;
+        if head.e.is_some() { self.headed(&head, text, out) } else { Ok(answer(&object(text)?)) }
+    }
+
+    fn headed(&mut self, head: &Head<'_>, text: &str, out: &mut Sink<'_>) -> Read {
+        let kind = head.e.as_deref().unwrap_or_default();
+        if head.st == COIN_MARGINED { Ok(unused(kind)) } else { self.event(kind, text, out) }
+    }
+
+    fn event(&mut self, kind: &str, text: &str, out: &mut Sink<'_>) -> Read {
         match kind {
-            "aggTrade" if !coin_margined => self.aggregate(&json(text)?, out),
-            "trade" if !coin_margined => self.single(&json(text)?, out),
-            "markPriceUpdate" if !coin_margined => self.mark(&json(text)?, out),
-            "kline" if !coin_margined => self.kline(&json(text)?, out),
-            "forceOrder" if !coin_margined => self.forced(&json(text)?, out),
-            _ => Ok(known(kind).map_or(Class::Unknown, Class::Ignored)),
+            "aggTrade" => self.aggregate(&parse(text)?, out),
+            "trade" => self.single(&parse(text)?, out),
+            "markPriceUpdate" => self.mark(&parse(text)?, out),
+            "kline" => self.kline(&parse(text)?, out),
+            "forceOrder" => self.forced(&parse(text)?, out),
+            "depthUpdate" => self.depth(&parse(text)?, out),
+            _ => parse(text).map(|_: Head<'_>| unused(kind)),
         }
+    }
+
+    /// Notes what every event tells, and finds its contract if we take it.
+    fn heard(
+        &mut self,
+        st: Option<u8>,
+        sent: i64,
+        symbol: &str,
+        out: &mut Sink<'_>,
+    ) -> Option<&mut Contract> {
+        if st == COIN_MARGINED {
+            return None;
+        }
+        self.told(sent, out);
+        self.contract(symbol)
     }
 
     fn aggregate(&mut self, t: &AggTrade<'_>, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "aggTrade";
-        self.told(t.sent, out);
-        let Some(contract) = self.contract(&t.s) else { return Ok(Class::Ignored(KIND)) };
+        let Some(contract) = self.heard(t.st, t.sent, &t.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
         if matches!(contract.prints, Some(Prints::Single(last)) if t.f <= last) {
             return Ok(Class::Ignored(KIND));
         }
@@ -144,8 +203,9 @@ impl BinanceWire {
 
     fn single(&mut self, t: &SingleTrade<'_>, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "trade";
-        self.told(t.sent, out);
-        let Some(contract) = self.contract(&t.s) else { return Ok(Class::Ignored(KIND)) };
+        let Some(contract) = self.heard(t.st, t.sent, &t.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
         let last = match contract.prints {
             Some(Prints::Aggregate) => return Ok(Class::Ignored(KIND)),
             Some(Prints::Single(last)) => last,
@@ -159,8 +219,9 @@ impl BinanceWire {
 
     fn mark(&mut self, m: &MarkPrice<'_>, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "markPriceUpdate";
-        self.told(m.sent, out);
-        let Some(contract) = self.contract(&m.s) else { return Ok(Class::Ignored(KIND)) };
+        let Some(contract) = self.heard(m.st, m.sent, &m.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
         let mark = mark(&contract.series, m.p, m.i.as_deref(), m.r.as_deref(), m.next_funding)?;
         contract.series.mark(out, m.sent, mark);
         Ok(Class::Used(KIND))
@@ -168,9 +229,8 @@ impl BinanceWire {
 
     fn kline(&mut self, k: &Kline<'_>, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "kline";
-        self.told(k.sent, out);
         let bar = &k.k;
-        let Some(contract) = self.contract(&k.s).filter(|_| bar.i == "1m") else {
+        let Some(contract) = self.heard(k.st, k.sent, &k.s, out).filter(|_| bar.i == "1m") else {
             return Ok(Class::Ignored(KIND));
         };
         if bar.x {
@@ -183,9 +243,10 @@ impl BinanceWire {
 
     fn forced(&mut self, f: &ForceOrder<'_>, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "forceOrder";
-        self.told(f.sent, out);
         let o = &f.o;
-        let Some(contract) = self.contract(&o.s) else { return Ok(Class::Ignored(KIND)) };
+        let Some(contract) = self.heard(f.st, f.sent, &o.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
         if !matches!(o.status.as_ref(), "FILLED" | "PARTIALLY_FILLED") || !o.z.is_positive() {
             return Ok(Class::Ignored(KIND));
         }
@@ -195,10 +256,19 @@ impl BinanceWire {
             _ => return Err("side is neither BUY nor SELL".into()),
         };
         let series = &mut contract.series;
-        let price = series.price(positive(o.ap)?)?;
+        let price = positive(series.price(o.ap)?)?;
         let qty = series.qty(o.z)?;
         let (price_kind, sampled) = (PriceKind::Fill, Sampled::Largest);
         series.liquidation(out, o.time, Liquidation { position, price, qty, price_kind, sampled });
+        Ok(Class::Used(KIND))
+    }
+
+    fn depth(&mut self, u: &DepthUpdate<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "depthUpdate";
+        let Some(contract) = self.heard(u.st, u.sent, &u.s, out) else {
+            return Ok(Class::Ignored(KIND));
+        };
+        contract.depth.update(&mut contract.series, u, out)?;
         Ok(Class::Used(KIND))
     }
 
@@ -208,7 +278,7 @@ impl BinanceWire {
         match call {
             "/fapi/v1/exchangeInfo" => self.directory(text, out),
             "/fapi/v1/time" => {
-                let time: ServerTime = json(text)?;
+                let time: ServerTime = parse(text)?;
                 self.told(time.server_time, out);
                 Ok(Class::Used("time"))
             }
@@ -218,10 +288,10 @@ impl BinanceWire {
             }
             "/fapi/v1/openInterest" => {
                 const KIND: &str = "openInterest";
-                let row: OpenInterestNow<'_> = json(text)?;
+                let row: OpenInterestNow<'_> = parse(text)?;
                 self.told(row.time, out);
                 let Some(contract) = self.contract(&row.symbol) else { return Ok(Class::Ignored(KIND)) };
-                let qty = contract.series.qty(row.open_interest)?;
+                let qty = open_interest(&contract.series, row.open_interest)?;
                 contract.series.open_interest(out, row.time, qty);
                 Ok(Class::Used(KIND))
             }
@@ -235,21 +305,40 @@ impl BinanceWire {
                 contract.series.mark(out, row.time, mark);
                 Ok(Class::Used(KIND))
             }
-            "/fapi/v1/depth" => Ok(Class::Ignored("depth")),
+            "/fapi/v1/depth" => {
+                const KIND: &str = "depth";
+                let snapshot: Snapshot = object(text)?;
+                let symbol = symbol.ok_or("no symbol in the call")?;
+                if let Some(sent) = snapshot.sent {
+                    self.told(sent, out);
+                }
+                let Some(contract) = self.contract(&symbol) else { return Ok(Class::Ignored(KIND)) };
+                contract.depth.snapshot(&mut contract.series, &snapshot, out)?;
+                Ok(Class::Used(KIND))
+            }
+            // What was traded in a day is read where the list is read.
+            "/fapi/v1/ticker/24hr" => Ok(Class::Ignored("ticker/24hr")),
             _ => Ok(Class::Unknown),
         }
     }
 
     fn directory(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         let directory = history::directory(text).map_err(|e| e.to_string())?;
-        self.told(directory.now, out);
+        if let Some(now) = directory.now {
+            self.told(now, out);
+        }
         self.listings = directory.listings.into_iter().map(|l| (l.symbol.clone(), l)).collect();
+        for contract in &mut self.contracts {
+            if let Some(listing) = self.listings.get(&contract.series.listing.symbol) {
+                contract.series.new_terms(listing.clone());
+            }
+        }
         Ok(Class::Used("exchangeInfo"))
     }
 
     fn klines(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "klines";
-        let rows: Vec<KlineRow> = json(text)?;
+        let rows: Vec<KlineRow> = parse(text)?;
         let now = self.now;
         let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
         for row in rows {
@@ -264,10 +353,10 @@ impl BinanceWire {
 
     fn open_interest_history(&mut self, symbol: &str, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "openInterestHist";
-        let rows: Vec<OpenInterestRow> = json(text)?;
+        let rows: Vec<OpenInterestRow> = parse(text)?;
         let Some(contract) = self.contract(symbol) else { return Ok(Class::Ignored(KIND)) };
         for row in rows {
-            let qty = contract.series.qty(row.sum_open_interest)?;
+            let qty = open_interest(&contract.series, row.sum_open_interest)?;
             contract.series.open_interest(out, row.timestamp, qty);
         }
         Ok(Class::Used(KIND))
@@ -284,19 +373,25 @@ impl Wire for BinanceWire {
     }
 
     fn lost(&mut self, conn: &str) {
-        // Everything we turn into events comes over the market route.
-        if conn == "market" {
-            self.contracts.values_mut().flatten().for_each(|c| c.series.lost());
+        for contract in &mut self.contracts {
+            match conn {
+                "market" => contract.series.lost(),
+                "public" => contract.depth.lost(),
+                _ => {}
+            }
         }
     }
 
     fn complete_until(&self) -> Option<i64> {
-        self.contracts.values().flatten().filter_map(|c| c.series.complete_until()).min()
+        self.contracts.iter().filter_map(|c| c.series.complete_until()).min()
     }
 }
 
-/// Kinds we know and do not use; also the kinds we use, for rows we leave out.
-fn known(kind: &str) -> Option<&'static str> {
+/// `st` of inverse contracts, which share the all-market streams; their quantities are contracts, not coins (§3.2).
+const COIN_MARGINED: Option<u8> = Some(2);
+
+/// A kind we know and do not use, also one we use, for rows we leave out; or an unknown one.
+fn unused(kind: &str) -> Class {
     const KINDS: [&str; 9] = [
         "aggTrade",
         "trade",
@@ -308,20 +403,45 @@ fn known(kind: &str) -> Option<&'static str> {
         "24hrTicker",
         "contractInfo",
     ];
-    KINDS.into_iter().find(|k| *k == kind)
+    KINDS.into_iter().find(|k| *k == kind).map_or(Class::Unknown, Class::Ignored)
 }
 
-fn json<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    serde_json::from_str(text).map_err(|e| e.to_string().into())
+/// `data` in a frame of a combined stream that is written as Binance writes it (§3.1).
+fn unwrapped(text: &str) -> Option<&str> {
+    let (_, rest) = json::lead(text, r#"{"stream":""#)?;
+    rest.strip_prefix(r#","data":"#)?.strip_suffix('}')
 }
 
-/// As [`json`], but an array is not taken for a struct's fields in order.
+/// What is not an event.
+fn answer(frame: &Envelope<'_>) -> Class {
+    match frame {
+        Envelope { last_update_id: Some(_), .. } => Class::Ignored("depth"),
+        Envelope { code: Some(_), msg: Some(msg), .. } => {
+            tracing::warn!("binance refuses a request: {}", crate::feed::status::clean(msg, 200));
+            Class::Ignored("error")
+        }
+        Envelope { id: Some(_), .. } => Class::Ignored("ack"),
+        _ => Class::Unknown,
+    }
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
+    json::read(text).map_err(|e| e.to_string().into())
+}
+
+/// As [`parse`], but an array is not taken for a struct's fields in order.
 fn object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    if text.starts_with('{') { json(text) } else { Err("not an object".into()) }
+    if text.starts_with('{') { parse(text) } else { Err("not an object".into()) }
 }
 
+/// More than nothing, also after a conversion to coins.
 fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
     if number > T::default() { Ok(number) } else { Err("not a positive number") }
+}
+
+/// Open interest in coins; a new contract has none.
+fn open_interest(series: &Series, quoted: Qty) -> Result<Qty, &'static str> {
+    if quoted < Qty::ZERO { Err("open interest below zero") } else { series.qty(quoted) }
 }
 
 fn print(
@@ -332,10 +452,11 @@ fn print(
     number: u64,
 ) -> Result<Trade, &'static str> {
     Ok(Trade {
-        price: series.price(positive(price)?)?,
-        qty: series.qty(positive(qty)?)?,
+        price: positive(series.price(price)?)?,
+        qty: positive(series.qty(qty)?)?,
         taker: if buyer_is_maker { TakerSide::Sell } else { TakerSide::Buy },
         id: Some(number.to_string().into()),
+        parties: None,
     })
 }
 
@@ -350,8 +471,12 @@ fn mark(
         text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|_| "not a number")).transpose()
     }
     Ok(Mark {
-        price: series.price(positive(price)?)?,
-        index: number(index)?.map(|p| series.price(p)).transpose()?,
+        price: positive(series.price(price)?)?,
+        // Zero is no price; it says that there is none.
+        index: number(index)?
+            .filter(|p| *p != Price::ZERO)
+            .map(|p| positive(series.price(p)?))
+            .transpose()?,
         funding: number(funding)?,
         funding_hours: None,
         next_funding: next_funding.filter(|&t| t > 0),

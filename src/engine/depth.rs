@@ -1,0 +1,65 @@
+//! What a book says about how easily price moves.
+
+use crate::market::event::Book;
+use crate::market::{Price, Qty};
+
+/// Resting orders near the middle of a book.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Depth {
+    /// USD of bids, then asks.
+    pub usd: [f64; 2],
+    /// Whether the book as told reaches that far on both sides; without, there is at least so much.
+    pub is_whole: bool,
+}
+
+/// The middle between best bid and best ask, USD per coin; `None` while a side is empty.
+pub fn mid(book: &Book) -> Option<f64> {
+    Some(f64::midpoint(book.bids.first()?.0.to_f64(), book.asks.first()?.0.to_f64()))
+}
+
+/// The distance between best bid and best ask, basis points of the middle.
+pub fn spread_bp(book: &Book) -> Option<f64> {
+    let (bid, ask) = (book.bids.first()?.0.to_f64(), book.asks.first()?.0.to_f64());
+    Some(10_000.0 * (ask - bid) / mid(book)?)
+}
+
+/// What rests within a share of the middle (0.01 = 1 %).
+pub fn within(book: &Book, share: f64) -> Option<Depth> {
+    let mid = mid(book)?;
+    let near = |price: Price| (price.to_f64() / mid - 1.0).abs() <= share;
+    let side = |rows: &[(Price, Qty)]| {
+        let usd = rows.iter().take_while(|(p, _)| near(*p)).map(|(p, q)| p.to_f64() * q.to_f64()).sum();
+        // A row beyond, or one so near the end that the next may well lie beyond, shows that nothing is cut off.
+        let reach = rows.last().map_or(0.0, |(p, _)| (p.to_f64() / mid - 1.0).abs());
+        (usd, reach >= 0.95 * share)
+    };
+    let ((bids, bids_whole), (asks, asks_whole)) = (side(&book.bids), side(&book.asks));
+    Some(Depth { usd: [bids, asks], is_whole: bids_whole && asks_whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_summed_from_the_middle_and_a_short_book_says_so() {
+        let rows = |rows: &[(&str, &str)]| {
+            rows.iter().map(|(p, q)| (p.parse().unwrap(), q.parse().unwrap())).collect::<Vec<(Price, Qty)>>()
+        };
+        // Middle 1000: 0.1 % is 1 USD, 1 % is 10.
+        let book = Book {
+            bids: rows(&[("999.9", "1"), ("999.2", "2"), ("998", "3"), ("985", "50")]),
+            asks: rows(&[("1000.1", "1"), ("1001.1", "4"), ("1005", "2")]),
+        };
+        assert_eq!(mid(&book), Some(1000.0));
+        assert!((spread_bp(&book).unwrap() - 2.0).abs() < 1e-9);
+        let near = within(&book, 0.001).unwrap();
+        assert!((near.usd[0] - (999.9 + 2.0 * 999.2)).abs() < 1e-9);
+        assert!((near.usd[1] - 1000.1).abs() < 1e-9 && near.is_whole);
+        let far = within(&book, 0.01).unwrap();
+        assert!((far.usd[0] - (999.9 + 2.0 * 999.2 + 3.0 * 998.0)).abs() < 1e-9);
+        assert!((far.usd[1] - (1000.1 + 4.0 * 1001.1 + 2.0 * 1005.0)).abs() < 1e-9);
+        assert!(!far.is_whole, "the asks end at half a percent");
+        assert_eq!(within(&Book { bids: rows(&[]), ..book }, 0.01), None);
+    }
+}

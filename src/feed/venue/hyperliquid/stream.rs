@@ -1,0 +1,155 @@
+//! Hyperliquid socket frames (`exchanges.md` §6.1, §6.2). Each struct shows a real payload; the tests read it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::market::{Price, Qty, Rate};
+
+/// Every frame: `{"channel":"trades","data":[…]}`. The channel is known from the head by the time this is read.
+#[derive(Debug, Deserialize)]
+pub struct Frame<T> {
+    pub data: T,
+}
+
+/// Only the channel, for a frame that does not begin with it.
+#[derive(Debug, Deserialize)]
+pub struct Head<'a> {
+    #[serde(borrow)]
+    pub channel: Cow<'a, str>,
+}
+
+/// The channel of a frame that begins with it, as all frames seen do. Reads no further than the name.
+pub fn channel(text: &str) -> Option<&str> {
+    let key = text.trim_ascii_start().strip_prefix('{')?.trim_ascii_start();
+    let value = key.strip_prefix("\"channel\"")?.trim_ascii_start().strip_prefix(':')?;
+    value.trim_ascii_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name)
+}
+
+/// One row of `trades` (§6.2).
+///
+/// `{"coin":"BTC","side":"A","px":"104320.0","sz":"0.01500","hash":"0x…","time":1769916002000,"tid":300003,"users":["0xbuyer3","0xseller3"]}`
+#[derive(Debug, Deserialize)]
+pub struct TradeRow<'a> {
+    #[serde(borrow)]
+    pub coin: Cow<'a, str>,
+    /// The aggressor: `B` bought, `A` sold (§1.4).
+    #[serde(borrow)]
+    pub side: Cow<'a, str>,
+    pub px: Price,
+    pub sz: Qty,
+    pub time: i64,
+    /// With time and coin the key of a print.
+    pub tid: u64,
+    /// Buyer and seller.
+    #[serde(borrow, default)]
+    pub users: Option<(&'a str, &'a str)>,
+}
+
+/// `data` of `l2Book`; also the answer to the REST call of that name, which has no `fast` (§6.2, §6.4).
+///
+/// `{"coin":"BTC","time":1703875200000,"levels":[[{"px":"98450.50","sz":"2.5","n":3}],[{"px":"98451.00","sz":"1.5","n":2}]],"fast":true}`
+#[derive(Debug, Deserialize)]
+pub struct L2Book<'a> {
+    #[serde(borrow)]
+    pub coin: Cow<'a, str>,
+    pub time: i64,
+    /// Bids, asks; best first.
+    pub levels: (Vec<Level>, Vec<Level>),
+    /// Five levels twice a second, rather than twenty every five seconds.
+    #[serde(default)]
+    pub fast: bool,
+}
+
+/// One level of an [`L2Book`].
+#[derive(Debug, Deserialize)]
+pub struct Level {
+    pub px: Price,
+    pub sz: Qty,
+}
+
+/// `data` of `activeAssetCtx`: `{"coin":"BTC","ctx":{…}}`. It carries no time (§6.2).
+#[derive(Debug, Deserialize)]
+pub struct ActiveAssetCtx<'a> {
+    #[serde(borrow)]
+    pub coin: Cow<'a, str>,
+    #[serde(borrow)]
+    pub ctx: AssetCtx<'a>,
+}
+
+/// A coin's context, from the socket and in `metaAndAssetCtxs`. Coins that do not trade have nulls (§6.2).
+///
+/// `{"funding":"-0.0000015186","openInterest":"27353.17682","prevDayPx":"76317.0","dayNtlVlm":"1516669192.1953897476","premium":"-0.0005927453","oraclePx":"77605.0","markPx":"77562.0","midPx":"77558.5","impactPxs":["77558.0","77559.0"],"dayBaseVlm":"19707.77457"}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetCtx<'a> {
+    /// Of one hour.
+    pub funding: Option<Rate>,
+    /// Base coin, one side (§1.3).
+    pub open_interest: Option<Qty>,
+    pub oracle_px: Option<Price>,
+    pub mark_px: Option<Price>,
+    /// USD traded in 24 h.
+    #[serde(borrow)]
+    pub day_ntl_vlm: Option<Cow<'a, str>>,
+}
+
+/// `data` of `candle`, and one row of `candleSnapshot` (§6.2, §6.4). Nothing tells that a bar is final.
+///
+/// `{"t":1684699200000,"T":1684702799999,"s":"kPEPE","i":"1h","o":"0.001601","c":"0.001604","h":"0.001616","l":"0.001601","v":"520665683.0","n":709}`
+#[derive(Debug, Deserialize)]
+pub struct CandleRow<'a> {
+    /// Start.
+    pub t: i64,
+    #[serde(borrow)]
+    pub s: Cow<'a, str>,
+    #[serde(borrow)]
+    pub i: Cow<'a, str>,
+    pub o: Price,
+    pub c: Price,
+    pub h: Price,
+    pub l: Price,
+    /// Base coin.
+    pub v: Qty,
+}
+
+/// `data` of `subscriptionResponse`: what was asked for, word for word.
+///
+/// `{"method":"subscribe","subscription":{"type":"trades","coin":"BTC"}}`
+#[derive(Debug, Deserialize)]
+pub struct Subscribed<'a> {
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    #[serde(borrow)]
+    pub subscription: Subscription<'a>,
+}
+
+/// A stream of a coin.
+#[derive(Debug, Deserialize)]
+pub struct Subscription<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub coin: Option<Cow<'a, str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_read_from_the_head_alone() {
+        for (text, expected) in [
+            (r#"{"channel":"trades","data":[]}"#, Some("trades")),
+            ("{\n  \"channel\" : \"l2Book\", cut off", Some("l2Book")),
+            (r#"{"channel":"pong"}"#, Some("pong")),
+            (r#"{"data":[],"channel":"trades"}"#, None),
+            (r#"["channel":"trades"]"#, None),
+            (r#"{"channel":7}"#, None),
+            (r#"{"channel":"trades"#, None),
+            ("", None),
+        ] {
+            assert_eq!(channel(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! JSON as venues send it, at full speed.
+//!
+//! Venues write their frames by machine: no spaces between tokens, no escapes in strings, whole numbers where a count or a time
+//! is meant. [`plain`] reads exactly that into any type serde can read, in one pass and without copies, and refuses
+//! everything else, right or wrong. What it accepts, `serde_json` accepts with the same result; so [`read`] tries it first
+//! and leaves the rest, and the words of every error, to `serde_json`.
+//!
+//! A wire that must know a frame's kind before it can choose a type peeks with [`lead`].
+
+use std::fmt;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{self, Deserialize, DeserializeSeed, Visitor};
+
+/// Reads JSON; the errors are `serde_json`'s.
+pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    match plain(text) {
+        Some(value) => Ok(value),
+        None => serde_json::from_str(text),
+    }
+}
+
+/// Reads JSON in the shape venues send, or says `None`: not in that shape, not of that type, or not JSON.
+pub fn plain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let mut plain = Plain { text, at: 0, depth: 0 };
+    let value = T::deserialize(&mut plain).ok()?;
+    (plain.at == text.len()).then_some(value)
+}
+
+/// The string that follows `before` at the start of `text`, and what follows its closing quote; `None` where the text
+/// starts otherwise or the string is not plain. `before` ends with the opening quote: `{"topic":"`.
+pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
+    let rest = text.strip_prefix(before)?;
+    let string = rest.get(..string_len(rest.as_bytes())?)?;
+    Some((string, rest.get(string.len() + 1..)?))
+}
+
+/// Length of the string that ends at the first quote; `None` for escapes and control characters. Most of the time of reading
+/// goes here, so eight bytes are looked at together.
+#[inline]
+fn string_len(bytes: &[u8]) -> Option<usize> {
+    match bytes.first_chunk().map(|eight| end(u64::from_le_bytes(*eight))) {
+        Some(End::Quote(length)) => Some(length),
+        Some(End::Odd) => None,
+        Some(End::Later) => long_string_len(bytes),
+        None => string_tail_len(bytes),
+    }
+}
+
+/// [`string_len`] of eight bytes or more.
+fn long_string_len(bytes: &[u8]) -> Option<usize> {
+    let (eights, tail) = bytes.as_chunks();
+    for (i, eight) in eights.iter().enumerate() {
+        match end(u64::from_le_bytes(*eight)) {
+            End::Quote(length) => return Some(8 * i + length),
+            End::Odd => return None,
+            End::Later => {}
+        }
+    }
+    string_tail_len(tail).map(|length| 8 * eights.len() + length)
+}
+
+/// [`string_len`] byte by byte.
+fn string_tail_len(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < b' ')?;
+    (bytes.get(length) == Some(&b'"')).then_some(length)
+}
+
+/// Where a string ends.
+enum End {
+    /// At a quote after so many bytes.
+    Quote(usize),
+    /// It has an escape or a control character first.
+    Odd,
+    /// Not within these bytes.
+    Later,
+}
+
+/// Where a string ends within its next eight bytes.
+#[inline]
+fn end(eight: u64) -> End {
+    const ONES: u64 = u64::MAX / 255;
+    // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    let quote = equal(b'"');
+    let ends = quote | equal(b'\\') | below(eight, b' ');
+    let first = ends & ends.wrapping_neg();
+    match first {
+        0 => End::Later,
+        _ if first & quote != 0 => End::Quote(first.trailing_zeros() as usize / 8),
+        _ => End::Odd,
+    }
+}
+
+/// Deepest nesting read; no venue's frame comes near.
+const DEEPEST: u8 = 16;
+
+/// The text is not plain, or not of the type wanted. It carries no words: `serde_json` finds them.
+#[derive(Debug)]
+struct NotPlain;
+
+impl fmt::Display for NotPlain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not plain JSON of the type wanted")
+    }
+}
+
+impl std::error::Error for NotPlain {}
+
+impl de::Error for NotPlain {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+/// A place in a text.
+struct Plain<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u8,
+}
+
+impl<'a> Plain<'a> {
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Takes one byte if it is this one.
+    #[inline]
+    fn took(&mut self, byte: u8) -> bool {
+        let here = self.peek() == Some(byte);
+        self.at += usize::from(here);
+        here
+    }
+
+    #[inline]
+    fn want(&mut self, byte: u8) -> Result<(), NotPlain> {
+        if self.took(byte) { Ok(()) } else { Err(NotPlain) }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), NotPlain> {
+        let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
+        self.at += word.len();
+        if rest.starts_with(word.as_bytes()) { Ok(()) } else { Err(NotPlain) }
+    }
+
+    #[inline]
+    fn string(&mut self) -> Result<&'a str, NotPlain> {
+        let from = self.at + 1;
+        self.skip_string()?;
+        self.text.get(from..self.at - 1).ok_or(NotPlain)
+    }
+
+    #[inline]
+    fn skip_string(&mut self) -> Result<(), NotPlain> {
+        self.want(b'"')?;
+        let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
+        self.at += string_len(rest).ok_or(NotPlain)? + 1;
+        Ok(())
+    }
+
+    /// Digits without a needless leading zero, and how many they are.
+    #[inline]
+    fn digits(&mut self) -> Result<(u64, usize), NotPlain> {
+        let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
+        let (mut number, mut count) = (0_u64, 0);
+        for byte in rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
+        }
+        self.at += count;
+        let padded = count > 1 && rest.first() == Some(&b'0');
+        if count == 0 || padded { Err(NotPlain) } else { Ok((number, count)) }
+    }
+
+    /// A whole number of at most 18 digits: it cannot overflow. What follows it is the caller's to check, so that neither
+    /// `1.5` nor `1e9` passes for a 1.
+    fn whole<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, NotPlain> {
+        let negative = self.took(b'-');
+        match self.digits()? {
+            (number, ..=18) if !negative => visitor.visit_u64(number),
+            (number @ 1.., ..=18) => visitor.visit_i64(-(number as i64)),
+            _ => Err(NotPlain),
+        }
+    }
+
+    /// What is read inside one more level of nesting, between `open` and `close`.
+    fn nested<T>(
+        &mut self,
+        open: u8,
+        close: u8,
+        inside: impl FnOnce(&mut Self) -> Result<T, NotPlain>,
+    ) -> Result<T, NotPlain> {
+        self.want(open)?;
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(NotPlain);
+        }
+        let value = inside(self)?;
+        self.depth -= 1;
+        // A visitor that left members unread stops here.
+        self.want(close)?;
+        Ok(value)
+    }
+
+    /// Reads a value nobody wants, as strictly as one that is wanted.
+    fn skip(&mut self) -> Result<(), NotPlain> {
+        match self.peek().ok_or(NotPlain)? {
+            b'"' => self.skip_string(),
+            b'{' => self.nested(b'{', b'}', |plain| {
+                let mut members = Members { plain, first: true };
+                while members.next(b'}')? {
+                    members.plain.skip_string()?;
+                    members.plain.want(b':')?;
+                    members.plain.skip()?;
+                }
+                Ok(())
+            }),
+            b'[' => self.nested(b'[', b']', |plain| {
+                let mut members = Members { plain, first: true };
+                while members.next(b']')? {
+                    members.plain.skip()?;
+                }
+                Ok(())
+            }),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => {
+                self.took(b'-');
+                self.digits()?;
+                if self.took(b'.') {
+                    let start = self.at;
+                    while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+                        self.at += 1;
+                    }
+                    if self.at == start {
+                        return Err(NotPlain);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The members of an object or an array, with the commas between them.
+struct Members<'p, 'a> {
+    plain: &'p mut Plain<'a>,
+    first: bool,
+}
+
+impl Members<'_, '_> {
+    /// Whether another member follows before `close`, which stays unread.
+    fn next(&mut self, close: u8) -> Result<bool, NotPlain> {
+        let first = std::mem::take(&mut self.first);
+        if self.plain.peek() == Some(close) {
+            return Ok(false);
+        }
+        if !first {
+            self.plain.want(b',')?;
+        }
+        Ok(true)
+    }
+}
+
+impl<'a> de::MapAccess<'a> for Members<'_, 'a> {
+    type Error = NotPlain;
+
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, NotPlain> {
+        if !self.next(b'}')? {
+            return Ok(None);
+        }
+        let key = self.plain.string()?;
+        self.plain.want(b':')?;
+        seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NotPlain> {
+        seed.deserialize(&mut *self.plain)
+    }
+}
+
+impl<'a> de::SeqAccess<'a> for Members<'_, 'a> {
+    type Error = NotPlain;
+
+    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, NotPlain> {
+        if self.next(b']')? { seed.deserialize(&mut *self.plain).map(Some) } else { Ok(None) }
+    }
+}
+
+/// Forwards the methods of those types that are told by their first byte.
+macro_rules! told_by_first_byte {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+            self.deserialize_any(visitor)
+        })*
+    };
+}
+
+impl<'a> de::Deserializer<'a> for &mut Plain<'a> {
+    type Error = NotPlain;
+
+    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        match self.peek().ok_or(NotPlain)? {
+            b'"' => visitor.visit_borrowed_str(self.string()?),
+            b'{' => self.nested(b'{', b'}', |plain| visitor.visit_map(Members { plain, first: true })),
+            b'[' => self.nested(b'[', b']', |plain| visitor.visit_seq(Members { plain, first: true })),
+            b't' => self.word("true").and_then(|()| visitor.visit_bool(true)),
+            b'f' => self.word("false").and_then(|()| visitor.visit_bool(false)),
+            b'n' => self.word("null").and_then(|()| visitor.visit_unit()),
+            _ => self.whole(visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        visitor.visit_borrowed_str(self.string()?)
+    }
+
+    fn deserialize_string<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.whole(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.whole(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        if self.peek() == Some(b'n') {
+            self.word("null")?;
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    /// `serde_json`'s raw values come by a name of its own; they are left to it.
+    fn deserialize_newtype_struct<V: Visitor<'a>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        if name.starts_with('$') { Err(NotPlain) } else { visitor.visit_newtype_struct(self) }
+    }
+
+    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.nested(b'[', b']', |plain| visitor.visit_seq(Members { plain, first: true }))
+    }
+
+    fn deserialize_tuple<V: Visitor<'a>>(self, _: usize, visitor: V) -> Result<V::Value, NotPlain> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.nested(b'{', b'}', |plain| visitor.visit_map(Members { plain, first: true }))
+    }
+
+    fn deserialize_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        self.deserialize_map(visitor)
+    }
+
+    /// Only variants without content, which are written as a string.
+    fn deserialize_enum<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        visitor.visit_enum(BorrowedStrDeserializer::new(self.string()?))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, NotPlain> {
+        self.deserialize_any(visitor)
+    }
+
+    told_by_first_byte! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i128 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char deserialize_bytes
+        deserialize_byte_buf deserialize_unit deserialize_identifier
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! What is read the plain way is what `serde_json` reads.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::market::{Price, Qty};
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Buy,
+    Sell,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    p: Price,
+    n: i64,
+    m: bool,
+    side: Option<Word>,
+    st: Option<u8>,
+    levels: Vec<(Price, Qty)>,
+}
+
+const ROW: &str = r#"{"s":"币安人生","p":"65000.1","n":-12,"m":true,"side":"buy","st":null,"levels":[["1.5","2"],["1.4","0"]],"more":{"a":[1,-2.50,"x",null,false,{}]}}"#;
+
+#[test]
+fn a_frame_of_a_venue_is_read_without_copies() {
+    let row: Row<'_> = plain(ROW).unwrap();
+    assert!(matches!(row.s, Cow::Borrowed("币安人生")));
+    assert_eq!((row.p.to_string().as_str(), row.n, row.m, row.side), ("65000.1", -12, true, Some(Word::Buy)));
+    assert_eq!((row.st, row.levels.len(), row.levels[0].1.to_string().as_str()), (None, 2, "2"));
+}
+
+#[test]
+fn what_is_not_plain_is_left_to_serde_json() {
+    for (text, value) in [
+        (r#"{ "a" : 1 }"#, r#"{"a":1}"#),
+        (r#"["\u0041"]"#, r#"["A"]"#),
+        ("[1.5,1e2]", "[1.5,100.0]"),
+        ("18446744073709551615", "18446744073709551615"),
+    ] {
+        assert!(plain::<Value>(text).is_none(), "{text}");
+        assert_eq!(read::<Value>(text).unwrap(), serde_json::from_str::<Value>(value).unwrap());
+    }
+    let raw: &RawValue = read(r#"{"a":1}"#).unwrap();
+    assert_eq!(raw.get(), r#"{"a":1}"#);
+    let deep = "[".repeat(20) + &"]".repeat(20);
+    assert!(plain::<IgnoredAny>(&deep).is_none());
+    assert!(read::<IgnoredAny>(&deep).is_ok());
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    for text in [
+        "",
+        "{",
+        "}",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\":1}}",
+        "01",
+        "-",
+        "1.",
+        "1.5.",
+        "--1",
+        "\"",
+        "\"a",
+        "\"\u{1}\"",
+        "tru",
+        "nul",
+        "truex",
+        "[1}",
+        "{]",
+        "{1:2}",
+        "[1.]",
+        "[.5]",
+        "[-]",
+        "[00]",
+    ] {
+        assert!(plain::<Value>(text).is_none(), "{text}");
+        assert!(plain::<IgnoredAny>(text).is_none(), "{text}");
+    }
+    let twice = ROW.replace("\"more\"", "\"n\"");
+    assert!(plain::<Row<'_>>(&twice).is_none(), "a field given twice");
+    assert!(plain::<(i64, i64)>("[1,2,3]").is_none());
+    assert!(plain::<u8>("256").is_none());
+    assert!(plain::<i64>("-0").is_none(), "serde_json takes it for a float");
+}
+
+#[test]
+fn the_leading_string_tells_the_kind() {
+    let text = r#"{"topic":"publicTrade.BTCUSDT","data":[]}"#;
+    let (topic, rest) = lead(text, "{\"topic\":\"").unwrap();
+    assert_eq!((topic, rest), ("publicTrade.BTCUSDT", r#","data":[]}"#));
+    for text in [r#"{"e":"x"}"#, r#"{"topic":"x\"y"}"#, r#"{"topic":"x"#, ""] {
+        assert!(lead(text, "{\"topic\":\"").is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_string_ends_where_it_ends_at_any_length() {
+    for length in 0..40 {
+        for fill in ["x", "\u{7f}", "!", "#", "[", "]", "é", "\u{a2}"] {
+            let string = fill.repeat(length);
+            let text = format!("{string}\"\\\u{1}");
+            assert_eq!(string_len(text.as_bytes()), Some(string.len()), "{text}");
+            for end in ["", "\\\"", "\u{1f}\"", "\u{0}\""] {
+                assert_eq!(string_len(format!("{string}{end}").as_bytes()), None);
+            }
+        }
+    }
+}
+
+/// Texts that are nearly JSON, and often JSON.
+fn near_json() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\"a\"",
+        "\"p\":",
+        "\"n\":",
+        "1",
+        "0",
+        "-",
+        "-1",
+        "1.5",
+        ".",
+        "e",
+        "1e5",
+        "true",
+        "false",
+        "null",
+        "\"\\n\"",
+        "\"12.5\"",
+        " ",
+        "\t",
+        "\u{7f}",
+        "é",
+        "999999999999999999",
+        "9223372036854775808",
+    ]);
+    prop_oneof![
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[ -~]{0,3}").prop_map(
+            |(at, to, put)| {
+                let mut chars: Vec<char> = ROW.chars().collect();
+                let (from, to) = (at.index(chars.len()), to.index(chars.len()));
+                let to = if to.abs_diff(from) < 4 { to.max(from) } else { from };
+                chars.splice(from..to, put.chars());
+                chars.into_iter().collect()
+            }
+        ),
+    ]
+}
+
+fn agree<'a, T: Deserialize<'a> + fmt::Debug + PartialEq>(text: &'a str) -> Result<(), TestCaseError> {
+    if let Some(value) = plain::<T>(text) {
+        prop_assert_eq!(Some(value), serde_json::from_str(text).ok(), "{}", text);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, rng_seed: proptest::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_accepted_is_what_serde_json_reads(text in near_json()) {
+        agree::<Row<'_>>(&text)?;
+        agree::<Value>(&text)?;
+        agree::<IgnoredAny>(&text)?;
+        agree::<Vec<i64>>(&text)?;
+        agree::<Option<u8>>(&text)?;
+        agree::<f64>(&text)?;
+        agree::<(Price, u64)>(&text)?;
+        agree::<BTreeMap<String, Option<i32>>>(&text)?;
+        agree::<Word>(&text)?;
+        agree::<char>(&text)?;
+        agree::<()>(&text)?;
+    }
+
+    /// Whatever `serde_json` writes without escapes and fractions is plain: the fast way is taken, not only safe.
+    #[test]
+    fn what_a_machine_writes_is_plain(n in -999_999_999_999_999_999_i64..1_000_000_000_000_000_000, words in prop::collection::vec("[a-zA-Z0-9_@.é]{0,12}", 0..6), m: bool) {
+        let value = serde_json::json!({ "n": n, "words": words, "m": m, "none": null, "in": { "x": [n, [n]] } });
+        prop_assert_eq!(plain::<Value>(&value.to_string()), Some(value));
+    }
+}

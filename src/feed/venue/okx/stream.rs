@@ -1,0 +1,232 @@
+//! OKX socket frames (`exchanges.md` §5.1, §5.2). Each struct shows a real payload; the tests read it. REST answers carry
+//! their rows in the same `data`, and are read by the same [`Message`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+use crate::feed::venue::json;
+use crate::market::{Price, Qty, Rate};
+
+/// The channels we subscribe to, by the venue's names; also the names of the streams.
+pub const CHANNELS: [&str; 7] =
+    ["trades", "books", "mark-price", "open-interest", "funding-rate", "liquidation-orders", "candle1m"];
+
+/// The channel of a frame that is written as OKX writes pushes, without reading the rest:
+/// `{"arg":{"channel":"trades",…`.
+pub fn channel(text: &str) -> Option<&str> {
+    json::lead(text, r#"{"arg":{"channel":""#).map(|(name, _)| name)
+}
+
+/// Which of our streams a frame belongs to. Runs on every frame; only a push whose fields come in another order is parsed.
+pub fn stream(text: &str) -> Option<&'static str> {
+    let ours = |name: &str| CHANNELS.into_iter().find(|c| *c == name);
+    if let Some(name) = channel(text) {
+        return ours(name);
+    }
+    let head: Head<'_> = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
+    head.arg.filter(|_| head.event.is_none() && head.data.is_some()).and_then(|arg| ours(&arg.channel))
+}
+
+/// The announcement that this connection will be closed (§5.1), in whatever order its fields come.
+pub fn is_restart_notice(text: &str) -> bool {
+    // Runs on every frame: pushes begin otherwise, and notices are short.
+    channel(text).is_none() && text.len() < 1_000 && text.contains("\"notice\"") && text.contains("\"64008\"")
+}
+
+/// A first look at a frame that does not begin as pushes do.
+///
+/// `{"id":"1512","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"connId":"a4d3ae55"}`
+#[derive(Debug, Deserialize)]
+pub struct Head<'a> {
+    #[serde(borrow)]
+    pub event: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub arg: Option<Arg<'a>>,
+    #[serde(borrow)]
+    pub code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub msg: Option<Cow<'a, str>>,
+    pub data: Option<IgnoredAny>,
+}
+
+/// What was subscribed to: `{"channel":"trades","instId":"BTC-USDT-SWAP"}`, or with `instType` for `liquidation-orders`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Arg<'a> {
+    #[serde(borrow, default)]
+    pub channel: Cow<'a, str>,
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Option<Cow<'a, str>>,
+}
+
+/// A push, or the answer to a REST call, with rows of one kind.
+///
+/// `{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"snapshot","data":[…]}` (§5.2),
+/// `{"code":"0","msg":"","data":[…]}` (§5.3)
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+pub struct Message<'a, R> {
+    #[serde(borrow)]
+    pub arg: Option<Arg<'a>>,
+    /// `snapshot` or `update` of a book.
+    #[serde(borrow)]
+    pub action: Option<Cow<'a, str>>,
+    /// Of a REST answer: `0` when all is well.
+    #[serde(borrow)]
+    pub code: Option<Cow<'a, str>>,
+    pub data: Vec<R>,
+}
+
+/// The side of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderSide {
+    Buy,
+    Sell,
+}
+
+/// `{"instId":"BTC-USDT","tradeId":"130639474","px":"42219.9","sz":"0.12060306","side":"buy","ts":"1630048897897","count":"3","source":"0","seqId":1234}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TradeRow<'a> {
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Cow<'a, str>,
+    /// Number of the last of the trades that are summed up in the row: it grows, but not by one.
+    #[serde(borrow)]
+    pub trade_id: Cow<'a, str>,
+    pub px: Price,
+    /// Contracts.
+    pub sz: Qty,
+    /// The taker's side (§1.4).
+    pub side: OrderSide,
+    pub ts: Ms,
+}
+
+/// `{"details":[…],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}`
+///
+/// The details stay unread until it is clear that the instrument is ours: most are not.
+#[derive(Debug, Deserialize)]
+pub struct LiquidationRow<'a> {
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    pub details: Vec<&'a RawValue>,
+}
+
+/// `{"bkLoss":"0","bkPx":"0.007831","ccy":"","posSide":"short","side":"buy","sz":"13","ts":"1692266434010"}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiquidationDetail {
+    /// The price at which the liquidation account took over.
+    pub bk_px: Price,
+    /// Side of the closing order: `sell` when a long died. `posSide` says `net` in net mode (§5.2).
+    pub side: OrderSide,
+    /// Contracts.
+    pub sz: Qty,
+    pub ts: Ms,
+}
+
+/// `{"instId":"BTC-USDT-SWAP","instType":"SWAP","oi":"2216113.01000000309","oiCcy":"22161.1301000000309","oiUsd":"1939251795.54769270396321","ts":"1743041250440"}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenInterestRow<'a> {
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Cow<'a, str>,
+    /// Base coin, one side (§1.3).
+    pub oi_ccy: Qty,
+    pub ts: Ms,
+}
+
+/// Contracts and coins of an [`OpenInterestRow`], to compare them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractsRow {
+    pub oi: Qty,
+    pub oi_ccy: Qty,
+}
+
+/// `{"instType":"FUTURES","instId":"LTC-USD-190628","markPx":"0.1","ts":"1597026383085"}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkRow<'a> {
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Cow<'a, str>,
+    pub mark_px: Price,
+    pub ts: Ms,
+}
+
+/// `{"formulaType":"noRate","fundingRate":"0.0001875391284828","fundingTime":"1700726400000","impactValue":"","instId":"BTC-USD-SWAP","instType":"SWAP","interestRate":"","method":"current_period","maxFundingRate":"0.00375","minFundingRate":"-0.00375","nextFundingRate":"","nextFundingTime":"1700755200000","premium":"0.0001233824646391","settFundingRate":"0.0001699799259033","settState":"settled","ts":"1700724675402"}`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FundingRow<'a> {
+    #[serde(borrow, rename = "instId")]
+    pub symbol: Cow<'a, str>,
+    pub funding_rate: Rate,
+    /// When the rate is paid.
+    pub funding_time: Ms,
+    /// When the one after it is; the difference is the period (§5.2). May be empty text.
+    #[serde(borrow)]
+    pub next_funding_time: Option<Cow<'a, str>>,
+    pub ts: Ms,
+}
+
+/// `{"asks":[["8476.98","415","0","13"]],"bids":[["8476.97","256","0","12"]],"ts":"1597026383085","checksum":0,"prevSeqId":-1,"seqId":123456}`
+///
+/// The checksum is a constant today and is not looked at (§5.2).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BookRow {
+    pub asks: Vec<Level>,
+    pub bids: Vec<Level>,
+    pub ts: Ms,
+    pub prev_seq_id: Option<i64>,
+    pub seq_id: Option<i64>,
+}
+
+/// Price, contracts, `"0"`, orders.
+#[derive(Debug, Deserialize)]
+pub struct Level(pub Price, pub Qty, IgnoredAny, IgnoredAny);
+
+/// `["1597026383085","8533.02","8553.74","8527.17","8548.26","45247","529.5858061","5529.5858061","0"]` = start, open, high,
+/// low, close, volume in contracts, in base coin, in quote currency, and whether the bar is finished (`1`).
+#[derive(Debug, Deserialize)]
+pub struct CandleRow<'a>(
+    pub Ms,
+    pub Price,
+    pub Price,
+    pub Price,
+    pub Price,
+    IgnoredAny,
+    pub Qty,
+    IgnoredAny,
+    #[serde(borrow)] pub Cow<'a, str>,
+);
+
+/// A time, UTC ms, written as text. What lies outside 1970 to 9999 is refused here, before it can spoil what is remembered of a
+/// series; empty text is no time either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ms(pub i64);
+
+impl<'de> Deserialize<'de> for Ms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Ms;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("milliseconds since 1970 as text")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ms, E> {
+                /// The end of the year 9999.
+                const LATEST: i64 = 253_402_300_799_999;
+                let ms = text.parse().map_err(|_| E::custom("not a time in ms"))?;
+                if (0..=LATEST).contains(&ms) { Ok(Ms(ms)) } else { Err(E::custom("time out of range")) }
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
