@@ -29,7 +29,7 @@ use crate::sim::history::History;
 use crate::sim::hub::{Kind, Rows, lock};
 use crate::sim::listing::Event;
 use crate::sim::trouble::KeepAlive;
-use crate::sim::world::book::{Change, STEP_MS};
+use crate::sim::world::book::{Book, Change, STEP_MS};
 use crate::sim::world::tick::{Forced, Tick};
 
 /// The simulated OKX.
@@ -156,8 +156,7 @@ fn tell_book(exchange: &Exchange, contract: usize, history: &History, at: i64, m
     hub.publish(stream, Kind::Book, || {
         frames::frame(stream, &frames::five_levels(listed, &book, turn.now, ms))
     });
-    let touch =
-        |book: &crate::sim::world::book::Book| (book.bid, book.resting(book.bid), book.resting(book.ask()));
+    let touch = |book: &Book| (book.bid, book.resting(book.bid), book.resting(book.ask()));
     if touch(&book) != touch(&before) {
         let stream = Stream::BestPrices(contract);
         hub.publish(stream, Kind::Ticker, || {

@@ -40,7 +40,7 @@ enum What {
 }
 
 /// Path, requests allowed in two seconds, and what is there. `time` and `tickers` are not in the sheet.
-const PATHS: [(&str, u32, What); 16] = [
+const PATHS: [(&str, u32, What); 17] = [
     ("/api/v5/public/time", 10, What::Time),
     ("/api/v5/public/instruments", 20, What::Instruments),
     ("/api/v5/market/candles", 40, What::Candles { all: false }),
@@ -57,12 +57,11 @@ const PATHS: [(&str, u32, What); 16] = [
     ("/api/v5/public/mark-price", 10, What::Mark),
     ("/api/v5/public/position-tiers", 10, What::Tiers),
     ("/api/v5/rubik/stat/contracts/open-interest-history", 10, What::InterestHistory),
+    ("/api/v5/rubik/stat/taker-volume-contract", 5, What::TakerVolume),
 ];
-/// The one path of statistics that is limited more.
-const TAKER_VOLUME: (&str, u32, What) = ("/api/v5/rubik/stat/taker-volume-contract", 5, What::TakerVolume);
 
 pub(super) fn router() -> Router<Arc<Exchange>> {
-    PATHS.into_iter().chain([TAKER_VOLUME]).fold(Router::new(), |router, (path, limit, what)| {
+    PATHS.into_iter().fold(Router::new(), |router, (path, limit, what)| {
         let handler = async move |State(exchange): State<Arc<Exchange>>, Query(params): Query<Params>| {
             if !exchange.encoder.limits.request(path, limit) {
                 return too_many();

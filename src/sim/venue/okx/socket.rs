@@ -182,10 +182,16 @@ impl Conversation {
                     }
                 })
             }
-            Stream::Liquidations => exchange.markets.at_now(|at| {
-                subscribe();
-                self.past_liquidations(at)
-            }),
+            Stream::Liquidations => {
+                // So that there is a past to tell: the first contract's market at least, the others' if they are built.
+                if let Err(error) = exchange.read(0, |_| ()).await {
+                    tracing::error!("{error:#}");
+                }
+                exchange.markets.at_now(|at| {
+                    subscribe();
+                    self.past_liquidations(at)
+                })
+            }
             _ => {
                 subscribe();
                 if let Some(contract) = stream.contract() {

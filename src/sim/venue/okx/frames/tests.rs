@@ -119,7 +119,7 @@ fn open_interest_is_as_documented_with_dust_now_and_then() {
     let (oi, coins) = ("2216113.01000000309", "22161.1301000000309");
     assert_eq!(texts(&row, ["oi", "oiCcy", "ts"]), [oi, coins, "1743041244000"]);
     let usd: f64 = row["oiUsd"].as_str().unwrap().parse().unwrap();
-    assert!((usd - 22_161.1301 * 87_506.94).abs() < 1.0, "{usd}");
+    assert!((usd - 22_161.130_1 * 87_506.94).abs() < 1.0, "{usd}");
     let row = check(&open_interest(BTC, 221_611_301, 87_506.94, 1_743_041_247_000, false), documented);
     assert_eq!(texts(&row, ["oi", "oiCcy"]), ["2216113.01", "22161.1301"]);
     let pepe = json(&open_interest(&CONTRACTS[3], 12, 0.000_012_5, 3_000, false));
