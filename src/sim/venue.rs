@@ -3,6 +3,7 @@
 
 pub mod binance;
 pub mod bybit;
+pub mod hyperliquid;
 
 use std::fmt::{self, Debug, Display};
 use std::future::Future;
@@ -174,6 +175,7 @@ pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Troubl
     Some(match venue {
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
         VenueId::Bybit => of::<bybit::Bybit>(markets, trouble),
-        VenueId::Okx | VenueId::Hyperliquid => return None,
+        VenueId::Hyperliquid => of::<hyperliquid::Hyperliquid>(markets, trouble),
+        VenueId::Okx => return None,
     })
 }

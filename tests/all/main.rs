@@ -22,6 +22,7 @@ mod screen_pictures;
 mod screen_walk;
 mod sim_bybit;
 mod sim_faults;
+mod sim_hyperliquid;
 mod sim_server;
 mod sim_wire;
 mod support;

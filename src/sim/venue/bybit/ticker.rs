@@ -262,6 +262,8 @@ mod tests {
                 id: 7 + n as u64,
                 first_fill: 70,
                 last_fill: 71,
+                buyer: 0,
+                seller: 0,
             };
             history.print(&print);
             history.tick_book(ms);
@@ -362,6 +364,8 @@ mod tests {
                 id: 1,
                 first_fill: 1,
                 last_fill: 1,
+                buyer: 0,
+                seller: 0,
             });
         }
         let ticker = ticker(&history);
