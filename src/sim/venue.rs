@@ -3,6 +3,7 @@
 
 pub mod binance;
 pub mod bybit;
+pub mod hyperliquid;
 pub mod okx;
 
 use std::fmt::{self, Debug, Display};
@@ -178,6 +179,6 @@ pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Troubl
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
         VenueId::Bybit => of::<bybit::Bybit>(markets, trouble),
         VenueId::Okx => of::<okx::Okx>(markets, trouble),
-        VenueId::Hyperliquid => return None,
+        VenueId::Hyperliquid => of::<hyperliquid::Hyperliquid>(markets, trouble),
     })
 }

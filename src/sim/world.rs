@@ -184,6 +184,11 @@ impl World {
         self.traders.iter().filter(move |(_, p)| p.desk == desk).map(|(slot, p)| self.holding_of(slot, p))
     }
 
+    /// Inventories of a desk's market makers, lots; long is positive.
+    pub fn inventories(&self, desk: usize) -> &[i64] {
+        self.desks[desk].makers.each()
+    }
+
     /// The position with this number, if it is still open at that desk.
     pub fn holding(&self, desk: usize, id: u64) -> Option<Holding> {
         let slot = self.traders.find(id)?;

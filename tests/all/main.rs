@@ -26,6 +26,7 @@ mod screen_pictures;
 mod screen_walk;
 mod sim_bybit;
 mod sim_faults;
+mod sim_hyperliquid;
 mod sim_okx;
 mod sim_okx_trouble;
 mod sim_server;

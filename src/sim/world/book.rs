@@ -39,6 +39,11 @@ impl Book {
         Self { contract, step, bid: bid.max(1) }
     }
 
+    /// What it is a book of.
+    pub fn contract(&self) -> &'static Contract {
+        self.contract
+    }
+
     /// Best ask, ticks.
     pub fn ask(&self) -> i64 {
         self.bid + 1

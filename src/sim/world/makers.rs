@@ -27,6 +27,11 @@ impl Makers {
         self.0[seller] -= lots;
     }
 
+    /// Every inventory, lots.
+    pub fn each(&self) -> &[i64] {
+        &self.0
+    }
+
     /// What those that are long hold, lots.
     pub fn long(&self) -> i64 {
         self.0.iter().filter(|lots| **lots > 0).sum()

@@ -25,6 +25,16 @@ pub struct Print {
     pub seller: u64,
 }
 
+impl Print {
+    /// The fills it consists of, with their numbers and lots. They are no more than its lots.
+    pub fn fills(&self) -> impl ExactSizeIterator<Item = (u64, i64)> + DoubleEndedIterator {
+        let count = ((self.last_fill - self.first_fill + 1) as i64).min(self.lots).max(1) as usize;
+        let (each, first) = (self.lots / count as i64, self.first_fill);
+        let surplus = self.lots - each * count as i64;
+        (0..count).map(move |n| (first + n as u64, if n == 0 { each + surplus } else { each }))
+    }
+}
+
 /// A trader who opened or closed a position, in whole or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Party {

@@ -45,17 +45,10 @@ pub(super) fn uuid(n: u64) -> String {
     )
 }
 
-/// The fills a print consists of, with their numbers and lots: Bybit tells each.
-pub(super) fn fills(print: &Print) -> impl ExactSizeIterator<Item = (u64, i64)> + DoubleEndedIterator {
-    let count = ((print.last_fill - print.first_fill + 1) as i64).min(print.lots).max(1) as usize;
-    let (each, first) = (print.lots / count as i64, print.first_fill);
-    let surplus = print.lots - each * count as i64;
-    (0..count).map(move |n| (first + n as u64, if n == 0 { each + surplus } else { each }))
-}
-
 /// `publicTrade`: the fills of a print. `at` is its true time.
 pub fn trades(contract: &Contract, print: &Print, direction: Direction, at: i64) -> (usize, String) {
-    let rows: Vec<String> = fills(print)
+    let rows: Vec<String> = print
+        .fills()
         .enumerate()
         .map(|(n, (fill, lots))| {
             let direction = if n == 0 { direction } else { direction.again() };
@@ -262,7 +255,7 @@ pub(super) mod tests {
     #[test]
     fn a_print_has_no_more_fills_than_lots() {
         let small = Print { lots: 2, ..PRINT };
-        assert_eq!(fills(&small).collect::<Vec<_>>(), [(100, 1), (101, 1)]);
+        assert_eq!(small.fills().collect::<Vec<_>>(), [(100, 1), (101, 1)]);
     }
 
     #[test]

@@ -355,7 +355,7 @@ fn recent(view: &View<'_>, limit: usize) -> String {
     let contract = view.contract;
     let newest_first = view.history.prints.iter().rev();
     let rows: Vec<_> = newest_first
-        .flat_map(|print| frames::fills(print).rev().map(move |fill| (print, fill)))
+        .flat_map(|print| print.fills().rev().map(move |fill| (print, fill)))
         .take(limit)
         .map(|(print, (fill, lots))| {
             json!({
