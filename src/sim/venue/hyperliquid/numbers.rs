@@ -41,7 +41,7 @@ mod tests {
     fn numbers_have_one_decimal_at_least_and_no_zeros_behind() {
         assert_eq!(px(&CONTRACTS[0], 104_320), "104320.0");
         assert_eq!(px(&CONTRACTS[3], 12_500), "0.0125");
-        assert_eq!(grid(&CONTRACTS[1], 2_296.4499), "2296.4");
+        assert_eq!(grid(&CONTRACTS[1], 2_296.449_9), "2296.4");
         assert_eq!(sz(&CONTRACTS[0], 1_500), "0.015");
         assert_eq!(sz(&CONTRACTS[3], 440), "440.0");
         assert_eq!(usd(-0.25), "-0.25");
