@@ -2,11 +2,14 @@
 //!
 //! `marked`: a market with a mark each second and a reading of open interest every five, as live.
 //! `unmarked`: the path follows every trade, readings once a minute, as in recordings without marks.
+//! `readout`: the levels of one venue, with leverages as elsewhere and with distances measured as on Hyperliquid.
+//! `picture`: what ten times a second costs with four venues, all of which moved or none.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use meltline::engine::{Engine, Origin};
 use meltline::estimate::{BinTable, Estimator};
 use meltline::market::event::{EventKind, Mark, MarketEvent};
 use meltline::market::{Price, Qty, TakerSide, Trade};
@@ -82,12 +85,47 @@ fn estimate(c: &mut Criterion) {
             );
         });
     }
-    let mut full = Estimator::new(venue, bins);
-    for event in market(true) {
-        full.apply(&event);
-    }
     group.throughput(Throughput::Elements(1));
-    group.bench_function("readout", |b| b.iter(|| black_box(full.readout())));
+    let events = market(true);
+    for name in ["bench", "hyperliquid"] {
+        let Ok(venue) = name.parse() else { return };
+        let mut full = Estimator::new(venue, Arc::clone(&bins));
+        for event in &events {
+            full.apply(event);
+        }
+        group.bench_function(format!("readout/{name}"), |b| b.iter(|| black_box(full.readout())));
+    }
+
+    let Ok(asset) = "BTC".parse() else { return };
+    let mut engine = Engine::new(asset, Origin::Replay, bins, &[]);
+    let venues: Vec<_> =
+        ["binance", "bybit", "okx", "hyperliquid"].into_iter().filter_map(|v| v.parse().ok()).collect();
+    for event in &events {
+        for venue in &venues {
+            engine.apply_event(&MarketEvent { venue: *venue, ..event.clone() });
+        }
+    }
+    group.bench_function("picture/nothing moved", |b| b.iter(|| black_box(engine.snapshot())));
+    let mut ts = engine.now();
+    group.bench_function("picture/all moved", |b| {
+        b.iter(|| {
+            ts += 1;
+            let price = Price::from_f64(60_000.0 + (ts % 2) as f64 / 10.0);
+            let mark = price.map(|price| Mark {
+                price,
+                index: None,
+                funding: None,
+                funding_hours: None,
+                next_funding: None,
+            });
+            if let Some(event) = mark.and_then(|m| event(ts, EventKind::Mark(m))) {
+                for venue in &venues {
+                    engine.apply_event(&MarketEvent { venue: *venue, ..event.clone() });
+                }
+            }
+            black_box(engine.snapshot())
+        });
+    });
     group.finish();
 }
 

@@ -40,7 +40,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +50,7 @@ use markets::Markets;
 use server::{Door, Gate};
 use trouble::Trouble;
 pub use trouble::{Directory, KeepAlive, Sent};
-use venue::VenueId;
+use venue::{Served, VenueId};
 pub use world::scenario::{Scenario, ScenarioError};
 
 /// Fastest clock served: beyond it a client is not shown a market but a flood.
@@ -97,9 +96,8 @@ pub async fn start_at(
     let mut ears = [const { None }; VenueId::COUNT];
     for (venue, (listener, addr)) in VenueId::ALL.into_iter().zip(listeners) {
         let (gate, trouble) = (Arc::new(Gate::default()), Arc::new(Trouble::default()));
-        let served = venue::serve(venue, &markets, &trouble);
-        let (ear, router) = served.map_or((None, Router::new()), |s| (Some(s.ear), s.router));
-        ears[venue.index()] = ear.as_ref().map(Arc::downgrade);
+        let Served { ear, router } = venue::serve(venue, &markets, &trouble);
+        ears[venue.index()] = Some(Arc::downgrade(&ear));
         let door = Door::new(listener, Arc::clone(&gate));
         let stopping = stop.clone();
         let served = tokio::spawn(async move {

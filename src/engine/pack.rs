@@ -37,29 +37,78 @@ impl PackedLevels {
 /// One tier's levels over both sides (longs below the mark, shorts above, the mark's bin holds what both have left), and
 /// position mass over level in each bin.
 fn pack_tier(readout: &Readout, tier: Tier) -> (Packed, Packed) {
-    let (long, short) = (readout.side(Side::Long), readout.side(Side::Short));
+    let floor = FLOOR.max(readout.oi * readout.mark * FLOOR_SHARE);
     let i = tier.index();
-    if [long, short].into_iter().all(|side| side.levels[i].iter().all(|usd| *usd <= 0.0)) {
-        return (Packed::default(), Packed::default());
-    }
-    let first = long.span().start.min(short.span().start);
-    let end = long.span().end.max(short.span().end);
-    let mut levels = vec![0.0; (end - first) as usize];
-    let mut positions = levels.clone();
-    for side in [long, short] {
-        let at = (side.first - first) as usize;
-        for (into, from) in [(&mut levels, &side.levels[i]), (&mut positions, &side.positions[i])] {
-            for (slot, value) in into[at..].iter_mut().zip(from) {
-                *slot += value;
-            }
+    let [long, short] = Side::BOTH.map(|side| Half {
+        first: readout.side(side).first,
+        levels: &readout.side(side).levels[i],
+        positions: &readout.side(side).positions[i],
+    });
+    let (long, short) = (long.trim_low(floor), short.trim_high(floor));
+    let (levels, positions) = (join(long, short, |h| h.levels), join(long, short, |h| h.positions));
+    let first = if long.levels.is_empty() { short.first } else { long.first };
+    let factors = levels.clone().zip(positions).map(|(level, position)| {
+        if level >= floor { nearest(position / level / FACTOR_STEP) * FACTOR_STEP } else { 0.0 }
+    });
+    (Packed::from_values(first, levels, floor), Packed::from_values(first, factors, f64::MIN_POSITIVE))
+}
+
+/// The nearest whole number of a positive one; `f64::round` is a call on machines without an instruction for it.
+fn nearest(value: f64) -> f64 {
+    (value + 0.5) as i64 as f64
+}
+
+/// One side of a tier.
+#[derive(Clone, Copy)]
+struct Half<'a> {
+    first: i32,
+    levels: &'a [f64],
+    positions: &'a [f64],
+}
+
+// Most of a spike's side is empty. Its bin at the mark stays: what is too little there may be enough with the other side's.
+impl Half<'_> {
+    /// Longs without what is too little at their far end.
+    fn trim_low(self, floor: f64) -> Self {
+        let near = self.levels.len().saturating_sub(1);
+        let from = self.levels.iter().position(|usd| *usd >= floor).unwrap_or(near).min(near);
+        Self {
+            first: self.first + from as i32,
+            levels: &self.levels[from..],
+            positions: &self.positions[from..],
         }
     }
-    let floor = FLOOR.max(readout.oi * readout.mark * FLOOR_SHARE);
-    for (position, level) in positions.iter_mut().zip(&levels) {
-        *position =
-            if *level >= floor { (*position / level / FACTOR_STEP).round() * FACTOR_STEP } else { 0.0 };
+
+    /// Shorts likewise.
+    fn trim_high(self, floor: f64) -> Self {
+        let to = self.levels.iter().rposition(|usd| *usd >= floor).map_or(1, |last| last + 1);
+        let to = to.min(self.levels.len());
+        Self { levels: &self.levels[..to], positions: &self.positions[..to], ..self }
     }
-    (Packed::new(first, &levels, floor), Packed::new(first, &positions, f64::MIN_POSITIVE))
+}
+
+/// The values of both sides bin by bin, from the first of the longs to the last of the shorts; they share one bin at most,
+/// that of the mark.
+fn join<'a>(
+    long: Half<'a>,
+    short: Half<'a>,
+    of: impl Fn(&Half<'a>) -> &'a [f64],
+) -> impl Iterator<Item = f64> + Clone {
+    let (below, above) = (of(&long), of(&short));
+    let end = long.first + below.len() as i32;
+    let (shared, hole) = match (below.is_empty(), above.is_empty()) {
+        (false, false) => ((end - short.first).max(0) as usize, (short.first - end).max(0) as usize),
+        _ => (0, 0),
+    };
+    let shared = shared.min(below.len()).min(above.len());
+    let (alone, both) = below.split_at(below.len() - shared);
+    let both = both.iter().zip(above).map(|(a, b)| a + b);
+    alone
+        .iter()
+        .copied()
+        .chain(both)
+        .chain(std::iter::repeat_n(0.0, hole))
+        .chain(above[shared..].iter().copied())
 }
 
 /// Packs amounts by bin.
@@ -72,4 +121,41 @@ pub fn pack(amounts: &ByBin) -> Packed {
         values[(bin - first) as usize] = *usd;
     }
     Packed::new(first, &values, FLOOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::readout::SideLevels;
+
+    #[test]
+    fn both_sides_meet_in_the_bin_of_the_mark() {
+        // A floor of half a dollar: the outer quarters are nothing, the two halves of bin 12 are one level.
+        let side = |first: i32, usd: &[f64]| {
+            let mut levels: [Vec<f64>; 6] = Default::default();
+            levels[2] = usd.to_vec();
+            let positions = levels.clone().map(|tier| tier.iter().map(|usd| 1.5 * usd).collect());
+            SideLevels { first, levels, positions, scale: 1.0 }
+        };
+        let readout = Readout {
+            mark: 100.0,
+            mark_bin: 12,
+            oi: 0.0,
+            sides: [side(9, &[0.25, 4.0, 0.0, 0.3]), side(12, &[0.3, 0.0, 8.0, 0.25])],
+            coverage: 1.0,
+        };
+        let packed = PackedLevels::new(&readout);
+        let read = |packed: &Packed| {
+            let mut out = vec![0.0; 7];
+            packed.add_to(9, &mut out);
+            out
+        };
+        // 0.6 to eight bits is 0.6015625.
+        assert_eq!(read(&packed.levels[2]), [0.0, 4.0, 0.0, 0.601_562_5, 0.0, 8.0, 0.0]);
+        assert_eq!(read(&packed.factors[2]), [0.0, 1.5, 0.0, 1.5, 0.0, 1.5, 0.0]);
+        assert_eq!(packed.levels[0], Packed::default());
+        // Sides that hold nothing pack to nothing.
+        let empty = Readout { sides: [side(9, &[0.1; 4]), side(12, &[0.1; 4])], ..readout };
+        assert_eq!(PackedLevels::new(&empty).levels[2], Packed::default());
+    }
 }

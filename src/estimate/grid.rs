@@ -36,9 +36,14 @@ fn decode(code: u16) -> f64 {
 impl Packed {
     /// Packs non-negative values for the bins from `first_bin` on; values below `floor` become nothing.
     pub fn new(first_bin: i32, values: &[f64], floor: f64) -> Self {
+        Self::from_values(first_bin, values.iter().copied(), floor)
+    }
+
+    /// As [`Packed::new`], from values as they come.
+    pub fn from_values(first_bin: i32, values: impl Iterator<Item = f64>, floor: f64) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         let mut start = first_bin;
-        for &value in values {
+        for value in values {
             let code = if value >= floor && value.is_finite() { encode(value) } else { 0 };
             match runs.last_mut() {
                 Some(run) if run.code == code && run.len < u16::MAX => run.len += 1,
@@ -49,7 +54,9 @@ impl Packed {
         while runs.last().is_some_and(|r| r.code == 0) {
             runs.pop();
         }
-        Self { first_bin: start, runs: runs.into() }
+        // Nothing is the same nothing everywhere.
+        let first_bin = if runs.is_empty() { 0 } else { start };
+        Self { first_bin, runs: runs.into() }
     }
 
     /// Adds the values of the bins `first..first + out.len()` onto `out`.

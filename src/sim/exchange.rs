@@ -34,7 +34,6 @@ pub(crate) struct Exchange<E: Encoder> {
 }
 
 /// One contract's market at a moment, as the venue tells it: if its clock is wrong, so are all times in here.
-#[allow(dead_code, reason = "used by the venues that are not written yet")]
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub contract: &'static Contract,

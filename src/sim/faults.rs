@@ -15,7 +15,7 @@ use super::trouble::{Directory, Fate, KeepAlive, Sent, Trouble};
 pub struct Faults {
     pub(super) gate: Arc<Gate>,
     pub(super) trouble: Arc<Trouble>,
-    pub(super) ear: Option<Arc<dyn Ear>>,
+    pub(super) ear: Arc<dyn Ear>,
 }
 
 impl Faults {
@@ -66,18 +66,14 @@ impl Faults {
     /// Restarts the service as this venue does it: connections are closed, at once or, where the venue gives a notice,
     /// `after` it; or streams begin anew.
     pub fn restart(&self, after: Duration) {
-        if let Some(ear) = &self.ear {
-            ear.restart(after);
-        }
+        self.ear.restart(after);
     }
 
     // --- frames
 
     /// Sends this text to every websocket connection as a frame of its own: nonsense, or ten megabytes.
     pub fn inject(&self, text: &str) {
-        if let Some(ear) = &self.ear {
-            ear.inject(text);
-        }
+        self.ear.inject(text);
     }
 
     /// Silences streams on live connections.

@@ -21,7 +21,6 @@ const MAX_MESSAGE: usize = 64 * 1_024;
 const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What to do after a message from the client.
-#[allow(dead_code, reason = "used by the venues that are not written yet")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// Send this, with so many rows in it.

@@ -31,7 +31,6 @@ pub(crate) fn size(contract: &Contract, lots: i64) -> Decimal {
 }
 
 /// A quantity in lots as quoted units, wherever sizes are contracts.
-#[allow(dead_code, reason = "used by the venues that are not written yet")]
 pub(crate) fn base(contract: &Contract, lots: i64) -> Decimal {
     Decimal(i128::from(lots), contract.lot_decimals)
 }

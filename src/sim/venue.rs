@@ -68,7 +68,6 @@ impl Display for VenueId {
 }
 
 /// What happens to a connection when the service restarts.
-#[allow(dead_code, reason = "used by the venues that are not written yet")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Farewell {
     /// A close frame.
@@ -169,16 +168,16 @@ pub(crate) struct Served {
     pub router: Router,
 }
 
-/// Makes a venue of the markets; `None` for those that are not simulated.
-pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Trouble>) -> Option<Served> {
+/// Makes a venue of the markets.
+pub(crate) fn serve(venue: VenueId, markets: &Arc<Markets>, trouble: &Arc<Trouble>) -> Served {
     fn of<E: Encoder>(markets: &Arc<Markets>, trouble: &Arc<Trouble>) -> Served {
         let exchange = Arc::new(Exchange::<E>::new(Arc::clone(markets), Arc::clone(trouble)));
         Served { router: exchange.router(), ear: exchange }
     }
-    Some(match venue {
+    match venue {
         VenueId::Binance => of::<binance::Binance>(markets, trouble),
         VenueId::Bybit => of::<bybit::Bybit>(markets, trouble),
         VenueId::Okx => of::<okx::Okx>(markets, trouble),
         VenueId::Hyperliquid => of::<hyperliquid::Hyperliquid>(markets, trouble),
-    })
+    }
 }

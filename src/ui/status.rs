@@ -81,6 +81,8 @@ fn venues(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
     let all = &app.latest().venues;
     let letters = names::letters(all.iter().map(|v| v.venue));
     let wide = canvas.layout.status.width >= NAMES_FROM;
+    // There the notices below say it.
+    let narrow = canvas.layout.ramp.is_some();
     let mut piece = Piece { spans: Vec::new(), rank: 4 };
     for (i, (view, letter)) in all.iter().zip(letters).enumerate() {
         let (mark, style) = super::venues::mark(app, theme, view);
@@ -93,7 +95,7 @@ fn venues(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
         };
         let grey = app.stale(view) || app.selection().hidden.contains(&view.venue) || is_out(view);
         piece.spans.push(Span::styled(name, if grey { theme.dim } else { Style::new() }));
-        if let Some(seconds) = app.retry_in(view) {
+        if let Some(seconds) = app.retry_in(view).filter(|_| !narrow) {
             piece.spans.push(Span::styled(format!(" {seconds}s"), theme.warn));
         }
     }
@@ -125,21 +127,23 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let mut pieces = Vec::new();
     let live = shown.iter().filter(|v| v.status.state == LinkState::Live && !app.stale(v)).count();
     let state = if shown.iter().any(|v| app.stale(v)) {
-        Some(("STALE", theme.warn))
+        Some(("STALE".to_owned(), theme.warn))
     } else if live > 0 && live == shown.len() {
-        Some(("LIVE", theme.good.patch(theme.strong)))
+        Some(("LIVE".to_owned(), theme.good.patch(theme.strong)))
     } else if live > 0 {
-        Some(("PARTLY LIVE", theme.warn))
+        Some((format!("{live}/{} LIVE", shown.len()), theme.warn))
     } else {
-        match shown.first().map(|v| &v.status.state) {
-            Some(LinkState::Connecting) => Some(("CONNECTING", theme.dim)),
-            Some(LinkState::Backfilling) => Some(("BACKFILLING", theme.dim)),
-            Some(LinkState::Recorded) => None,
-            None if out.is_empty() => Some(("NO VENUE", theme.warn)),
-            None if app.latest().origin == Origin::Replay => Some(("ENDED", theme.dim)),
-            None => Some(("NOT LISTED", theme.warn)),
-            Some(_) => Some(("NOT LIVE", theme.warn)),
-        }
+        let replay = app.latest().origin == Origin::Replay;
+        let (word, style) = match shown.first().map(|v| &v.status.state) {
+            Some(LinkState::Connecting) => ("CONNECTING", theme.dim),
+            Some(LinkState::Backfilling) => ("BACKFILLING", theme.dim),
+            Some(LinkState::Recorded) => ("", theme.dim),
+            None if out.is_empty() => ("NO VENUE", theme.warn),
+            None if replay => ("ENDED", theme.dim),
+            None => ("NOT LISTED", theme.warn),
+            Some(_) => ("NOT LIVE", theme.warn),
+        };
+        (!word.is_empty()).then(|| (word.to_owned(), style))
     };
     pieces.extend(state.map(|(word, style)| Piece::new(0, word, style)));
     // The worst of the venues: the picture is as old as its oldest part.

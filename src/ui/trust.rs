@@ -215,11 +215,16 @@ fn stream(app: &App, stream: &StreamStatus) -> String {
     format!("{} {age}", stream.name)
 }
 
+/// A spread in two digits: that of a large coin is a hundredth of a basis point.
+fn spread(bp: f64) -> String {
+    let digits = if bp < 0.1 { 3 } else { 1 };
+    format!("spread {bp:.digits$} bp")
+}
+
 /// Spread, and what rests near the middle.
 fn book(view: &VenueView) -> Vec<String> {
     let Some(book) = &view.book else { return Vec::new() };
-    let mut parts: Vec<String> =
-        depth::spread_bp(book).map(|bp| format!("spread {bp:.1} bp")).into_iter().collect();
+    let mut parts: Vec<String> = depth::spread_bp(book).map(spread).into_iter().collect();
     for (share, name) in [(0.001, "0.1%"), (0.01, "1%")] {
         if let Some(depth) = depth::within(book, share) {
             let least = if depth.is_whole { "" } else { "≥" };

@@ -164,8 +164,12 @@ impl Client {
         while !so(self) {
             match tokio::time::timeout_at(end, self.items.recv()).await {
                 Ok(item) => self.take(item.expect("the feed runs")),
-                Err(_) => {
-                    panic!("never: {what}; {:#?}; feed ended: {}", self.last(), self.feed.is_finished())
+                Err(late) => {
+                    panic!(
+                        "never: {what} ({late}); {:#?}; feed ended: {}",
+                        self.last(),
+                        self.feed.is_finished()
+                    )
                 }
             }
         }
@@ -338,7 +342,7 @@ async fn a_stream_that_never_speaks_is_called_by_its_name(
     #[values(&BINANCE, &BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
 ) {
     let mut bench = Bench::start(venue).await;
-    bench.config.first_data = Duration::from_millis(2_000);
+    bench.config.first_data = Duration::from_secs(2);
     let faults = bench.faults();
     faults.mute(venue.trades);
     let client = bench.follow();
@@ -540,7 +544,7 @@ async fn a_service_restart_is_survived(
     let client = bench.live().await;
     // Time for the next connection to take over where a notice is given (OKX 64008, exchanges.md §5.1).
     faults.restart(Duration::from_secs(3));
-    client.listen(Duration::from_millis(4_000)).await;
+    client.listen(Duration::from_secs(4)).await;
     client.goes_on().await;
     if venue.name == "okx" {
         assert_eq!(client.gaps("trade") + client.gaps("mark"), 0, "announced, so nothing is missed");

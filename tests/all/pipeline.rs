@@ -27,7 +27,6 @@ fn feed_config(server: &SimServer) -> FeedConfig {
             ws_market: server.ws_market_url(),
             ws_public: server.ws_public_url(),
             rest: server.rest_url(),
-            ..BinanceConfig::default()
         },
         backfill: Duration::from_secs(6 * 3_600),
         oi_poll: Duration::from_millis(200),

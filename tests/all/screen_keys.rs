@@ -177,7 +177,7 @@ fn what_is_wrong_is_said_in_words() {
         "REPLAY",
         "binance: reconnecting in 4 s - connection reset",
         "binance: 3 missed, 1 unreadable",
-        "PARTLY LIVE",
+        "3/4 LIVE",
     ] {
         assert!(words.contains(part), "{part}\n{words}");
     }

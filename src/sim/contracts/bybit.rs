@@ -74,8 +74,11 @@ const fn contract(
     }
 }
 
+/// How many contracts are listed; a number of its own, so that types can be as long without looking at the table.
+pub const COUNT: usize = 4;
+
 /// Everything listed, in the order `instruments-info` names it.
-pub const CONTRACTS: [Contract; 4] = [
+pub const CONTRACTS: [Contract; COUNT] = [
     contract("BTCUSDT", "BTC", 0, (1, 3), 6.0e9 * 25.0 / 45.0, &BTC),
     contract("ETHUSDT", "ETH", 1, (2, 2), 3.5e9 * 25.0 / 45.0, &ETH),
     contract("SOLUSDT", "SOL", 2, (2, 1), 1.1e9 * 25.0 / 45.0, &SOL),

@@ -72,8 +72,11 @@ const fn contract(
     }
 }
 
+/// How many contracts are listed; a number of its own, so that types can be as long without looking at the table.
+pub const COUNT: usize = 4;
+
 /// Everything listed. PEPE is not scaled by its name: ten million coins are one contract (exchanges.md §1.6).
-pub const CONTRACTS: [Contract; 4] = [
+pub const CONTRACTS: [Contract; COUNT] = [
     contract("BTC-USDT-SWAP", "BTC", 0, (1, 4, 2), 6.0e9 * 18.0 / 45.0, &BTC),
     contract("ETH-USDT-SWAP", "ETH", 1, (2, 1, 0), 3.5e9 * 18.0 / 45.0, &ETH),
     contract("SOL-USDT-SWAP", "SOL", 2, (2, 0, 0), 1.1e9 * 18.0 / 45.0, &SOL),

@@ -22,7 +22,7 @@ use self::limits::Limits;
 use self::ticker::{Day, Direction, Ticker};
 use self::topics::{Depth, Interval, Topic};
 use super::{Encoder, Farewell, VenueId};
-use crate::sim::contracts::bybit::CONTRACTS;
+use crate::sim::contracts::bybit::COUNT;
 use crate::sim::exchange;
 use crate::sim::history::{History, MINUTE_MS};
 use crate::sim::hub::{Kind, Rows, lock};
@@ -48,7 +48,7 @@ const FRESH_MS: i64 = 600_000;
 #[derive(Debug, Default)]
 pub(crate) struct Bybit {
     limits: Limits,
-    boards: Mutex<[Board; CONTRACTS.len()]>,
+    boards: Mutex<[Board; COUNT]>,
     /// Connections there were.
     connections: AtomicU64,
 }

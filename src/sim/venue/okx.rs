@@ -23,7 +23,7 @@ use self::limits::Limits;
 use self::numbers::{Numbers, Turn};
 use self::streams::Stream;
 use super::{Encoder, Farewell, VenueId};
-use crate::sim::contracts::okx::CONTRACTS;
+use crate::sim::contracts::okx::COUNT;
 use crate::sim::exchange;
 use crate::sim::history::History;
 use crate::sim::hub::{Kind, Rows, lock};
@@ -44,9 +44,9 @@ const HEARTBEAT_MS: i64 = 60_000;
 #[derive(Debug, Default)]
 pub(crate) struct Okx {
     limits: Limits,
-    books: [Mutex<Numbers>; CONTRACTS.len()],
+    books: [Mutex<Numbers>; COUNT],
     /// Mark prices told last, in ticks, and when.
-    marks: Mutex<[(i64, i64); CONTRACTS.len()]>,
+    marks: Mutex<[(i64, i64); COUNT]>,
     /// Forced closes that are told a second late, behind younger ones.
     late: Mutex<Vec<(usize, Forced)>>,
     /// Connections made so far.

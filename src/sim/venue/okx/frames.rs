@@ -3,13 +3,13 @@
 //!
 //! Everything is text, sizes are contracts, and numbers have no zeros they do not need.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use super::numbers::Turn;
 use super::streams::Stream;
 use crate::market::Side;
 use crate::sim::history::{Bar, History};
-use crate::sim::text::{Decimal, base, price, quote, rounded, size};
+use crate::sim::text::{Decimal, base, price, quote, rounded, size, trimmed};
 use crate::sim::world::book::{Book, Change, Level};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::tick::{Forced, Print, Tick};
@@ -20,20 +20,6 @@ pub const LEVELS: usize = 400;
 const DAY_MS: i64 = 86_400_000;
 /// From midnight UTC back to midnight of UTC+8, ms.
 const EIGHT_HOURS_MS: i64 = 8 * 3_600_000;
-
-/// A number without zeros at its end: `"102806"`, `"0.01"`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plain(pub Decimal);
-
-impl fmt::Display for Plain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decimal(mut value, mut decimals) = self.0;
-        while decimals > 0 && value % 10 == 0 {
-            (value, decimals) = (value / 10, decimals - 1);
-        }
-        Decimal(value, decimals).fmt(f)
-    }
-}
 
 /// A frame with these rows.
 pub fn frame(stream: Stream, rows: &str) -> String {
@@ -56,8 +42,8 @@ pub fn trade(contract: &Contract, print: &Print, seq: i64) -> String {
         r#"{{"instId":"{id}","tradeId":"{trade}","px":"{px}","sz":"{sz}","side":"{side}","ts":"{ms}","count":"{count}","source":"{source}","seqId":{seq}}}"#,
         id = contract.symbol,
         trade = print.last_fill,
-        px = Plain(price(contract, print.ticks)),
-        sz = Plain(size(contract, print.lots)),
+        px = trimmed(price(contract, print.ticks)),
+        sz = trimmed(size(contract, print.lots)),
         side = side(print.taker_buys),
         ms = print.ms,
         count = fills(print),
@@ -85,14 +71,14 @@ pub fn liquidations<'a>(contract: &Contract, forced: impl Iterator<Item = &'a Fo
         let _ = write!(
             details,
             r#"{comma}{{"bkLoss":"0","bkPx":"{px}","ccy":"","posSide":"{position}","side":"{side}","sz":"{sz}","ts":"{ms}"}}"#,
-            px = Plain(price(contract, forced.bankruptcy)),
+            px = trimmed(price(contract, forced.bankruptcy)),
             position = match forced.side {
                 _ if forced.id.is_multiple_of(3) => "net",
                 Side::Long => "long",
                 Side::Short => "short",
             },
             side = side(forced.side == Side::Short),
-            sz = Plain(size(contract, forced.lots)),
+            sz = trimmed(size(contract, forced.lots)),
             ms = forced.ms,
         );
     }
@@ -104,7 +90,7 @@ pub fn liquidations<'a>(contract: &Contract, forced: impl Iterator<Item = &'a Fo
 pub fn inverse_liquidation(contract: &Contract, forced: &Forced) -> String {
     let detail = format!(
         r#"{{"bkLoss":"0","bkPx":"{}","ccy":"","posSide":"net","side":"{}","sz":"12","ts":"{}"}}"#,
-        Plain(price(contract, forced.bankruptcy)),
+        trimmed(price(contract, forced.bankruptcy)),
         side(forced.side == Side::Short),
         forced.ms,
     );
@@ -137,7 +123,7 @@ pub fn interest(contract: &Contract, lots: i64, mark: f64, ms: i64) -> [String; 
     let fine = i128::from(lots) * 10_i128.pow((11 - contract.size_decimals).unsigned_abs()) + dust;
     let coins = Decimal(fine, 11 + contract.lot_decimals - contract.size_decimals);
     let usd = rounded(contract.qty_of(lots) * mark, 14);
-    [Plain(Decimal(fine, 11)), Plain(coins), Plain(usd)].map(|number| number.to_string())
+    [Decimal(fine, 11), coins, usd].map(trimmed)
 }
 
 /// A mark price in ticks: `markPx` is as fine as prices are.
@@ -150,14 +136,14 @@ pub fn mark_price(contract: &Contract, mark: f64, ms: i64) -> String {
     format!(
         r#"{{"instType":"SWAP","instId":"{}","markPx":"{}","ts":"{ms}"}}"#,
         contract.symbol,
-        Plain(price(contract, mark_ticks(contract, mark))),
+        trimmed(price(contract, mark_ticks(contract, mark))),
     )
 }
 
 /// Row of `funding-rate`. `settled` is the rate last paid.
 pub fn funding_rate(contract: &Contract, now: &Tick, settled: f64, ms: i64) -> String {
     let next = contract.next_funding(ms);
-    let sixteen = |value: f64| Plain(rounded(value, 16));
+    let sixteen = |value: f64| trimmed(rounded(value, 16));
     format!(
         r#"{{"formulaType":"noRate","fundingRate":"{rate}","fundingTime":"{next}","impactValue":"","instId":"{id}","instType":"SWAP","interestRate":"","method":"current_period","maxFundingRate":"0.00375","minFundingRate":"-0.00375","nextFundingRate":"","nextFundingTime":"{after}","premium":"{premium}","settFundingRate":"{settled}","settState":"settled","ts":"{ms}"}}"#,
         rate = sixteen(now.funding),
@@ -174,12 +160,12 @@ pub fn ticker(history: &History, book: &Book, now: i64, ms: i64) -> String {
     let Some(day) = history.day() else { return String::new() };
     let opened = |at: i64| {
         let from = history.bars.partition_point(|bar| bar.start_ms < at);
-        Plain(price(contract, history.bars.get(from).map_or(day.open, |bar| bar.open)))
+        trimmed(price(contract, history.bars.get(from).map_or(day.open, |bar| bar.open)))
     };
     let midnight = now.div_euclid(DAY_MS) * DAY_MS;
     let east = (now + EIGHT_HOURS_MS).div_euclid(DAY_MS) * DAY_MS - EIGHT_HOURS_MS;
-    let px = |ticks| Plain(price(contract, ticks));
-    let sz = |lots| Plain(size(contract, lots));
+    let px = |ticks| trimmed(price(contract, ticks));
+    let sz = |lots| trimmed(size(contract, lots));
     format!(
         r#"{{"instType":"SWAP","instId":"{id}","last":"{last}","lastSz":"{last_sz}","askPx":"{ask}","askSz":"{ask_sz}","bidPx":"{bid}","bidSz":"{bid_sz}","open24h":"{open}","high24h":"{high}","low24h":"{low}","volCcy24h":"{coins}","vol24h":"{contracts}","sodUtc0":"{utc0}","sodUtc8":"{utc8}","ts":"{ms}"}}"#,
         id = contract.symbol,
@@ -192,7 +178,7 @@ pub fn ticker(history: &History, book: &Book, now: i64, ms: i64) -> String {
         open = px(day.open),
         high = px(day.high),
         low = px(day.low),
-        coins = Plain(base(contract, day.lots)),
+        coins = trimmed(base(contract, day.lots)),
         contracts = sz(day.lots),
         utc0 = opened(midnight),
         utc8 = opened(east),
@@ -201,7 +187,7 @@ pub fn ticker(history: &History, book: &Book, now: i64, ms: i64) -> String {
 
 /// Row of `candle1m` and of REST candles: `confirm` is 1 once the bar is over.
 pub fn candle(contract: &Contract, bar: &Bar, closed: bool) -> String {
-    let px = |ticks| Plain(price(contract, ticks));
+    let px = |ticks| trimmed(price(contract, ticks));
     format!(
         r#"["{start}","{open}","{high}","{low}","{close}","{contracts}","{coins}","{quote}","{confirm}"]"#,
         start = bar.start_ms,
@@ -209,9 +195,9 @@ pub fn candle(contract: &Contract, bar: &Bar, closed: bool) -> String {
         high = px(bar.high),
         low = px(bar.low),
         close = px(bar.close),
-        contracts = Plain(size(contract, bar.lots)),
-        coins = Plain(base(contract, bar.lots)),
-        quote = Plain(quote(contract, bar.quote)),
+        contracts = trimmed(size(contract, bar.lots)),
+        coins = trimmed(base(contract, bar.lots)),
+        quote = trimmed(quote(contract, bar.quote)),
         confirm = u8::from(closed),
     )
 }
@@ -263,7 +249,7 @@ fn levels(contract: &Contract, rows: &[Level]) -> String {
     for (n, (ticks, lots)) in rows.iter().enumerate() {
         let comma = if n > 0 { "," } else { "" };
         let orders = if *lots == 0 { 0 } else { 1 + lots % 13 };
-        let (px, sz) = (Plain(price(contract, *ticks)), Plain(size(contract, *lots)));
+        let (px, sz) = (trimmed(price(contract, *ticks)), trimmed(size(contract, *lots)));
         // Writing to a String cannot fail.
         let _ = write!(text, r#"{comma}["{px}","{sz}","0","{orders}"]"#);
     }

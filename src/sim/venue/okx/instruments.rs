@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::Exchange;
-use super::frames::{self, Plain};
-use crate::sim::text::Decimal;
+use super::frames;
+use crate::sim::text::{Decimal, trimmed};
 use crate::sim::trouble::Directory;
 use crate::sim::world::contract::Contract;
 
@@ -45,7 +45,7 @@ pub(super) fn list(exchange: &Exchange, params: &HashMap<String, String>) -> Vec
 
 /// One of the last decimal: the tick, the lot.
 fn unit(decimals: i32) -> String {
-    Plain(Decimal(1, decimals)).to_string()
+    trimmed(Decimal(1, decimals))
 }
 
 fn linear(contract: &Contract, code: usize, tick: String) -> Instrument<'_> {
@@ -59,7 +59,7 @@ fn linear(contract: &Contract, code: usize, tick: String) -> Instrument<'_> {
         value_coin: contract.base,
         settled_in: "USDT",
         state: "live",
-        leverage: Plain(Decimal(leverage as i128, 0)).to_string(),
+        leverage: trimmed(Decimal(leverage as i128, 0)),
         tick,
         lot: unit(contract.size_decimals),
         code,

@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::frames::{self, Plain};
+use super::frames;
 use super::{Exchange, instruments};
 use crate::sim::exchange::View;
-use crate::sim::text::{Decimal, base, price, quote, rounded, size};
+use crate::sim::text::{Decimal, base, price, quote, rounded, size, trimmed};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::tick::Print;
 
@@ -333,8 +333,8 @@ fn trades(contract: &Contract, print: &Print) -> impl Iterator<Item = (i64, i64,
             r#"{{"instId":"{}","side":"{}","sz":"{}","px":"{}","source":"{}","tradeId":"{number}","ts":"{}"}}"#,
             contract.symbol,
             frames::side(print.taker_buys),
-            Plain(size(&contract, lots)),
-            Plain(price(&contract, print.ticks)),
+            trimmed(size(&contract, lots)),
+            trimmed(price(&contract, print.ticks)),
             u8::from(print.id.is_multiple_of(17)),
             print.ms,
         );
@@ -351,12 +351,12 @@ fn funding(view: &View<'_>, page: Page, limit: usize) -> Vec<String> {
             let foretold = rounded(row.rate + 1e-7, 16);
             json!({
                 "formulaType": "noRate",
-                "fundingRate": Plain(foretold).to_string(),
+                "fundingRate": trimmed(foretold),
                 "fundingTime": row.ms.to_string(),
                 "instId": view.contract.symbol,
                 "instType": "SWAP",
                 "method": "current_period",
-                "realizedRate": Plain(rounded(row.rate, 16)).to_string(),
+                "realizedRate": trimmed(rounded(row.rate, 16)),
             })
             .to_string()
         })
@@ -383,12 +383,11 @@ fn taker_volume(view: &View<'_>, period_ms: i64, unit: i64, page: Page, limit: u
     rows.take(limit)
         .map(|bar| {
             let told = |lots: i64, value: i128| {
-                Plain(match unit {
+                trimmed(match unit {
                     0 => base(contract, lots),
                     1 => size(contract, lots),
                     _ => quote(contract, value),
                 })
-                .to_string()
             };
             let sold = told(bar.lots - bar.bought, bar.quote - bar.quote_bought);
             json!([bar.start_ms.to_string(), sold, told(bar.bought, bar.quote_bought)]).to_string()
@@ -430,13 +429,13 @@ fn tiers(exchange: &Exchange, params: &Params) -> Rows {
 fn tier_row(contract: &Contract, tier: usize, lots: (i64, i64), mmr: f64, max_leverage: f64) -> String {
     json!({
         "baseMaxLoan": "",
-        "imr": Plain(rounded(1.0 / max_leverage, 4)).to_string(),
+        "imr": trimmed(rounded(1.0 / max_leverage, 4)),
         "instFamily": frames::family(contract),
         "instId": "",
-        "maxLever": Plain(Decimal(max_leverage as i128, 0)).to_string(),
-        "maxSz": Plain(size(contract, lots.1)).to_string(),
-        "minSz": Plain(size(contract, lots.0)).to_string(),
-        "mmr": Plain(rounded(mmr, 4)).to_string(),
+        "maxLever": trimmed(Decimal(max_leverage as i128, 0)),
+        "maxSz": trimmed(size(contract, lots.1)),
+        "minSz": trimmed(size(contract, lots.0)),
+        "mmr": trimmed(rounded(mmr, 4)),
         "optMgnFactor": "0",
         "quoteMaxLoan": "",
         "tier": tier.to_string(),

@@ -58,13 +58,6 @@ const PRINT: Print = Print {
 };
 
 #[test]
-fn numbers_have_no_zeros_they_do_not_need() {
-    let plain = |value, decimals| Plain(Decimal(value, decimals)).to_string();
-    assert_eq!([plain(1_028_060, 1), plain(50, 3), plain(0, 2)], ["102806", "0.05", "0"]);
-    assert_eq!([plain(-1_200, 3), plain(100, 0), plain(3, -7)], ["-1.2", "100", "30000000"]);
-}
-
-#[test]
 fn trade_is_as_documented() {
     let documented = r#"{"instId":"BTC-USDT","tradeId":"130639474","px":"42219.9","sz":"0.12060306","side":"buy","ts":"1630048897897","count":"3","source":"0","seqId":1234}"#;
     let row = check(&trade(BTC, &PRINT, 1_234), documented);
