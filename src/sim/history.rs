@@ -105,6 +105,49 @@ pub struct OpenInterest {
     pub mark: f64,
 }
 
+/// The first, highest, lowest and last of a price, USD.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// First.
+    pub open: f64,
+    /// Highest.
+    pub high: f64,
+    /// Lowest.
+    pub low: f64,
+    /// Last.
+    pub close: f64,
+}
+
+impl Range {
+    fn at(price: f64) -> Self {
+        Self { open: price, high: price, low: price, close: price }
+    }
+
+    fn append(&mut self, next: &Self) {
+        self.high = self.high.max(next.high);
+        self.low = self.low.min(next.low);
+        self.close = next.close;
+    }
+}
+
+/// A bar of the prices that are not traded at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MarkBar {
+    /// Start, UTC ms.
+    pub start_ms: i64,
+    /// Mark price.
+    pub mark: Range,
+    /// Index price.
+    pub index: Range,
+}
+
+impl MarkBar {
+    fn append(&mut self, next: &Self) {
+        self.mark.append(&next.mark);
+        self.index.append(&next.index);
+    }
+}
+
 /// A funding payment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Funding {
@@ -123,6 +166,8 @@ pub struct History {
     pub contract: &'static Contract,
     /// Minute bars, the last one running.
     pub bars: VecDeque<Bar>,
+    /// Mark and index by the minute, the last one running.
+    pub marks: VecDeque<MarkBar>,
     /// Open interest at every fifth minute.
     pub open_interest: VecDeque<OpenInterest>,
     /// Funding payments.
@@ -145,6 +190,7 @@ impl History {
         Self {
             contract,
             bars: VecDeque::new(),
+            marks: VecDeque::new(),
             open_interest: VecDeque::new(),
             funding: VecDeque::new(),
             prints: VecDeque::new(),
@@ -187,6 +233,7 @@ impl History {
     pub fn shifted(&self, ms: i64) -> Self {
         let mut shifted = self.clone();
         shifted.bars.iter_mut().for_each(|bar| bar.start_ms += ms);
+        shifted.marks.iter_mut().for_each(|bar| bar.start_ms += ms);
         shifted.open_interest.iter_mut().for_each(|row| row.ms += ms);
         shifted.funding.iter_mut().for_each(|row| row.ms += ms);
         shifted.prints.iter_mut().for_each(|print| print.ms += ms);
@@ -221,6 +268,16 @@ impl History {
         self.now.funding = tick.funding;
         self.now.bid = tick.bid;
         self.now.open_interest = tick.open_interest;
+        let second = MarkBar {
+            // A second belongs to the minute it lies in.
+            start_ms: (tick.end_ms - 1).div_euclid(MINUTE_MS) * MINUTE_MS,
+            mark: Range::at(tick.mark),
+            index: Range::at(tick.index),
+        };
+        match self.marks.back_mut() {
+            Some(bar) if bar.start_ms == second.start_ms => bar.append(&second),
+            _ => push(&mut self.marks, second, DAYS * 1_440),
+        }
         for forced in &tick.forced {
             push(&mut self.forced, *forced, FORCED);
         }
@@ -246,21 +303,67 @@ impl History {
 
     /// Bars of `interval_ms`, joined from minutes, whose start lies in `from..=to`; oldest first.
     pub fn bars_of(&self, interval_ms: i64, from: i64, to: i64) -> Vec<Bar> {
-        let first = self.bars.partition_point(|b| b.start_ms < from.div_euclid(interval_ms) * interval_ms);
-        let mut out: Vec<Bar> = Vec::new();
-        for bar in self.bars.range(first..) {
-            let start_ms = bar.start_ms.div_euclid(interval_ms) * interval_ms;
-            if start_ms > to {
-                break;
-            }
-            match out.last_mut() {
-                Some(open) if open.start_ms == start_ms => open.append(bar),
-                _ if start_ms >= from => out.push(Bar { start_ms, ..*bar }),
-                _ => {}
-            }
-        }
-        out
+        join(&self.bars, interval_ms, from, to)
     }
+
+    /// The same of mark and index.
+    pub fn marks_of(&self, interval_ms: i64, from: i64, to: i64) -> Vec<MarkBar> {
+        join(&self.marks, interval_ms, from, to)
+    }
+}
+
+/// What is remembered by the minute.
+trait Minute: Copy {
+    fn start_ms(&self) -> i64;
+    fn starting(self, ms: i64) -> Self;
+    fn join(&mut self, next: &Self);
+}
+
+impl Minute for Bar {
+    fn start_ms(&self) -> i64 {
+        self.start_ms
+    }
+
+    fn starting(self, start_ms: i64) -> Self {
+        Self { start_ms, ..self }
+    }
+
+    fn join(&mut self, next: &Self) {
+        self.append(next);
+    }
+}
+
+impl Minute for MarkBar {
+    fn start_ms(&self) -> i64 {
+        self.start_ms
+    }
+
+    fn starting(self, start_ms: i64) -> Self {
+        Self { start_ms, ..self }
+    }
+
+    fn join(&mut self, next: &Self) {
+        self.append(next);
+    }
+}
+
+/// Joins minutes into bars whose start lies in `from..=to`.
+fn join<M: Minute>(minutes: &VecDeque<M>, interval_ms: i64, from: i64, to: i64) -> Vec<M> {
+    let floor = |ms: i64| ms.div_euclid(interval_ms) * interval_ms;
+    let first = minutes.partition_point(|bar| bar.start_ms() < floor(from));
+    let mut out: Vec<M> = Vec::new();
+    for bar in minutes.range(first..) {
+        let start_ms = floor(bar.start_ms());
+        if start_ms > to {
+            break;
+        }
+        match out.last_mut() {
+            Some(open) if open.start_ms() == start_ms => open.join(bar),
+            _ if start_ms >= from => out.push(bar.starting(start_ms)),
+            _ => {}
+        }
+    }
+    out
 }
 
 fn push<T>(queue: &mut VecDeque<T>, item: T, keep: usize) {
@@ -297,6 +400,14 @@ mod tests {
         let joined = history.bars_of(300_000, 0, i64::MAX);
         assert_eq!(joined.len(), 1);
         assert_eq!((joined[0].start_ms, joined[0].close, joined[0].lots), (0, 95, 6));
+        for (end_ms, mark) in [(61_000, 5.0), (120_000, 7.0), (121_000, 4.0)] {
+            history.end(&Tick { end_ms, mark, index: 1.0, ..Tick::default() });
+        }
+        let minutes: Vec<_> = history.marks_of(60_000, 0, i64::MAX).iter().map(|bar| bar.mark).collect();
+        let first = Range { open: 5.0, high: 7.0, low: 5.0, close: 7.0 };
+        assert_eq!(minutes, [first, Range::at(4.0)], "a second belongs to the minute it lies in");
+        let joined = history.marks_of(300_000, 0, i64::MAX);
+        assert_eq!((joined.len(), joined[0].start_ms, joined[0].mark.low), (1, 0, 4.0));
         assert_eq!(history.bars_of(60_000, 60_001, i64::MAX).len(), 1, "starts at or after `from`");
     }
 

@@ -113,6 +113,24 @@ async fn history_comes_newest_first_and_refusals_are_http_200() {
     let hours: Vec<f64> = rows(&hours["list"]).iter().map(|row| number(&row[0])).collect();
     assert_eq!(hours, [1_763_798_400_000.0, 1_763_794_800_000.0]);
 
+    let path = format!("category=linear&symbol=BTCUSDT&interval=5&end={START}&limit=500");
+    let [traded, marks, index] = [
+        result(&server, &format!("kline?{path}")).await,
+        result(&server, &format!("mark-price-kline?{path}")).await,
+        result(&server, &format!("index-price-kline?{path}")).await,
+    ];
+    assert_eq!((rows(&marks["list"]).len(), rows(&marks["list"][0]).len()), (500, 5), "no volume");
+    for ((traded, mark), index) in
+        rows(&traded["list"]).iter().zip(rows(&marks["list"])).zip(rows(&index["list"]))
+    {
+        assert!(traded[0] == mark[0] && traded[0] == index[0]);
+        let close = number(&traded[4]);
+        assert!(
+            (number(&mark[4]) / close - 1.0).abs() < 0.02 && (number(&index[4]) / close - 1.0).abs() < 0.02
+        );
+        assert!(number(&mark[3]) <= number(&mark[4]) && number(&mark[4]) <= number(&mark[2]));
+    }
+
     let (mut interest, mut cursor) = (Vec::new(), String::new());
     for _ in 0..3 {
         let path = format!(

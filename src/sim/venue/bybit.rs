@@ -1,6 +1,6 @@
 //! Bybit v5 linear: its topics, frames and REST answers as `exchanges.md` §4 documents them.
 //!
-//! Left out: candles of mark, index and premium, account ratios, insurance and ADL alerts, anything signed. Where the
+//! Left out: candles of the premium, account ratios, insurance and ADL alerts, anything signed. Where the
 //! sheet does not say, an answer has the form of its nearest sample: an unknown `op` is refused like a bad topic, and
 //! every refused REST parameter has code 10001.
 

@@ -16,7 +16,7 @@ use super::ticker::{Day, Ticker};
 use super::topics::{Depth, Interval};
 use crate::sim::contracts::{COINS, EIGHT_HOURS_MS};
 use crate::sim::exchange::View;
-use crate::sim::history::Bar;
+use crate::sim::history::{Bar, MarkBar, Range};
 use crate::sim::hub::lock;
 use crate::sim::text::{Decimal, quote, rounded, size, trimmed};
 use crate::sim::trouble::Directory;
@@ -44,6 +44,8 @@ pub(super) fn router() -> Router<Arc<Exchange>> {
         "time",
         "instruments-info",
         "kline",
+        "mark-price-kline",
+        "index-price-kline",
         "recent-trade",
         "orderbook",
         "tickers",
@@ -114,6 +116,16 @@ async fn result(exchange: &Exchange, path: &str, params: &Params) -> Result<Stri
             let interval = interval.ok_or_else(|| bad("interval invalid"))?;
             let (span, limit) = (Span::of(params, "start", "end")?, limit(params, 200, 1_000)?);
             with(exchange, params, |view| klines(view, interval, span, limit)).await
+        }
+        "mark-price-kline" | "index-price-kline" => {
+            let interval = params.get("interval").and_then(|name| Interval::named(name));
+            let interval = interval.ok_or_else(|| bad("interval invalid"))?;
+            let (span, limit) = (Span::of(params, "start", "end")?, limit(params, 200, 1_000)?);
+            let of: fn(&MarkBar) -> Range = match path {
+                "mark-price-kline" => |bar| bar.mark,
+                _ => |bar| bar.index,
+            };
+            with(exchange, params, |view| marks(view, interval, span, limit, of)).await
         }
         "recent-trade" => {
             let limit = limit(params, 500, 1_000)?;
@@ -349,6 +361,23 @@ fn kline(contract: &Contract, bar: &Bar) -> String {
         size(contract, bar.lots),
         quote(contract, bar.quote),
     )
+}
+
+/// Candles of a price that is not traded at: without volume.
+fn marks(view: &View<'_>, interval: Interval, span: Span, limit: usize, of: fn(&MarkBar) -> Range) -> String {
+    let (contract, scale) = (view.contract, frames::scale(view.contract));
+    let mut bars = view.history.marks_of(interval.ms, span.from, span.to);
+    span.page(&mut bars, limit);
+    let rows: Vec<_> = bars
+        .iter()
+        .map(|bar| {
+            let Range { open, high, low, close } = of(bar);
+            let [open, high, low, close] = [open, high, low, close].map(|price| rounded(price, scale));
+            format!(r#"["{}","{open}","{high}","{low}","{close}"]"#, bar.start_ms)
+        })
+        .collect();
+    let symbol = contract.symbol;
+    format!(r#"{{"category":"linear","symbol":"{symbol}","list":[{}]}}"#, rows.join(","))
 }
 
 fn recent(view: &View<'_>, limit: usize) -> String {
