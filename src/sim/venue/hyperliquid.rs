@@ -20,7 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use self::limits::Limits;
-use self::topics::{Interval, Topic};
+use self::topics::{Grain, Interval, Topic};
 use super::{Encoder, Farewell, VenueId};
 use crate::sim::contracts::hyperliquid::CONTRACTS;
 use crate::sim::exchange;
@@ -72,10 +72,10 @@ impl Encoder for Hyperliquid {
             }),
             Event::Book { at, ms } => {
                 let book = history.book(at);
-                for fast in [true, false] {
-                    if at % pace_ms(fast) == 0 {
-                        hub.publish(Topic::Book(coin, fast), Kind::Book, || {
-                            frames::frame("l2Book", &frames::book(contract, &book, fast, ms))
+                for grain in Grain::ALL {
+                    if at % pace_ms(grain == Grain::Fast) == 0 {
+                        hub.publish(Topic::Book(coin, grain), Kind::Book, || {
+                            frames::frame("l2Book", &frames::book(contract, &book, grain, ms))
                         });
                     }
                 }

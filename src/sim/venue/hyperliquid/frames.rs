@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::accounts;
 use super::numbers::{float, grid, px, sz};
-use super::topics::Interval;
+use super::topics::{Grain, Interval};
 use crate::sim::history::{Bar, History};
 use crate::sim::text::{Decimal, quote, rounded};
 use crate::sim::world::book::{Book, Level, mix};
@@ -64,14 +64,47 @@ fn side(contract: &Contract, rows: Vec<Level>) -> String {
     rows.into_iter().map(|row| level(contract, row)).collect::<Vec<_>>().join(",")
 }
 
+/// Ticks that become one price where a price is told with so many significant figures.
+fn step_of(ticks: i64, figures: u8) -> i64 {
+    let digits = ticks.max(1).ilog10() + 1;
+    10_i64.pow(digits.saturating_sub(u32::from(figures)))
+}
+
+/// Levels whose prices become the same, as one; at most so many, best first.
+fn merged(rows: Vec<Level>, price: impl Fn(i64) -> i64, most: usize) -> Vec<Level> {
+    let mut out: Vec<Level> = Vec::new();
+    for (ticks, lots) in rows {
+        let ticks = price(ticks);
+        if let Some(last) = out.last_mut().filter(|last| last.0 == ticks) {
+            last.1 += lots;
+        } else if out.len() < most {
+            out.push((ticks, lots));
+        } else {
+            break;
+        }
+    }
+    out
+}
+
 /// `l2Book`: always the whole of it.
-pub fn book(contract: &Contract, book: &Book, fast: bool, ms: i64) -> String {
+pub fn book(contract: &Contract, book: &Book, grain: Grain, ms: i64) -> String {
+    let most = levels(grain == Grain::Fast);
+    let (bids, asks) = match grain {
+        Grain::Merged(figures) => {
+            let step = step_of(book.bid, figures);
+            let down = |ticks: i64| ticks.div_euclid(step) * step;
+            let up = |ticks: i64| (ticks + step - 1).div_euclid(step) * step;
+            let far = (most as i64 * step) as usize;
+            (merged(book.bids(far), down, most), merged(book.asks(far), up, most))
+        }
+        Grain::Fast | Grain::Slow => (book.bids(most), book.asks(most)),
+    };
     format!(
         r#"{{"coin":"{coin}","levels":[[{bids}],[{asks}]],"time":{ms}{fast}}}"#,
         coin = contract.symbol,
-        bids = side(contract, book.bids(levels(fast))),
-        asks = side(contract, book.asks(levels(fast))),
-        fast = if fast { r#","fast":true"# } else { "" },
+        bids = side(contract, bids),
+        asks = side(contract, asks),
+        fast = if grain == Grain::Fast { r#","fast":true"# } else { "" },
     )
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{self, Account};
 use super::numbers::float;
-use super::topics::Interval;
+use super::topics::{Grain, Interval};
 use super::{Exchange, contexts, frames, mids, universe};
 use crate::sim::contracts::EIGHT_HOURS_MS;
 use crate::sim::exchange::View;
@@ -105,7 +105,12 @@ async fn reply(exchange: &Exchange, kind: &str, request: &Value) -> anyhow::Resu
         }
         "l2Book" => {
             with(exchange, request, |view, _: &Coin| {
-                Answered::plain(frames::book(view.contract, &view.history.book(view.at), false, view.now_ms))
+                Answered::plain(frames::book(
+                    view.contract,
+                    &view.history.book(view.at),
+                    Grain::Slow,
+                    view.now_ms,
+                ))
             })
             .await?
         }

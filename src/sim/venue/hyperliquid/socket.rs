@@ -143,9 +143,9 @@ fn first_frame(exchange: &Exchange, topic: Topic, view: &View<'_>) -> (Rows, Str
             let rows = frames::recent(history, PAST);
             (Rows::NONE, frames::frame("trades", &format!("[{}]", rows.join(","))))
         }
-        Topic::Book(_, fast) => {
+        Topic::Book(_, grain) => {
             let book = history.book(at);
-            (Kind::Book.into(), frames::frame("l2Book", &frames::book(contract, &book, fast, ms)))
+            (Kind::Book.into(), frames::frame("l2Book", &frames::book(contract, &book, grain, ms)))
         }
         Topic::Bbo(_) => {
             let book = history.book(at);

@@ -43,13 +43,30 @@ impl Interval {
     }
 }
 
+/// How much of a book is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// 5 levels twice a second.
+    Fast,
+    /// 20 levels every 5 s.
+    Slow,
+    /// The same with prices merged to so many significant figures, 2 to 5.
+    Merged(u8),
+}
+
+impl Grain {
+    /// All that are told.
+    pub const ALL: [Self; 6] =
+        [Self::Fast, Self::Slow, Self::Merged(2), Self::Merged(3), Self::Merged(4), Self::Merged(5)];
+}
+
 /// What can be subscribed to. Coins are indices into the contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// `trades`
     Trades(usize),
-    /// `l2Book`, `fast` or not
-    Book(usize, bool),
+    /// `l2Book`
+    Book(usize, Grain),
     /// `bbo`
     Bbo(usize),
     /// `candle`
@@ -99,18 +116,26 @@ impl Wanted {
         if coin.is_none() && name != DEAD {
             return Err(());
         }
-        // Books are not merged into coarser prices here.
-        let plain = self.n_sig_figs.is_none() && self.mantissa.is_none();
+        // A mantissa asks for steps of 2 or 5, which nobody here needs.
+        let grain = match (&self.n_sig_figs, self.fast) {
+            _ if self.mantissa.is_some() => None,
+            (None, true) => Some(Grain::Fast),
+            (None, false) => Some(Grain::Slow),
+            (Some(figures), false) => {
+                figures.as_u64().filter(|n| (2..=5).contains(n)).map(|n| Grain::Merged(n as u8))
+            }
+            (Some(_), true) => None,
+        };
         let interval = self.interval.as_deref().and_then(Interval::named);
-        let topic: fn(usize, bool, Interval) -> Topic = match self.kind.as_str() {
+        let topic: fn(usize, Grain, Interval) -> Topic = match self.kind.as_str() {
             "trades" => |coin, _, _| Topic::Trades(coin),
-            "l2Book" if plain => |coin, fast, _| Topic::Book(coin, fast),
+            "l2Book" if grain.is_some() => |coin, grain, _| Topic::Book(coin, grain),
             "bbo" => |coin, _, _| Topic::Bbo(coin),
             "activeAssetCtx" => |coin, _, _| Topic::Ctx(coin),
             "candle" if interval.is_some() => |coin, _, interval| Topic::Candle(coin, interval),
             _ => return Err(()),
         };
-        Ok(coin.map(|coin| topic(coin, self.fast, interval.unwrap_or(Interval::ALL[0]))))
+        Ok(coin.map(|coin| topic(coin, grain.unwrap_or(Grain::Slow), interval.unwrap_or(Interval::ALL[0]))))
     }
 }
 
@@ -133,8 +158,9 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Trades(_) => "trades",
-            Self::Book(_, false) => "l2Book",
-            Self::Book(_, true) => "l2Book.fast",
+            Self::Book(_, Grain::Slow) => "l2Book",
+            Self::Book(_, Grain::Fast) => "l2Book.fast",
+            Self::Book(_, Grain::Merged(_)) => "l2Book.merged",
             Self::Bbo(_) => "bbo",
             Self::Candle(..) => "candle",
             Self::Ctx(_) => "activeAssetCtx",
@@ -164,6 +190,7 @@ mod tests {
             (r#"{"type":"trades","coin":"BTC"}"#, "trades.BTC"),
             (r#"{"type":"l2Book","coin":"kPEPE"}"#, "l2Book.kPEPE"),
             (r#"{"type":"l2Book","coin":"BTC","fast":true,"nSigFigs":null}"#, "l2Book.fast.BTC"),
+            (r#"{"type":"l2Book","coin":"BTC","nSigFigs":3}"#, "l2Book.merged.BTC"),
             (r#"{"type":"bbo","coin":"SOL"}"#, "bbo.SOL"),
             (r#"{"type":"candle","coin":"ETH","interval":"1m"}"#, "candle.1m.ETH"),
             (r#"{"type":"activeAssetCtx","coin":"BTC"}"#, "activeAssetCtx.BTC"),
@@ -178,7 +205,8 @@ mod tests {
             r#"{"type":"trades","coin":"KPEPE"}"#,
             r#"{"type":"webData2","user":"0x00"}"#,
             r#"{"type":"candle","coin":"ETH","interval":"7m"}"#,
-            r#"{"type":"l2Book","coin":"BTC","nSigFigs":3}"#,
+            r#"{"type":"l2Book","coin":"BTC","nSigFigs":6}"#,
+            r#"{"type":"l2Book","coin":"BTC","nSigFigs":5,"mantissa":2}"#,
             r#"{"type":"assetCtxs","dex":"xyz"}"#,
         ] {
             assert_eq!(topic(json), Err(()), "{json}");

@@ -89,7 +89,7 @@ fn books_are_as_documented() {
     let history = history();
     let book_at = history.book(PRINT.ms);
     let fast = check(
-        &frame("l2Book", &book(&CONTRACTS[0], &book_at, true, 7)),
+        &frame("l2Book", &book(&CONTRACTS[0], &book_at, Grain::Fast, 7)),
         r#"{"channel":"l2Book","data":{"coin":"BTC","levels":[[{"px":"98450.5","sz":"2.5","n":3}],[{"px":"98451.0","sz":"1.5","n":2}]],"time":1703875200000,"fast":true}}"#,
     );
     let data = &fast["data"];
@@ -101,12 +101,21 @@ fn books_are_as_documented() {
         (&data["levels"][0][1]["px"], &data["levels"][1][1]["px"]),
         (&"104319.0".into(), &"104322.0".into())
     );
-    let slow: Value = serde_json::from_str(&book(&CONTRACTS[0], &book_at, false, 7)).unwrap();
+    let slow: Value = serde_json::from_str(&book(&CONTRACTS[0], &book_at, Grain::Slow, 7)).unwrap();
     assert_eq!((count(&slow), slow.get("fast")), ([20, 20], None));
     check(
         &bbo(&CONTRACTS[0], &book_at, 7),
         r#"{"coin":"BTC","time":1,"bbo":[{"px":"98450.5","sz":"2.5","n":3},{"px":"98451.0","sz":"1.5","n":2}]}"#,
     );
+}
+
+#[test]
+fn a_merged_book_has_coarse_prices_and_what_rests_between_them() {
+    assert_eq!((step_of(97_158, 3), step_of(97_158, 5), step_of(7, 3)), (100, 1, 1));
+    let down = |ticks: i64| ticks.div_euclid(100) * 100;
+    let rows = vec![(97_158, 2), (97_101, 3), (97_099, 4), (96_900, 5)];
+    assert_eq!(merged(rows.clone(), down, 2), [(97_100, 5), (97_000, 4)]);
+    assert_eq!(merged(rows, down, 9), [(97_100, 5), (97_000, 4), (96_900, 5)]);
 }
 
 #[test]
