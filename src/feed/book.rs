@@ -86,8 +86,6 @@ impl LocalBook {
             series.gap(out, "book", from, ts);
         }
         self.told = Some(ts);
-        let mut near = self.book.clone();
-        near.trim(limits.depth);
-        series.book(out, ts, near.to_event());
+        series.book(out, ts, self.book.near(limits.depth));
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
+use foldhash::fast::FixedState;
+
 use crate::market::event::{Book, Gap, Mark, is_time};
 use crate::market::{Asset, Candle, EventKind, Liquidation, MarketEvent, Price, Qty, Trade, Venue};
 
@@ -46,17 +48,17 @@ const REMEMBERED: usize = 4_096;
 /// trades a second.
 const REMEMBERED_TRADES: usize = 16_384;
 
-/// The last few keys seen.
+/// The last few keys seen. A fast hash will do: a venue that chose its keys to collide would only slow its own feed.
 #[derive(Debug)]
 struct Recent<K> {
-    seen: HashSet<K>,
+    seen: HashSet<K, FixedState>,
     order: VecDeque<K>,
     most: usize,
 }
 
 impl<K: Copy + Eq + Hash> Recent<K> {
     fn new(most: usize) -> Self {
-        Self { seen: HashSet::new(), order: VecDeque::new(), most }
+        Self { seen: HashSet::default(), order: VecDeque::new(), most }
     }
 
     /// Whether the key is new; if so it is remembered and the oldest forgotten.

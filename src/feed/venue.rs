@@ -5,6 +5,7 @@ pub mod bybit;
 pub mod hyperliquid;
 mod json;
 pub mod okx;
+mod read;
 
 use std::borrow::Cow;
 use std::sync::Arc;

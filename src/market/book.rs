@@ -62,17 +62,15 @@ impl OrderBook {
         matches!((self.bid(), self.ask()), (Some((bid, _)), Some((ask, _))) if bid >= ask)
     }
 
-    /// Forgets levels further than a share of the mid price (0.02 = 2 %) from it; nothing while a side is empty.
-    pub fn trim(&mut self, depth: f64) {
-        let (Some((bid, _)), Some((ask, _))) = (self.bid(), self.ask()) else { return };
+    /// As an event, best first, without the levels further than a share of the mid price (0.02 = 2 %) from it; with all of
+    /// them while a side is empty.
+    pub fn near(&self, depth: f64) -> Book {
+        let (Some((bid, _)), Some((ask, _))) = (self.bid(), self.ask()) else { return self.to_event() };
         let mid = f64::midpoint(bid.to_f64(), ask.to_f64());
         let (low, high) = (mid * (1.0 - depth), mid * (1.0 + depth));
-        while self.bids.first_key_value().is_some_and(|(p, _)| p.to_f64() < low) {
-            self.bids.pop_first();
-        }
-        while self.asks.last_key_value().is_some_and(|(p, _)| p.to_f64() > high) {
-            self.asks.pop_last();
-        }
+        let bids = self.bids.iter().rev().take_while(|(p, _)| p.to_f64() >= low);
+        let asks = self.asks.iter().take_while(|(p, _)| p.to_f64() <= high);
+        Book { bids: bids.map(|(p, q)| (*p, *q)).collect(), asks: asks.map(|(p, q)| (*p, *q)).collect() }
     }
 
     /// As an event, best first.
@@ -111,10 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_from_the_mid_is_forgotten() {
-        let mut book = book(&[("99", "1"), ("97.9", "1")], &[("101", "1"), ("102.1", "1"), ("102", "1")]);
-        book.trim(0.02);
-        let event = book.to_event();
+    fn what_is_far_from_the_mid_is_not_told() {
+        let event =
+            book(&[("99", "1"), ("97.9", "1")], &[("101", "1"), ("102.1", "1"), ("102", "1")]).near(0.02);
         let prices = |rows: &[(Price, Qty)]| rows.iter().map(|r| r.0.to_string()).collect::<Vec<_>>();
         assert_eq!(prices(&event.bids), ["99"]);
         assert_eq!(prices(&event.asks), ["101", "102"]);

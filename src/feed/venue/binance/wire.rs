@@ -1,6 +1,5 @@
 //! Binance's frames and answers as events (`exchanges.md` §3.2, §3.4).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -11,6 +10,7 @@ use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::json;
+use crate::feed::venue::read::{Fault, object, parse, positive};
 use crate::market::event::{Mark, is_time};
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
@@ -51,7 +51,7 @@ pub struct BinanceWire {
     now: i64,
 }
 
-type Read = Result<Class, Cow<'static, str>>;
+type Read = Result<Class, Fault>;
 
 impl BinanceWire {
     /// For one asset, or for whatever comes.
@@ -423,20 +423,6 @@ fn answer(frame: &Envelope<'_>) -> Class {
         Envelope { id: Some(_), .. } => Class::Ignored("ack"),
         _ => Class::Unknown,
     }
-}
-
-fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    json::read(text).map_err(|e| e.to_string().into())
-}
-
-/// As [`parse`], but an array is not taken for a struct's fields in order.
-fn object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    if text.starts_with('{') { parse(text) } else { Err("not an object".into()) }
-}
-
-/// More than nothing, also after a conversion to coins.
-fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
-    if number > T::default() { Ok(number) } else { Err("not a positive number") }
 }
 
 /// Open interest in coins; a new contract has none.

@@ -6,13 +6,14 @@ use crate::feed::instruments::{Listing, percent_decode};
 use crate::feed::series::Sink;
 use crate::feed::status::clean;
 use crate::feed::translate::Class;
+use crate::feed::venue::read::{self, Fault, parse, positive};
 use crate::market::event::Mark;
 use crate::market::{Instrument, Interval, MarginTier};
 
-use super::history::{self, Fault, FundingRow, KlineRow, MarkKlineRow, OpenInterestRow, Page, json};
+use super::history::{self, FundingRow, KlineRow, MarkKlineRow, OpenInterestRow, Page};
 use super::margin::RiskRow;
 use super::stream::Ticker;
-use super::wire::{BybitWire, Read, class, positive, sane, whole_minute};
+use super::wire::{BybitWire, Read, class, whole_minute};
 
 /// Most mark prices that wait for the funding of their hour.
 const MOST_HOURS: usize = 2_000;
@@ -25,7 +26,7 @@ fn each<'a, T: Deserialize<'a>>(
 ) -> Option<Fault> {
     let mut fault = None;
     for raw in page.rows.iter().rev() {
-        if let Err(e) = json(raw.get()).and_then(&mut take) {
+        if let Err(e) = parse(raw.get()).and_then(&mut take) {
             fault = fault.or(Some(e));
         }
     }
@@ -34,7 +35,7 @@ fn each<'a, T: Deserialize<'a>>(
 
 /// A time in text, UTC ms.
 fn time(text: &str) -> Result<i64, Fault> {
-    Ok(sane(text.parse().map_err(|_| "a time is no number")?)?)
+    Ok(read::time(text.parse().map_err(|_| "a time is no number")?)?)
 }
 
 impl BybitWire {
@@ -50,7 +51,7 @@ impl BybitWire {
             return Ok(Class::Ignored("refusal"));
         }
         if name == history::TIME {
-            out.sent = Some(sane(history::time(text)?)?);
+            out.sent = Some(read::time(history::time(text)?)?);
             return Ok(Class::Used("time"));
         }
         // Other categories count in other units.
@@ -222,6 +223,6 @@ impl BybitWire {
 /// Takes an answer apart and notes when it was given.
 fn page<'a>(text: &'a str, out: &mut Sink<'_>) -> Result<Page<'a>, Fault> {
     let page = history::page(text)?;
-    out.sent = page.time.map(sane).transpose()?;
+    out.sent = page.time.map(read::time).transpose()?;
     Ok(page)
 }

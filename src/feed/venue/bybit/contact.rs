@@ -2,9 +2,10 @@
 
 use crate::feed::contact::{Contact, Finding};
 use crate::feed::frame::{Body, RawFrame};
+use crate::feed::venue::read::parse;
 use crate::market::{EventKind, MarketEvent, Price, Qty, Side};
 
-use super::history::{self, RISK_LIMIT, json};
+use super::history::{self, RISK_LIMIT};
 use super::margin::RiskRow;
 use super::stream::{self, BookPush, TickerPush};
 
@@ -38,14 +39,14 @@ impl FirstContact {
             self.heard[at] = true;
         }
         if of(stream::TICKERS)
-            && let Ok(push) = json::<TickerPush<'_>>(text)
+            && let Ok(push) = parse::<TickerPush<'_>>(text)
         {
             let number = |text: Option<&str>| history::number::<Qty>(text).ok().flatten().map(Qty::to_f64);
             let pair = number(push.data.open_interest).zip(number(push.data.single_open_interest));
             self.ratio = pair.filter(|(_, one)| *one > 0.0).map(|(both, one)| both / one).or(self.ratio);
         }
         if of(stream::BOOK)
-            && let Ok(push) = json::<BookPush<'_>>(text)
+            && let Ok(push) = parse::<BookPush<'_>>(text)
         {
             let last = self.update.replace(push.data.u);
             if let Some(last) = last.filter(|_| push.kind == "delta") {
@@ -57,7 +58,7 @@ impl FirstContact {
 
     fn tiers(&mut self, text: &str) {
         let Ok(page) = history::page(text) else { return };
-        for scale in page.rows.iter().filter_map(|row| json::<RiskRow<'_>>(row.get()).ok()?.scale()) {
+        for scale in page.rows.iter().filter_map(|row| parse::<RiskRow<'_>>(row.get()).ok()?.scale()) {
             let near = |whole: f64| (scale / whole - 1.0).abs() < 0.02;
             self.tiers.0 += 1;
             self.tiers.1 += u64::from(near(1.0) || near(100.0));

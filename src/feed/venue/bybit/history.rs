@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::feed::instruments::{Listing, percent_encode};
 use crate::feed::status::clean;
+use crate::feed::venue::read::{Fault, object};
 use crate::feed::venue::{Answer, Directory, Reading, Request};
 use crate::market::candle::Ohlc;
 use crate::market::{Candle, Instrument, Interval, Price, Qty};
@@ -16,9 +17,6 @@ use crate::market::{Candle, Instrument, Interval, Price, Qty};
 use super::margin;
 use super::stream::Ticker;
 use super::symbols::asset_of;
-
-/// What is wrong with a text, in words.
-pub type Fault = Cow<'static, str>;
 
 pub const INSTRUMENTS: &str = "/v5/market/instruments-info";
 pub const TICKERS: &str = "/v5/market/tickers";
@@ -93,16 +91,6 @@ pub fn page(text: &str) -> Result<Page<'_>, Fault> {
 /// The time at which an answer was given, UTC ms.
 pub fn time(text: &str) -> Result<i64, Fault> {
     object::<Envelope<'_>>(text)?.time.ok_or_else(|| "an answer without a time".into())
-}
-
-/// Reads JSON.
-pub fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
-    serde_json::from_str(text).map_err(|e| e.to_string().into())
-}
-
-/// As [`json`], but an array is not taken for a struct's fields in order.
-fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
-    if text.trim_ascii_start().starts_with('{') { json(text) } else { Err("not an object".into()) }
 }
 
 /// One row of `/v5/market/instruments-info`.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::FixedState;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,13 +13,14 @@ use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::Want;
-use crate::market::event::{Mark, is_time};
+use crate::feed::venue::read::{Fault, parse, positive, time};
+use crate::market::event::Mark;
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
 };
 
 use super::book::Book;
-use super::history::{self, Fault, json, number, one_sided};
+use super::history::{self, number, one_sided};
 use super::stream::{self, BookPush, LiquidationRow, Reply, Rows, Ticker, TickerPush, TradeRow};
 use super::{CONN, symbols};
 
@@ -238,7 +240,7 @@ impl BybitWire {
     fn liquidations(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         let (rows, mut fault) = rows::<LiquidationRow<'_>>(text, out)?;
         // Two rows alike in one frame are two liquidations; only a frame can come twice.
-        let mut seen: HashMap<(i64, &str, Price, Qty), u32> = HashMap::new();
+        let mut seen: HashMap<(i64, &str, Price, Qty), u32, FixedState> = HashMap::default();
         let mut used = false;
         for row in &rows {
             let Some(contract) = self.contract(&row.s) else { continue };
@@ -259,8 +261,8 @@ impl BybitWire {
 
     fn ticker(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = stream::TICKERS;
-        let push: TickerPush<'_> = json(text)?;
-        out.sent = Some(sane(push.ts)?);
+        let push: TickerPush<'_> = parse(text)?;
+        out.sent = Some(time(push.ts)?);
         let Some(contract) = self.contract(&push.data.symbol) else { return Ok(Class::Ignored(KIND)) };
         let (quote, at) = (&mut contract.quote, (push.ts, push.cs));
         if quote.at.is_some_and(|last| at <= last) {
@@ -286,7 +288,7 @@ impl BybitWire {
             topic: Cow<'a, str>,
         }
         let (rows, mut fault) = rows::<stream::Bar>(text, out)?;
-        let topic: Topic<'_> = json(text)?;
+        let topic: Topic<'_> = parse(text)?;
         // Bars of other lengths are no use to us.
         let symbol = topic.topic.strip_prefix(stream::KLINES).and_then(|t| t.strip_prefix('.'));
         let Some(contract) = symbol.and_then(|s| self.contract(s)) else { return class(KIND, false, fault) };
@@ -310,9 +312,9 @@ impl BybitWire {
         let Some(depth) = depth.parse().ok().filter(|d| (1..=1_000).contains(d)) else {
             return Ok(Class::Ignored(KIND));
         };
-        let push: BookPush<'_> = json(text)?;
-        out.sent = Some(sane(push.ts)?);
-        sane(push.cts.unwrap_or(push.ts))?;
+        let push: BookPush<'_> = parse(text)?;
+        out.sent = Some(time(push.ts)?);
+        time(push.cts.unwrap_or(push.ts))?;
         let limits = self.limits;
         let Some(contract) = self.contract(&push.data.s) else { return Ok(Class::Ignored(KIND)) };
         let used = contract.book.take(depth, &push, limits, &mut contract.series, out)?;
@@ -324,7 +326,7 @@ impl BybitWire {
         if !text.trim_ascii_start().starts_with('{') {
             return Err("not an object".into());
         }
-        let reply: Reply<'_> = json(text)?;
+        let reply: Reply<'_> = parse(text)?;
         if reply.op.as_deref() == Some("pong") || reply.ret_msg.as_deref() == Some("pong") {
             return Ok(Class::Ignored("pong"));
         }
@@ -392,16 +394,16 @@ impl Wire for BybitWire {
 
 /// The rows of a frame, and what is wrong with the first that cannot be read: it must not cost the others.
 fn rows<'a, T: Deserialize<'a>>(text: &'a str, out: &mut Sink<'_>) -> Result<(Vec<T>, Option<Fault>), Fault> {
-    let (read, fault) = json::<Rows<T>>(text).map(|rows| (rows, None)).or_else(|_| row_by_row(text))?;
-    out.sent = Some(sane(read.ts)?);
+    let (read, fault) = parse::<Rows<T>>(text).map(|rows| (rows, None)).or_else(|_| row_by_row(text))?;
+    out.sent = Some(time(read.ts)?);
     Ok((read.data, fault))
 }
 
 fn row_by_row<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(Rows<T>, Option<Fault>), Fault> {
-    let Rows { ts, data } = json::<Rows<&RawValue>>(text)?;
+    let Rows { ts, data } = parse::<Rows<&RawValue>>(text)?;
     let (mut rows, mut fault) = (Rows { ts, data: Vec::new() }, None);
     for raw in data {
-        match json(raw.get()) {
+        match parse(raw.get()) {
             Ok(row) => rows.data.push(row),
             Err(e) => fault = fault.or(Some(e)),
         }
@@ -426,22 +428,13 @@ fn known(kind: &str) -> Option<&'static str> {
     KINDS.into_iter().find(|k| *k == kind)
 }
 
-/// A time, UTC ms. It is checked before it is remembered: one wild time would make all later rows look old.
-pub(super) fn sane(ts: i64) -> Result<i64, &'static str> {
-    if is_time(ts) { Ok(ts) } else { Err("time out of range") }
-}
-
 /// Checks that a bar begins with a minute.
 pub(super) fn whole_minute(ts: i64) -> Result<(), &'static str> {
-    if sane(ts)? % 60_000 == 0 { Ok(()) } else { Err("a bar does not begin with a minute") }
-}
-
-pub(super) fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
-    if number > T::default() { Ok(number) } else { Err("not a positive number") }
+    if time(ts)? % 60_000 == 0 { Ok(()) } else { Err("a bar does not begin with a minute") }
 }
 
 fn print(series: &Series, row: &TradeRow<'_>) -> Result<Trade, &'static str> {
-    sane(row.time)?;
+    time(row.time)?;
     let taker = match row.side.as_ref() {
         "Buy" => TakerSide::Buy,
         "Sell" => TakerSide::Sell,
@@ -452,7 +445,7 @@ fn print(series: &Series, row: &TradeRow<'_>) -> Result<Trade, &'static str> {
 }
 
 fn liquidation(series: &Series, row: &LiquidationRow<'_>) -> Result<Liquidation, &'static str> {
-    sane(row.time)?;
+    time(row.time)?;
     // The side of the position, not of the order that closed it (§1.2).
     let position = match row.side.as_ref() {
         "Buy" => Side::Long,
@@ -470,17 +463,14 @@ fn key(id: &str) -> u128 {
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let (mut number, mut digits) = (0_u128, 0);
     for byte in id.bytes() {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'-' => continue,
-            _ => {
-                digits = 0;
-                break;
-            }
-        };
-        number = number << 4 | u128::from(digit);
-        digits += 1;
+        // No branch tells a digit from a letter: they come at random, so that it would be guessed wrong half the time.
+        if byte.is_ascii_digit() | matches!(byte, b'a'..=b'f') {
+            number = number << 4 | u128::from((byte & 0xf) + 9 * (byte >> 6));
+            digits += 1;
+        } else if byte != b'-' {
+            digits = 0;
+            break;
+        }
     }
     if digits == 32 {
         return number;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::feed::venue::read::Text;
 use crate::market::{Price, Qty, Rate};
 
 /// Every frame: `{"channel":"trades","data":[…]}`. The channel is known from the head by the time this is read.
@@ -91,7 +92,7 @@ pub struct AssetCtx<'a> {
     pub mark_px: Option<Price>,
     /// USD traded in 24 h.
     #[serde(borrow)]
-    pub day_ntl_vlm: Option<Cow<'a, str>>,
+    pub day_ntl_vlm: Option<Text<'a>>,
 }
 
 /// `data` of `candle`, and one row of `candleSnapshot` (§6.2, §6.4). Nothing tells that a bar is final.

@@ -18,7 +18,8 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::market::event::{Mark, Parties, is_time};
+use crate::feed::venue::read::{Fault, parse, time};
+use crate::market::event::{Mark, Parties};
 use crate::market::{Asset, Candle, Interval, Price, Qty, TakerSide, Trade, Venue};
 
 use super::history::{self, Ask};
@@ -58,26 +59,30 @@ pub struct HyperliquidWire {
     contracts: Vec<Contract>,
     /// Where a coin stands among the contracts; `None` for those we do not take.
     places: HashMap<Box<str>, Option<usize>>,
+    /// The place asked for last: most frames are of the same coin as the one before.
+    recent: usize,
     /// The newest time the venue told, UTC ms, and when we received it, UTC ns.
     told: Option<(i64, i64)>,
 }
 
-type Read = Result<Class, Cow<'static, str>>;
+type Read = Result<Class, Fault>;
 
 impl HyperliquidWire {
     /// For one asset, or for whatever comes; books are kept to the limits.
     pub fn new(venue: Venue, asset: Option<Asset>, limits: BookLimits) -> Self {
         let (listings, places) = (HashMap::new(), HashMap::new());
-        Self { venue, asset, limits, listings, contracts: Vec::new(), places, told: None }
+        Self { venue, asset, limits, listings, contracts: Vec::new(), places, recent: 0, told: None }
     }
 
     /// The contract of a coin, if we take it.
     fn contract(&mut self, coin: &str) -> Option<&mut Contract> {
-        let place = match self.places.get(coin) {
-            Some(place) => *place,
-            None => self.meet(coin),
-        };
-        self.contracts.get_mut(place?)
+        if self.contracts.get(self.recent).is_none_or(|c| *c.series.listing.symbol != *coin) {
+            self.recent = match self.places.get(coin) {
+                Some(place) => *place,
+                None => self.meet(coin),
+            }?;
+        }
+        self.contracts.get_mut(self.recent)
     }
 
     /// The place of a coin met for the first time, if we take it: the right asset, and no other coin already stands for that asset.
@@ -115,18 +120,18 @@ impl HyperliquidWire {
         let channel = match stream::channel(text) {
             Some(channel) => Cow::Borrowed(channel),
             // A struct would also be read from an array.
-            None if text.trim_ascii_start().starts_with('{') => json::<Head<'_>>(text)?.channel,
+            None if text.trim_ascii_start().starts_with('{') => parse::<Head<'_>>(text)?.channel,
             None => return Err("not an object".into()),
         };
         match channel.as_ref() {
             "trades" => self.trades(text, out),
-            "l2Book" => self.book(&json::<Frame<L2Book<'_>>>(text)?.data, out),
-            "activeAssetCtx" => self.context(&json::<Frame<ActiveAssetCtx<'_>>>(text)?.data, out),
-            "candle" => self.candle(&json::<Frame<CandleRow<'_>>>(text)?.data, out),
-            "subscriptionResponse" => Ok(self.subscribed(&json::<Frame<Subscribed<'_>>>(text)?.data)),
+            "l2Book" => self.book(&parse::<Frame<L2Book<'_>>>(text)?.data, out),
+            "activeAssetCtx" => self.context(&parse::<Frame<ActiveAssetCtx<'_>>>(text)?.data, out),
+            "candle" => self.candle(&parse::<Frame<CandleRow<'_>>>(text)?.data, out),
+            "subscriptionResponse" => Ok(self.subscribed(&parse::<Frame<Subscribed<'_>>>(text)?.data)),
             "error" => {
                 // The refused request stands in it as text, without a number (§6.1).
-                let why: Frame<Cow<'_, str>> = json(text)?;
+                let why: Frame<Cow<'_, str>> = parse(text)?;
                 tracing::warn!("hyperliquid refuses a request: {}", clean(&why.data, 200));
                 Ok(Class::Ignored("error"))
             }
@@ -136,9 +141,9 @@ impl HyperliquidWire {
 
     fn trades(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "trades";
-        let (rows, mut odd) = match serde_json::from_str::<Frame<Vec<TradeRow<'_>>>>(text) {
+        let (rows, mut odd) = match parse::<Frame<Vec<TradeRow<'_>>>>(text) {
             Ok(frame) => (frame.data, None),
-            Err(_) => rows(json::<Frame<&RawValue>>(text)?.data.get())?,
+            Err(_) => rows(parse::<Frame<&RawValue>>(text)?.data.get())?,
         };
         let Some(coin) = rows.first().map(|row| row.coin.as_ref()) else {
             return odd.map_or(Ok(Class::Used(KIND)), Err);
@@ -237,7 +242,7 @@ impl HyperliquidWire {
 
     fn rest(&mut self, call: &str, text: &str, out: &mut Sink<'_>) -> Read {
         let Some((history::PATH, body)) = call.split_once(' ') else { return Ok(Class::Unknown) };
-        let ask: Ask<'_> = json(body)?;
+        let ask: Ask<'_> = parse(body)?;
         match ask.kind.as_ref() {
             // Another exchange on the same chain (§6.4).
             "meta" | "metaAndAssetCtxs" if ask.dex.as_ref().is_some_and(|dex| !dex.is_empty()) => {
@@ -247,7 +252,7 @@ impl HyperliquidWire {
             "metaAndAssetCtxs" => self.universe("metaAndAssetCtxs", text, out),
             "l2Book" => {
                 // Asked as a clock; books come over the socket.
-                let book: L2Book<'_> = json(text)?;
+                let book: L2Book<'_> = parse(text)?;
                 self.tell(time(book.time)?, out);
                 Ok(Class::Used("l2Book"))
             }
@@ -264,7 +269,7 @@ impl HyperliquidWire {
         self.listings = listed.iter().map(|(l, _)| (l.symbol.clone(), l.clone())).collect();
         // The list may be that of an earlier run: its readings count only once the venue has told its time.
         let now = self.now(out.recv);
-        let mut odd: Option<Cow<'static, str>> = None;
+        let mut odd: Option<Fault> = None;
         for (listing, context) in listed {
             let symbol = listing.symbol.clone();
             if self.asset.is_some_and(|a| a != listing.asset) {
@@ -440,25 +445,17 @@ fn known(names: &[&'static str], name: &str) -> Class {
     names.iter().find(|n| **n == name).map_or(Class::Unknown, |n| Class::Ignored(n))
 }
 
-fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    serde_json::from_str(text).map_err(|e| e.to_string().into())
-}
-
 /// The rows of a list; where one cannot be read, the others and why.
-type Listed<T> = (Vec<T>, Option<Cow<'static, str>>);
+type Listed<T> = (Vec<T>, Option<Fault>);
 
-fn rows<'a, T: Deserialize<'a>>(list: &'a str) -> Result<Listed<T>, Cow<'static, str>> {
-    if let Ok(rows) = serde_json::from_str(list) {
+fn rows<'a, T: Deserialize<'a>>(list: &'a str) -> Result<Listed<T>, Fault> {
+    if let Ok(rows) = parse(list) {
         return Ok((rows, None));
     }
     let mut odd = None;
-    let raw: Vec<&'a RawValue> = json(list)?;
-    let read = raw.into_iter().filter_map(|row| json(row.get()).map_err(|why| odd = Some(why)).ok());
+    let raw: Vec<&'a RawValue> = parse(list)?;
+    let read = raw.into_iter().filter_map(|row| parse(row.get()).map_err(|why| odd = Some(why)).ok());
     Ok((read.collect(), odd))
-}
-
-fn time(ms: i64) -> Result<i64, &'static str> {
-    if is_time(ms) { Ok(ms) } else { Err("time out of range") }
 }
 
 fn open_interest(series: &Series, qty: Qty) -> Result<Qty, &'static str> {

@@ -1,6 +1,8 @@
 //! First contact with OKX: `exchanges.md` §15, check 6. Whether port 8443 still answers is not checked: it is only tried when
 //! 443 does not.
 
+use serde_json::value::RawValue;
+
 use crate::feed::contact::{Contact, Finding};
 use crate::feed::frame::{Body, RawFrame};
 use crate::feed::instruments::Listing;
@@ -54,7 +56,7 @@ impl FirstContact {
         if self.first_age.is_some() {
             return;
         }
-        let message: Option<Message<'_, LiquidationRow<'_>>> = serde_json::from_str(text).ok();
+        let message: Option<Message<'_, LiquidationRow<'_, &RawValue>>> = serde_json::from_str(text).ok();
         let rows = message.into_iter().flat_map(|m| m.data).flat_map(|row| row.details);
         let times = rows.filter_map(|d| serde_json::from_str::<LiquidationDetail>(d.get()).ok());
         self.first_age = times.map(|d| d.ts.0).min().map(|oldest| recv / 1_000_000 - oldest);

@@ -6,9 +6,10 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
-use serde_json::value::RawValue;
 
+use crate::feed::translate::Class;
 use crate::feed::venue::json;
+use crate::feed::venue::read::Text;
 use crate::market::{Price, Qty, Rate};
 
 /// The channels we subscribe to, by the venue's names; also the names of the streams.
@@ -32,6 +33,25 @@ pub fn stream(text: &str) -> Option<&'static str> {
     }
     let head: Head<'_> = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
     head.arg.filter(|_| head.event.is_none() && head.data.is_some()).and_then(|arg| ours(&arg.channel))
+}
+
+/// Channels we know and do not use (§5.2); of the candles only those of a minute are.
+pub fn unused(channel: &str) -> Class {
+    const CHANNELS: [&str; 9] = [
+        "tickers",
+        "books5",
+        "bbo-tbt",
+        "books-l2-tbt",
+        "trades-all",
+        "index-tickers",
+        "adl-warning",
+        "price-limit",
+        "instruments",
+    ];
+    if channel.starts_with("candle") {
+        return Class::Ignored("candle");
+    }
+    CHANNELS.into_iter().find(|c| *c == channel).map_or(Class::Unknown, Class::Ignored)
 }
 
 /// The announcement that this connection will be closed (§5.1), in whatever order its fields come.
@@ -62,7 +82,7 @@ pub struct Arg<'a> {
     #[serde(borrow, default)]
     pub channel: Cow<'a, str>,
     #[serde(borrow, rename = "instId")]
-    pub symbol: Option<Cow<'a, str>>,
+    pub symbol: Option<Text<'a>>,
 }
 
 /// A push, or the answer to a REST call, with rows of one kind.
@@ -76,7 +96,7 @@ pub struct Message<'a, R> {
     pub arg: Option<Arg<'a>>,
     /// `snapshot` or `update` of a book.
     #[serde(borrow)]
-    pub action: Option<Cow<'a, str>>,
+    pub action: Option<Text<'a>>,
     /// Of a REST answer: `0` when all is well.
     #[serde(borrow)]
     pub code: Option<Cow<'a, str>>,
@@ -110,17 +130,17 @@ pub struct TradeRow<'a> {
 
 /// `{"details":[…],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}`
 ///
-/// The details stay unread until it is clear that the instrument is ours: most are not.
+/// Its details are [`LiquidationDetail`]s, or unread where one of them cannot be read.
 #[derive(Debug, Deserialize)]
-pub struct LiquidationRow<'a> {
+#[serde(bound(deserialize = "D: Deserialize<'de>"))]
+pub struct LiquidationRow<'a, D> {
     #[serde(borrow, rename = "instId")]
     pub symbol: Cow<'a, str>,
-    #[serde(borrow)]
-    pub details: Vec<&'a RawValue>,
+    pub details: Vec<D>,
 }
 
 /// `{"bkLoss":"0","bkPx":"0.007831","ccy":"","posSide":"short","side":"buy","sz":"13","ts":"1692266434010"}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiquidationDetail {
     /// The price at which the liquidation account took over.

@@ -1,6 +1,5 @@
 //! OKX's frames and answers as events (`exchanges.md` §5.2, §5.3).
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -11,7 +10,8 @@ use crate::feed::instruments::{Listing, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::{Want, json};
+use crate::feed::venue::Want;
+use crate::feed::venue::read::{Fault, object, parse, positive};
 use crate::market::event::Mark;
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
@@ -70,7 +70,7 @@ pub struct OkxWire {
     floor: Option<i64>,
 }
 
-type Read = Result<Class, Cow<'static, str>>;
+type Read = Result<Class, Fault>;
 
 /// Whether a row was of an instrument we take; or why it cannot be read.
 type Took = Result<bool, &'static str>;
@@ -80,6 +80,30 @@ type Took = Result<bool, &'static str>;
 struct About<'a> {
     symbol: &'a str,
     snapshot: bool,
+}
+
+/// What became of the rows of a message.
+#[derive(Default)]
+struct Tally {
+    used: bool,
+    wrong: Option<Fault>,
+}
+
+impl Tally {
+    fn count(&mut self, took: Result<bool, Fault>) {
+        match took {
+            Ok(ours) => self.used |= ours,
+            Err(why) => self.wrong = self.wrong.take().or(Some(why)),
+        }
+    }
+
+    fn read(self, kind: &'static str) -> Read {
+        match self.wrong {
+            Some(why) => Err(why),
+            None if self.used => Ok(Class::Used(kind)),
+            None => Ok(Class::Ignored(kind)),
+        }
+    }
 }
 
 /// How a row is taken.
@@ -194,9 +218,9 @@ impl OkxWire {
             "mark-price" => self.rows("mark-price", None, text, out, Self::mark),
             "open-interest" => self.rows("open-interest", None, text, out, Self::open_interest),
             "funding-rate" => self.rows("funding-rate", None, text, out, Self::funding),
-            "liquidation-orders" => self.rows("liquidation-orders", None, text, out, Self::liquidations),
+            "liquidation-orders" => self.forced(text, out),
             "candle1m" => self.rows("candle1m", None, text, out, Self::candle),
-            _ => Ok(unused(channel)),
+            _ => Ok(stream::unused(channel)),
         }
     }
 
@@ -210,30 +234,45 @@ impl OkxWire {
         out: &mut Sink<'_>,
         take: Take<R>,
     ) -> Read {
-        let (mut used, mut wrong): (bool, Option<Cow<'static, str>>) = (false, None);
-        let mut count = |took: Result<bool, Cow<'static, str>>| match took {
-            Ok(ours) => used |= ours,
-            Err(why) => wrong = wrong.take().or(Some(why)),
-        };
-        let newest_first = asked.is_some();
-        if let Ok(message) = object::<Message<'a, R>>(text) {
-            let about = About::new(asked, &message)?;
-            for row in in_order(&message.data, newest_first) {
-                count(take(self, about, row, out).map_err(Cow::from));
-            }
-        } else {
-            let message = object::<Message<'a, &'a RawValue>>(text)?;
-            let about = About::new(asked, &message)?;
-            for row in in_order(&message.data, newest_first) {
-                let row: Result<R, _> = parsed(row.get());
-                count(row.and_then(|row| take(self, about, &row, out).map_err(Cow::from)));
-            }
+        match object(text) {
+            Ok(message) => self.whole(kind, asked, &message, out, take),
+            Err(_) => self.row_by_row(kind, asked, text, out, take),
         }
-        match wrong {
-            Some(why) => Err(why),
-            None if used => Ok(Class::Used(kind)),
-            None => Ok(Class::Ignored(kind)),
+    }
+
+    /// The rows of a message that can all be read.
+    fn whole<R>(
+        &mut self,
+        kind: &'static str,
+        asked: Option<&str>,
+        message: &Message<'_, R>,
+        out: &mut Sink<'_>,
+        take: Take<R>,
+    ) -> Read {
+        let about = About::new(asked, message)?;
+        let mut tally = Tally::default();
+        for row in in_order(&message.data, asked.is_some()) {
+            tally.count(take(self, about, row, out).map_err(Fault::from));
         }
+        tally.read(kind)
+    }
+
+    fn row_by_row<'a, R: Deserialize<'a>>(
+        &mut self,
+        kind: &'static str,
+        asked: Option<&str>,
+        text: &'a str,
+        out: &mut Sink<'_>,
+        take: Take<R>,
+    ) -> Read {
+        let message = object::<Message<'a, &'a RawValue>>(text)?;
+        let about = About::new(asked, &message)?;
+        let mut tally = Tally::default();
+        for row in in_order(&message.data, asked.is_some()) {
+            let row: Result<R, _> = parse(row.get());
+            tally.count(row.and_then(|row| take(self, about, &row, out).map_err(Fault::from)));
+        }
+        tally.read(kind)
     }
 
     fn trade(&mut self, _: About<'_>, t: &TradeRow<'_>, out: &mut Sink<'_>) -> Took {
@@ -254,17 +293,33 @@ impl OkxWire {
         Ok(true)
     }
 
-    fn liquidations(&mut self, _: About<'_>, row: &LiquidationRow<'_>, out: &mut Sink<'_>) -> Took {
+    /// Liquidations of all instruments. One that cannot be read costs neither the others nor, if it is not ours, anything.
+    fn forced(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "liquidation-orders";
+        if let Ok(message) = object::<Message<'_, LiquidationRow<'_, LiquidationDetail>>>(text) {
+            return self.whole(KIND, None, &message, out, |wire, _, row, out| {
+                wire.liquidations(&row.symbol, row.details.iter().copied().map(Ok), out)
+            });
+        }
+        self.rows(KIND, None, text, out, |wire, _, row: &LiquidationRow<'_, &RawValue>, out| {
+            let read = |raw: &&RawValue| parse(raw.get()).map_err(|_| "a liquidation that cannot be read");
+            wire.liquidations(&row.symbol, row.details.iter().map(read), out)
+        })
+    }
+
+    fn liquidations(
+        &mut self,
+        symbol: &str,
+        details: impl Iterator<Item = Result<LiquidationDetail, &'static str>>,
+        out: &mut Sink<'_>,
+    ) -> Took {
         let floor = self.floor;
-        let Some(contract) = self.contract(&row.symbol) else { return Ok(false) };
+        let Some(contract) = self.contract(symbol) else { return Ok(false) };
         let mut took = Ok(true);
         let mut rows = Vec::new();
-        for detail in &row.details {
-            match serde_json::from_str(detail.get()).map_err(|_| "a liquidation that cannot be read") {
-                Ok(detail) => match contract.liquidation(&detail) {
-                    Ok(liquidation) => rows.push((detail.ts.0, liquidation)),
-                    Err(why) => took = Err(why),
-                },
+        for detail in details {
+            match detail.and_then(|d| Ok((d.ts.0, contract.liquidation(&d)?))) {
+                Ok(row) => rows.push(row),
                 Err(why) => took = Err(why),
             }
         }
@@ -482,7 +537,7 @@ impl Contract {
 }
 
 impl<'a> About<'a> {
-    fn new<R>(asked: Option<&'a str>, message: &'a Message<'_, R>) -> Result<Self, Cow<'static, str>> {
+    fn new<R>(asked: Option<&'a str>, message: &'a Message<'_, R>) -> Result<Self, Fault> {
         if let Some(code) = message.code.as_deref().filter(|c| *c != "0") {
             return Err(format!("refused with code {}", clean(code, 20)).into());
         }
@@ -523,25 +578,6 @@ impl Wire for OkxWire {
 /// and contract (§1.2), which is what [`Sampled::Latest`] means.
 pub const SAMPLED: Sampled = Sampled::Latest;
 
-/// Channels we know and do not use (§5.2); of the candles only those of a minute are.
-fn unused(channel: &str) -> Class {
-    const CHANNELS: [&str; 9] = [
-        "tickers",
-        "books5",
-        "bbo-tbt",
-        "books-l2-tbt",
-        "trades-all",
-        "index-tickers",
-        "adl-warning",
-        "price-limit",
-        "instruments",
-    ];
-    if channel.starts_with("candle") {
-        return Class::Ignored("candle");
-    }
-    CHANNELS.into_iter().find(|c| *c == channel).map_or(Class::Unknown, Class::Ignored)
-}
-
 /// What brings a new snapshot of a book: the subscription ended and begun again.
 fn new_book(symbol: &str) -> [Want; 2] {
     ["unsubscribe", "subscribe"].map(|op| {
@@ -554,19 +590,6 @@ fn new_book(symbol: &str) -> [Want; 2] {
 fn in_order<R>(rows: &[R], newest_first: bool) -> impl Iterator<Item = &R> {
     let last = rows.len();
     (0..last).filter_map(move |at| rows.get(if newest_first { last - 1 - at } else { at }))
-}
-
-fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    json::read(text).map_err(|e| e.to_string().into())
-}
-
-/// As [`parsed`], but an array is not taken for a struct's fields in order.
-fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Cow<'static, str>> {
-    if text.starts_with('{') { parsed(text) } else { Err("not an object".into()) }
-}
-
-fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
-    if number > T::default() { Ok(number) } else { Err("not a positive number") }
 }
 
 fn not_negative(qty: Qty) -> Result<Qty, &'static str> {

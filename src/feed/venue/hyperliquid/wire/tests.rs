@@ -384,6 +384,10 @@ fn open_interest_is_held_constant_over_the_history_it_lacks() {
         told[1..],
         [
             format!(r#"{{"type":"open_interest","asset":"BTC","ts":{first},"qty":"27353.17682"}}"#),
+            // That it is held is known from the start of the stretch.
+            format!(
+                r#"{{"type":"gap","asset":"BTC","ts":{read},"stream":"open_interest","from":{first},"to":{read}}}"#
+            ),
             candle(first),
             candle(first + 60_000),
             candle(NOW - 60_000),
@@ -391,9 +395,6 @@ fn open_interest_is_held_constant_over_the_history_it_lacks() {
                 r#"{{"type":"mark","asset":"BTC","ts":{read},"price":"77562","index":"77605","funding":"-0.0000015186","funding_hours":1}}"#
             ),
             format!(r#"{{"type":"open_interest","asset":"BTC","ts":{read},"qty":"27353.17682"}}"#),
-            format!(
-                r#"{{"type":"gap","asset":"BTC","ts":{read},"stream":"open_interest","from":{first},"to":{read}}}"#
-            ),
         ]
     );
     assert_eq!(feed.translator.complete_until(), Some(NOW));
