@@ -1,5 +1,6 @@
 //! One REST client for every venue: limits kept, refusals understood.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -138,12 +139,12 @@ fn span(wait: Duration) -> String {
     }
 }
 
-/// Keeps the weight used below the venue's pool.
+/// Keeps the weight used below the venue's pool in any stretch of its length: the venue's own windows begin we know not when.
 #[derive(Debug)]
 struct Limiter {
     pool: Pool,
-    used: u32,
-    window: Instant,
+    /// Calls of the last while: when, and what they cost.
+    used: VecDeque<(Instant, u32)>,
     /// No call before this time: the venue said so.
     closed_until: Instant,
     banned: bool,
@@ -154,7 +155,7 @@ struct Limiter {
 enum Admission {
     /// Now; it is counted.
     Now,
-    /// Once the running window is over.
+    /// Once enough of what was used is long enough ago.
     At(Instant),
     /// The venue forbids it for so long.
     Closed(Duration),
@@ -165,14 +166,23 @@ impl Limiter {
         if now < self.closed_until {
             return Admission::Closed(self.closed_until - now);
         }
-        if now >= self.window + self.pool.per {
-            self.window = now;
-            self.used = 0;
+        while self.used.front().is_some_and(|(at, _)| now >= *at + self.pool.per) {
+            self.used.pop_front();
         }
-        if self.used > 0 && self.used + weight > self.pool.weight {
-            return Admission::At(self.window + self.pool.per);
+        let mut sum: u32 = self.used.iter().map(|(_, cost)| cost).sum();
+        // The call goes out once enough of what was used has been forgotten; one that costs more than all there is goes alone.
+        for (at, cost) in &self.used {
+            if sum.saturating_add(weight) <= self.pool.weight {
+                break;
+            }
+            sum -= cost;
+            if sum == 0 || sum.saturating_add(weight) <= self.pool.weight {
+                return Admission::At(*at + self.pool.per);
+            }
         }
-        self.used += weight;
+        if weight > 0 {
+            self.used.push_back((now, weight));
+        }
         Admission::Now
     }
 }
@@ -193,7 +203,7 @@ impl Rest {
     pub fn new(net: &Net, adapter: Arc<dyn Adapter>) -> anyhow::Result<Self> {
         let now = Instant::now();
         let pool = adapter.pool();
-        let limiter = Mutex::new(Limiter { pool, used: 0, window: now, closed_until: now, banned: false });
+        let limiter = Mutex::new(Limiter { pool, used: VecDeque::new(), closed_until: now, banned: false });
         let bases = adapter.rest_bases().iter().map(|b| b.trim_end_matches('/').to_owned()).collect();
         let venue = adapter.title();
         Ok(Self { http: net.http_client()?, adapter, bases, base: AtomicUsize::new(0), venue, limiter })
@@ -253,7 +263,7 @@ impl Rest {
     async fn learn(&self, headers: &HeaderMap) {
         let used = headers.get(USED_WEIGHT).and_then(|v| v.to_str().ok()?.parse().ok());
         if let Some(used) = used {
-            self.limiter.lock().await.used = used;
+            self.limiter.lock().await.used = VecDeque::from([(Instant::now(), used)]);
         }
     }
 
@@ -293,7 +303,7 @@ mod tests {
     fn the_weight_of_a_while_is_kept_below_the_pool() {
         let start = Instant::now();
         let pool = Pool { weight: 1_920, per: MINUTE };
-        let mut limiter = Limiter { pool, used: 0, window: start, closed_until: start, banned: false };
+        let mut limiter = Limiter { pool, used: VecDeque::new(), closed_until: start, banned: false };
         assert_eq!(limiter.admit(1_920, start), Admission::Now);
         assert_eq!(limiter.admit(1, start), Admission::At(start + MINUTE));
         assert_eq!(limiter.admit(1, start + MINUTE), Admission::Now);

@@ -24,7 +24,7 @@ use super::frame::{Body, RawFrame};
 use super::net::{Net, Socket, obstacle};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
-use super::venue::{Adapter, ConnSpec, KeepAlive, Nature};
+use super::venue::{Adapter, ConnSpec, KeepAlive, Nature, Verdict};
 use patience::{Patience, Watch};
 
 /// Between two texts to the venue; Binance cuts faster senders (`exchanges.md` §1.5).
@@ -177,7 +177,10 @@ impl Session {
         };
         let status = answer.status();
         let wait = retry_after(answer.headers());
-        let refusal = RestError::of(venue, status, wait, "");
+        let refusal = match self.adapter.verdict(status.as_u16(), "") {
+            Verdict::Slow(wait) => RestError::Slow { venue, wait },
+            Verdict::ByStatus | Verdict::Refused(_) => RestError::of(venue, status, wait, ""),
+        };
         if refusal.is_limit() {
             self.board.rate_limited();
         }

@@ -32,7 +32,7 @@ const PUBLIC: &str = "public";
 /// The connection that carries candles (§5.2).
 const BUSINESS: &str = "business";
 
-/// How long to wait when the venue says "too many requests" (HTTP 429, code 50011): its limits are counted in two seconds (§5.3).
+/// How long to wait when OKX says we ask too much: its windows are two seconds long (`exchanges.md` §5.3).
 const SLOW: Duration = Duration::from_secs(5);
 
 /// Where OKX is and what to ask of it.
