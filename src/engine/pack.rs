@@ -158,4 +158,42 @@ mod tests {
         let empty = Readout { sides: [side(9, &[0.1; 4]), side(12, &[0.1; 4])], ..readout };
         assert_eq!(PackedLevels::new(&empty).levels[2], Packed::default());
     }
+
+    fn one_side() -> impl proptest::strategy::Strategy<Value = Vec<(f64, f64)>> {
+        use proptest::prelude::*;
+        let usd = prop_oneof![4 => Just(0.0), 1 => 0.0..1.0_f64, 3 => 1.0..1e6_f64];
+        prop::collection::vec((usd, 1.0..2.0_f64), 1..40)
+    }
+
+    proptest::proptest! {
+        /// The short way gives what summing both sides in one row of bins gives.
+        #[test]
+        fn packing_is_the_sum_of_both_sides(long in one_side(), short in one_side()) {
+            let side = |first: i32, rows: &[(f64, f64)]| {
+                let mut levels: [Vec<f64>; 6] = Default::default();
+                let mut positions = levels.clone();
+                levels[0] = rows.iter().map(|r| r.0).collect();
+                positions[0] = rows.iter().map(|r| r.0 * r.1).collect();
+                SideLevels { first, levels, positions, scale: 1.0 }
+            };
+            let first = 1_000 - long.len() as i32 + 1;
+            let sides = [side(first, &long), side(1_000, &short)];
+            let mut sums = vec![(0.0, 0.0); long.len() + short.len() - 1];
+            for (at, rows) in [(0, &sides[0]), (long.len() - 1, &sides[1])] {
+                for (i, (usd, position)) in rows.levels[0].iter().zip(&rows.positions[0]).enumerate() {
+                    sums[at + i].0 += usd;
+                    sums[at + i].1 += position;
+                }
+            }
+            let factor = |(usd, position): &(f64, f64)| {
+                if *usd >= FLOOR { (position / usd / FACTOR_STEP).round() * FACTOR_STEP } else { 0.0 }
+            };
+            let levels: Vec<f64> = sums.iter().map(|s| s.0).collect();
+            let factors: Vec<f64> = sums.iter().map(factor).collect();
+            let readout = Readout { mark: 1.0, mark_bin: 1_000, oi: 0.0, sides, coverage: 1.0 };
+            let packed = PackedLevels::new(&readout);
+            proptest::prop_assert_eq!(&packed.levels[0], &Packed::new(first, &levels, FLOOR));
+            proptest::prop_assert_eq!(&packed.factors[0], &Packed::new(first, &factors, f64::MIN_POSITIVE));
+        }
+    }
 }
