@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O, no randomness. The same events give the same columns, bit for bit.
 
 pub mod bins;
+pub mod calibrate;
 pub mod cohort;
 pub mod components;
 pub mod grid;

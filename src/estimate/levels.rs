@@ -9,6 +9,7 @@ use crate::market::candle::Ohlc;
 use crate::market::{Candle, EventKind, Instrument, MarketEvent, Side, Venue};
 
 use super::bins::BinTable;
+use super::calibrate::Tallies;
 use super::cohort::{Cohorts, Opening, Trail};
 use super::components::Components;
 use super::readout::{Background, Readout};
@@ -82,6 +83,7 @@ pub struct Estimator {
     /// Coins liquidated by the feed since the last reading, by side.
     liquidated: [f64; 2],
     activity: Activity,
+    tallies: Tallies,
     /// Counts what changes the levels.
     version: u64,
 }
@@ -109,6 +111,7 @@ impl Estimator {
             oi: None,
             liquidated: [0.0; 2],
             activity: Activity::default(),
+            tallies: Tallies::default(),
             version: 0,
         }
     }
@@ -348,6 +351,11 @@ impl Estimator {
     /// Begins the activity anew.
     pub fn take_activity(&mut self) -> Activity {
         std::mem::take(&mut self.activity)
+    }
+
+    /// What was foretold and what came, by hour or bar, for the last week. Empty until liquidations are observed.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Where the path is, USD per coin: the mark where marks are dense, else the last trade or close.

@@ -3,7 +3,6 @@
 //! Every rule here looks only at what the venue sent, never at a clock, so that a replay drops and tells the same.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::Hash;
 
 use foldhash::fast::FixedState;
 
@@ -48,30 +47,49 @@ const REMEMBERED: usize = 4_096;
 /// trades a second.
 const REMEMBERED_TRADES: usize = 16_384;
 
-/// The last few keys seen. A fast hash will do: a venue that chose its keys to collide would only slow its own feed.
-#[derive(Debug)]
-struct Recent<K> {
-    seen: HashSet<K, FixedState>,
-    order: VecDeque<K>,
-    most: usize,
+/// The last few keys of trades. A fast hash will do: a venue that chose its keys to collide would only slow its own feed.
+#[derive(Debug, Default)]
+struct Recent {
+    seen: HashSet<u128, FixedState>,
+    order: VecDeque<u128>,
 }
 
-impl<K: Copy + Eq + Hash> Recent<K> {
-    fn new(most: usize) -> Self {
-        Self { seen: HashSet::default(), order: VecDeque::new(), most }
-    }
-
+impl Recent {
     /// Whether the key is new; if so it is remembered and the oldest forgotten.
-    fn insert(&mut self, key: K) -> bool {
+    fn insert(&mut self, key: u128) -> bool {
         if !self.seen.insert(key) {
             return false;
         }
-        if self.order.len() == self.most
+        if self.order.len() == REMEMBERED_TRADES
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
         self.order.push_back(key);
+        true
+    }
+}
+
+/// The last few liquidations, in order of time. Nearly all are newer than all before: those are known to be new without a search.
+#[derive(Debug, Default)]
+struct Told(VecDeque<(i64, Liquidation, u32)>);
+
+impl Told {
+    /// Whether the `nth` of such liquidations at `ts` is new; if so it is remembered and the oldest forgotten.
+    fn insert(&mut self, ts: i64, liquidation: Liquidation, nth: u32) -> bool {
+        let Self(told) = self;
+        let after = match told.back() {
+            Some(&(newest, ..)) if ts <= newest => told.partition_point(|&(at, ..)| at <= ts),
+            _ => told.len(),
+        };
+        let entry = (ts, liquidation, nth);
+        if told.range(..after).rev().take_while(|e| e.0 == ts).any(|e| *e == entry) {
+            return false;
+        }
+        told.insert(after, entry);
+        if told.len() > REMEMBERED {
+            told.pop_front();
+        }
         true
     }
 }
@@ -85,7 +103,7 @@ pub struct Series {
     told: bool,
     trade: Option<(u64, i64)>,
     /// Trades that carry no running number.
-    trades: Recent<u128>,
+    trades: Recent,
     /// Time of the last such trade, and of the last before the link was lost.
     trade_at: Option<i64>,
     trade_lost_at: Option<i64>,
@@ -93,7 +111,7 @@ pub struct Series {
     candle_end: Option<i64>,
     mark: Option<i64>,
     open_interest: Option<i64>,
-    liquidations: Recent<(i64, Liquidation, u32)>,
+    liquidations: Told,
     /// Time of the last mark price before the link was lost, until the next one closes the gap.
     lost_at: Option<i64>,
 }
@@ -106,13 +124,13 @@ impl Series {
             listing,
             told: false,
             trade: None,
-            trades: Recent::new(REMEMBERED_TRADES),
+            trades: Recent::default(),
             trade_at: None,
             trade_lost_at: None,
             candle_end: None,
             mark: None,
             open_interest: None,
-            liquidations: Recent::new(REMEMBERED),
+            liquidations: Told::default(),
             lost_at: None,
         }
     }
@@ -263,7 +281,7 @@ impl Series {
         if !out.takes(ts) {
             return;
         }
-        if !self.liquidations.insert((ts, liquidation, nth)) {
+        if !self.liquidations.insert(ts, liquidation, nth) {
             out.counters.duplicates += 1;
             return;
         }
