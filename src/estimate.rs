@@ -14,6 +14,6 @@ pub mod tiers;
 
 pub use bins::BinTable;
 pub use grid::{Bar, Column, Packed};
-pub use levels::{Estimator, Weights};
+pub use levels::Estimator;
 pub use readout::Readout;
 pub use tiers::{Tier, TierSet};

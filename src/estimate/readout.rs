@@ -6,9 +6,9 @@ use std::ops::Range;
 use crate::market::Side;
 
 use super::bins::BinTable;
+use super::calibrate::{Calibration, Uncertainty};
 use super::cohort::{Cohorts, common};
 use super::components::{CLASSES, Components, SURVIVAL};
-use super::levels::Weights;
 use super::tiers::Tier;
 
 /// Background mass of a 5 bp bin, share of open interest: it explains prints no level predicted and is the map's floor.
@@ -100,6 +100,8 @@ pub struct Readout {
     pub sides: [SideLevels; 2],
     /// Share of open interest that resting mass explains, 0 to 1, mean of both sides.
     pub coverage: f64,
+    /// What it takes to put a band around a level.
+    pub uncertainty: Uncertainty,
 }
 
 impl Readout {
@@ -107,7 +109,7 @@ impl Readout {
     pub fn new(
         bins: &BinTable,
         components: &Components,
-        weights: &Weights,
+        calibration: &Calibration,
         background: &Background,
         books: &[Cohorts; 2],
         oi: f64,
@@ -116,13 +118,14 @@ impl Readout {
         let mut covered = 0.0;
         let sides = Side::BOTH.map(|side| {
             let i = side.index();
-            let reading = Reading { bins, components, theta: &weights.theta[i], book: &books[i], side: i };
-            let floor = (background.span(i, mark_bin), background.mass(oi) * weights.background);
+            let reading = Reading { bins, components, theta: calibration.theta(i), book: &books[i], side: i };
+            let floor = (background.span(i, mark_bin), background.mass(oi) * calibration.background(i));
             let (levels, share) = reading.read(&floor, oi, mark, mark_bin);
             covered += share;
             levels
         });
-        Self { mark, mark_bin, oi, sides, coverage: covered / 2.0 }
+        let uncertainty = calibration.uncertainty(components, books, mark);
+        Self { mark, mark_bin, oi, sides, coverage: covered / 2.0, uncertainty }
     }
 
     /// One side.
