@@ -16,4 +16,4 @@ pub use bins::BinTable;
 pub use grid::{Bar, Column, Packed};
 pub use levels::Estimator;
 pub use readout::Readout;
-pub use tiers::{Tier, TierSet};
+pub use tiers::{TIERS, Tier, TierSet};

@@ -13,6 +13,7 @@ pub mod weights;
 use super::cohort::Cohorts;
 use super::components::{CLASSES, Components};
 use super::grid::Bar;
+use super::tiers::TIERS;
 pub use band::{Band, Uncertainty};
 pub use bars::BarModel;
 pub use tally::{Tallies, Tally};
@@ -178,9 +179,8 @@ impl Calibration {
 
     /// What it takes to put a band around a level; `price` turns coins into USD.
     pub fn uncertainty(&self, components: &Components, books: &[Cohorts; 2], price: f64) -> Uncertainty {
-        let mut weights = [[0.0; 6]; 2];
-        for (side, (weights, book)) in weights.iter_mut().zip(books).enumerate() {
-            let mut sums = [0.0; 6];
+        let (mut weights, mut sums) = ([0.0; TIERS], [0.0; TIERS]);
+        for (side, book) in books.iter().enumerate() {
             let slots = self.model.weights.sources(side).iter().zip(self.theta(side)).zip(book.ledger());
             let tiers = components.iter().flat_map(|c| [c.tier.index(); CLASSES.len()]);
             for (((source, theta), ledger), tier) in slots.zip(tiers) {
@@ -188,9 +188,9 @@ impl Calibration {
                 weights[tier] += level * level / (source.count + source.events);
                 sums[tier] += level;
             }
-            for (weight, sum) in weights.iter_mut().zip(sums).filter(|(_, sum)| *sum > 0.0) {
-                *weight /= sum * sum;
-            }
+        }
+        for (weight, sum) in weights.iter_mut().zip(sums).filter(|(_, sum)| *sum > 0.0) {
+            *weight /= sum * sum;
         }
         Uncertainty::new(weights, self.prints.lump() * price, &self.band)
     }

@@ -5,7 +5,7 @@
 //! history teaches: a little wider after each miss, a little narrower after each hit, so that it settles where four of five hit
 //! (Gibbs and Candès, "Adaptive conformal inference under distribution shift", 2021).
 
-use crate::estimate::tiers::Tier;
+use crate::estimate::tiers::{TIERS, Tier};
 
 /// Standard deviation of the model's own error, share of the level.
 const MODEL_ERROR: f64 = 0.6;
@@ -66,26 +66,27 @@ impl Band {
 /// What it takes to put a band around a level.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Uncertainty {
-    /// By side and tier: variance of the weights over their square.
-    pub weights: [[f64; 6]; 2],
+    /// By tier: variance of the weights over their square.
+    pub weights: [f32; TIERS],
     /// Mean square over mean of one liquidation, USD.
-    pub lump: f64,
+    pub lump: f32,
     /// The history's widening of the standard deviation.
-    pub widening: f64,
+    pub widening: f32,
 }
 
 impl Uncertainty {
     /// Joins what the venue's history says.
-    pub fn new(weights: [[f64; 6]; 2], lump: f64, band: &Band) -> Self {
-        Self { weights, lump, widening: band.widening }
+    pub fn new(weights: [f64; TIERS], lump: f64, band: &Band) -> Self {
+        Self { weights: weights.map(|w| w as f32), lump: lump as f32, widening: band.widening as f32 }
     }
 
-    /// Variance of a side's level of so many USD by tier, USD².
-    pub fn variance(&self, side: usize, by_tier: &[f64; 6]) -> f64 {
-        let usd: f64 = by_tier.iter().sum();
-        let unknown: f64 =
-            Tier::ALL.iter().map(|t| by_tier[t.index()].powi(2) * self.weights[side][t.index()]).sum();
-        (unknown + self.lump * usd + (MODEL_ERROR * usd).powi(2)) * self.widening * self.widening
+    /// Variance of a level of so many USD by tier, USD². What is known of public positions is no estimate.
+    pub fn variance(&self, by_tier: &[f64; TIERS]) -> f64 {
+        let part = |t: &Tier| (by_tier[t.index()], f64::from(self.weights[t.index()]));
+        let usd: f64 = Tier::MODELLED.iter().map(|t| part(t).0).sum();
+        let unknown: f64 = Tier::MODELLED.iter().map(part).map(|(usd, share)| usd * usd * share).sum();
+        let widening = f64::from(self.widening);
+        (unknown + f64::from(self.lump) * usd + (MODEL_ERROR * usd).powi(2)) * widening * widening
     }
 }
 
