@@ -22,6 +22,7 @@ pub use settings::Settings;
 
 use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
 use crate::engine::{Snapshot, VenueView};
+use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
 use pixels::{Change, Grid, Selection};
 use popup::Popup;
@@ -356,8 +357,8 @@ impl App {
     }
 
     /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
-    pub fn totals(&self) -> [[f64; 6]; 2] {
-        let mut totals = [[0.0; 6]; 2];
+    pub fn totals(&self) -> [[f64; TIERS]; 2] {
+        let mut totals = [[0.0; TIERS]; 2];
         for column in self.selection.venues(&self.snapshot).filter_map(|v| v.live.as_ref()) {
             for side in crate::market::Side::BOTH {
                 let sums = column.totals(side);

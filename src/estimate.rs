@@ -15,7 +15,7 @@ pub mod tiers;
 
 pub use bins::BinTable;
 pub use grid::{Bar, Column, Packed};
-pub use levels::{Estimator, Weights};
+pub use levels::Estimator;
 pub use preset::{Preset, PresetMap};
 pub use readout::Readout;
-pub use tiers::{Tier, TierSet};
+pub use tiers::{TIERS, Tier, TierSet};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::snapshot::joint_bar;
 use crate::engine::{History, Print, Snapshot, VenueView};
-use crate::estimate::{Bar, BinTable, Column, Tier, TierSet};
+use crate::estimate::{Bar, BinTable, Column, TIERS, Tier, TierSet};
 use crate::market::Venue;
 
 use super::profile::{MapBy, PARTS, Parts};
@@ -87,7 +87,7 @@ pub enum Change {
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// USD by tier.
-    pub tiers: [f64; 6],
+    pub tiers: [f64; TIERS],
     /// USD by venue.
     pub venues: Vec<(Venue, f64)>,
     /// The venues whose open interest is not known here and was held constant.
@@ -181,7 +181,7 @@ impl Grid {
 
     /// The tier and venue split of a pixel.
     pub fn probe(&self, column: usize, row: usize) -> Probe {
-        let mut probe = Probe { tiers: [0.0; 6], venues: Vec::new(), held: Vec::new() };
+        let mut probe = Probe { tiers: [0.0; TIERS], venues: Vec::new(), held: Vec::new() };
         let Some(column) = self.columns.get(column) else { return probe };
         let row =
             Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };
@@ -340,7 +340,7 @@ mod tests {
     use crate::market::Interval;
 
     fn column(start: i64, interval: Interval, first_bin: i32, usd: &[f64], tier: Tier) -> Arc<Column> {
-        let mut levels: [Packed; 6] = Default::default();
+        let mut levels: [Packed; TIERS] = Default::default();
         levels[tier.index()] = Packed::new(first_bin, usd, 0.0);
         Arc::new(Column {
             start,
@@ -349,6 +349,7 @@ mod tests {
             mark_bin: first_bin,
             oi: 1.0,
             coverage: 1.0,
+            uncertainty: Default::default(),
             levels,
             factors: Default::default(),
             swept: Default::default(),

@@ -1,5 +1,7 @@
 //! Levels by price at this moment, for the map panel: one row a cell of the screen.
 
+use crate::estimate::TIERS;
+
 /// A little air at the panel's edge, so that a growing level does not hit it before the widths move again.
 const AIR: f64 = 1.08;
 
@@ -30,7 +32,7 @@ impl MapBy {
 }
 
 /// Parts a bar has at most: the tiers, or as many venues.
-pub const PARTS: usize = 6;
+pub const PARTS: usize = TIERS;
 
 /// USD of a row by part.
 pub type Parts = [f64; PARTS];
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_row_follows_when_a_tier_ends_a_cell_further() {
-        let row = |low: f64, x10: f64| [low, 0.0, x10, 0.0, 0.0, 0.0];
+        let row = |low: f64, x10: f64| [low, 0.0, x10, 0.0, 0.0, 0.0, 0.0];
         let rows = vec![row(10.0, 5.0), row(10.0, 5.0), row(10.0, 5.0)];
         let mut shown = Profile { rows, price_row: 1, ..Profile::default() };
         let rows = vec![row(10.9, 5.0), row(11.0, 5.0), row(10.5, 5.5)];
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn curves_run_away_from_price_and_leave_its_row_out() {
-        let row = |usd: f64| [usd, 0.0, 0.0, 1.0, 0.0, 0.0];
+        let row = |usd: f64| [usd, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
         let rows = vec![row(1.0), row(2.0), row(90.0), row(4.0), row(8.0)];
         let profile = Profile { rows, price_row: 2, ..Profile::default() };
         assert_eq!(profile.above().collect::<Vec<_>>(), [(1, 3.0), (0, 5.0)]);

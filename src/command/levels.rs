@@ -120,7 +120,7 @@ fn write_map(
 fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()> {
     if header {
         write!(out, "ts,asset,side,price_low,price_high,usd,position_usd,measured_usd")?;
-        for tier in Tier::ALL {
+        for tier in Tier::MODELLED {
             write!(out, ",usd_{tier}")?;
         }
         writeln!(out, ",venues")?;
@@ -138,8 +138,8 @@ fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()>
             level.position_usd,
             level.measured_usd
         )?;
-        for usd in level.tiers {
-            write!(out, ",{usd}")?;
+        for tier in Tier::MODELLED {
+            write!(out, ",{}", level.tiers[tier.index()])?;
         }
         // One field whatever venues there are: `binance=8000000;bybit=4400000`.
         let venues: Vec<String> = level.venues.iter().map(|(v, usd)| format!("{v}={usd}")).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::estimate::{Readout, Tier};
+use crate::estimate::{Readout, TIERS, Tier};
 use crate::feed::status::LinkState;
 use crate::market::{Asset, Side, Venue};
 
@@ -84,15 +84,15 @@ pub struct LiquidationLevel {
     pub position_usd: f64,
     /// `usd` by leverage tier.
     #[serde(serialize_with = "tiers")]
-    pub tiers: [f64; 6],
+    pub tiers: [f64; TIERS],
     /// `usd` by venue.
     pub venues: BTreeMap<Venue, f64>,
     /// The part that comes from public positions, USD.
     pub measured_usd: f64,
 }
 
-fn tiers<S: serde::Serializer>(tiers: &[f64; 6], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(Tier::ALL.map(|t| (t.key(), tiers[t.index()])))
+fn tiers<S: serde::Serializer>(tiers: &[f64; TIERS], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Tier::MODELLED.map(|t| (t.key(), tiers[t.index()])))
 }
 
 /// A bin edge with nine significant digits: enough to tell bins apart at any price, without the noise of a float.
@@ -148,7 +148,7 @@ impl Engine {
             totals: Totals {
                 long_usd: sum(Side::Long, &|l| l.usd),
                 short_usd: sum(Side::Short, &|l| l.usd),
-                measured_usd: 0.0,
+                measured_usd: cents(levels.iter().map(|l| l.measured_usd).sum()),
             },
             levels,
         }
@@ -188,7 +188,7 @@ impl Engine {
         let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
         let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
         for bin in low..=high {
-            let mut tiers = [0.0; 6];
+            let mut tiers = [0.0; TIERS];
             let mut position = 0.0;
             let mut venues = BTreeMap::new();
             for (venue, readout) in readouts {
@@ -211,7 +211,7 @@ impl Engine {
                     position_usd: cents(position),
                     tiers: tiers.map(cents),
                     venues,
-                    measured_usd: 0.0,
+                    measured_usd: cents(tiers[Tier::Known.index()]),
                 };
                 out.push((bin, level));
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::estimate::calibrate::Tally;
 use crate::estimate::{Bar, BinTable, Column, Estimator};
 use crate::feed::status::VenueStatus;
 use crate::market::event::{Book, Gap};
@@ -44,6 +45,8 @@ pub struct VenueMarket {
     changes: u64,
     /// The levels as last packed, with the estimator's version then.
     packed: Option<(u64, PackedLevels)>,
+    /// What was foretold and what came, as last shown.
+    tallies: Arc<[Tally]>,
     /// The running column as last shown, with the count then.
     live: Option<(u64, Option<Arc<Column>>)>,
 }
@@ -69,6 +72,7 @@ impl VenueMarket {
             book: None,
             changes: 0,
             packed: None,
+            tallies: Arc::from([]),
             live: None,
         }
     }
@@ -229,7 +233,7 @@ impl VenueMarket {
         let price = self.estimator.price().unwrap_or(0.0);
         let within = |stretches: &[(i64, i64)]| stretches.iter().any(|&(from, to)| from < end && to > start);
         let gap = levels.is_none() || within(&self.gaps);
-        let PackedLevels { coverage, levels, factors } = levels.unwrap_or_default();
+        let PackedLevels { coverage, uncertainty, levels, factors } = levels.unwrap_or_default();
         Column {
             start,
             interval: self.base,
@@ -237,6 +241,7 @@ impl VenueMarket {
             mark_bin: self.estimator.bins().bin(price).unwrap_or(0),
             oi: self.estimator.oi().unwrap_or(0.0),
             coverage,
+            uncertainty,
             levels,
             factors,
             swept: [pack(&activity.swept[0]), pack(&activity.swept[1])],
@@ -260,6 +265,15 @@ impl VenueMarket {
         column
     }
 
+    /// The tallies, gathered anew only when there is a new one.
+    fn tallies(&mut self) -> Arc<[Tally]> {
+        let tallies = self.estimator.tallies();
+        if tallies.last() != self.tallies.last() {
+            self.tallies = tallies.iter().copied().collect();
+        }
+        Arc::clone(&self.tallies)
+    }
+
     /// The picture of this venue.
     pub fn view(&mut self) -> VenueView {
         let live = self.live();
@@ -272,6 +286,9 @@ impl VenueMarket {
             funding: self.funding,
             coverage: live.as_ref().map_or(0.0, |c| c.coverage),
             held_until: self.held_until,
+            odd_prints: self.estimator.calibration().odd_prints(),
+            band_coverage: self.estimator.calibration().band().coverage(),
+            tallies: self.tallies(),
             book: self.book.as_ref().map(|(_, book)| Arc::clone(book)),
             history: Arc::clone(&self.ladder.history),
             live,

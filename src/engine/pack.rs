@@ -1,7 +1,8 @@
 //! From a read-out and what happened to the packed form columns keep.
 
+use crate::estimate::calibrate::Uncertainty;
 use crate::estimate::levels::ByBin;
-use crate::estimate::{Packed, Readout, Tier};
+use crate::estimate::{Packed, Readout, TIERS, Tier};
 use crate::market::Side;
 
 /// Levels below this many USD, or this share of open interest, are not kept in columns.
@@ -15,16 +16,19 @@ const FACTOR_STEP: f64 = 1.0 / 32.0;
 pub struct PackedLevels {
     /// Share of the open interest they explain, 0 to 1.
     pub coverage: f64,
+    /// What it takes to put a band around them.
+    pub uncertainty: Uncertainty,
     /// T2 by tier.
-    pub levels: [Packed; 6],
+    pub levels: [Packed; TIERS],
     /// T1 over T2 by tier.
-    pub factors: [Packed; 6],
+    pub factors: [Packed; TIERS],
 }
 
 impl PackedLevels {
     /// Packs a read-out.
     pub fn new(readout: &Readout) -> Self {
-        let mut packed = Self { coverage: readout.coverage, ..Self::default() };
+        let mut packed =
+            Self { coverage: readout.coverage, uncertainty: readout.uncertainty, ..Self::default() };
         for tier in Tier::ALL {
             let (levels, factors) = pack_tier(readout, tier);
             packed.levels[tier.index()] = levels;
@@ -132,7 +136,7 @@ mod tests {
     fn both_sides_meet_in_the_bin_of_the_mark() {
         // A floor of half a dollar: the outer quarters are nothing, the two halves of bin 12 are one level.
         let side = |first: i32, usd: &[f64]| {
-            let mut levels: [Vec<f64>; 6] = Default::default();
+            let mut levels: [Vec<f64>; TIERS] = Default::default();
             levels[2] = usd.to_vec();
             let positions = levels.clone().map(|tier| tier.iter().map(|usd| 1.5 * usd).collect());
             SideLevels { first, levels, positions, scale: 1.0 }
@@ -143,6 +147,7 @@ mod tests {
             oi: 0.0,
             sides: [side(9, &[0.25, 4.0, 0.0, 0.3]), side(12, &[0.3, 0.0, 8.0, 0.25])],
             coverage: 1.0,
+            uncertainty: Uncertainty::default(),
         };
         let packed = PackedLevels::new(&readout);
         let read = |packed: &Packed| {
@@ -170,7 +175,7 @@ mod tests {
         #[test]
         fn packing_is_the_sum_of_both_sides(long in one_side(), short in one_side()) {
             let side = |first: i32, rows: &[(f64, f64)]| {
-                let mut levels: [Vec<f64>; 6] = Default::default();
+                let mut levels: [Vec<f64>; TIERS] = Default::default();
                 let mut positions = levels.clone();
                 levels[0] = rows.iter().map(|r| r.0).collect();
                 positions[0] = rows.iter().map(|r| r.0 * r.1).collect();
@@ -190,7 +195,7 @@ mod tests {
             };
             let levels: Vec<f64> = sums.iter().map(|s| s.0).collect();
             let factors: Vec<f64> = sums.iter().map(factor).collect();
-            let readout = Readout { mark: 1.0, mark_bin: 1_000, oi: 0.0, sides, coverage: 1.0 };
+            let readout = Readout { mark: 1.0, mark_bin: 1_000, oi: 0.0, sides, coverage: 1.0, uncertainty: Uncertainty::default() };
             let packed = PackedLevels::new(&readout);
             proptest::prop_assert_eq!(&packed.levels[0], &Packed::new(first, &levels, FLOOR));
             proptest::prop_assert_eq!(&packed.factors[0], &Packed::new(first, &factors, f64::MIN_POSITIVE));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::estimate::calibrate::Tally;
 use crate::estimate::{Bar, BinTable, Column};
 pub use crate::feed::instruments::AssetInfo;
 pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
@@ -78,6 +79,12 @@ pub struct VenueView {
     pub coverage: f64,
     /// Before this time (UTC ms) the venue keeps no open interest: it was held constant, and columns say reconstructed.
     pub held_until: Option<i64>,
+    /// Liquidations printed that were not believed: far from price, or more than was traded.
+    pub odd_prints: u64,
+    /// The share of hours, of late, whose liquidations lay within the band; `None` while there are too few.
+    pub band_coverage: Option<f64>,
+    /// What was foretold and what came in the last week, by hour or bar, oldest first.
+    pub tallies: Arc<[Tally]>,
     /// Its newest book.
     pub book: Option<Arc<Book>>,
     /// Its closed columns.
@@ -146,6 +153,7 @@ mod tests {
             mark_bin: 0,
             oi: 1.0,
             coverage: 1.0,
+            uncertainty: Default::default(),
             levels: Default::default(),
             factors: Default::default(),
             swept: Default::default(),

@@ -27,10 +27,19 @@ pub struct Ledger {
     pub resting: f64,
     /// Consumed by the path.
     pub swept: f64,
+    /// The part of it that was opened behind where the path had already been.
+    pub crossed: f64,
     /// Closed by hand.
     pub closed: f64,
     /// Carried too far from price to matter.
     pub left: f64,
+}
+
+impl Ledger {
+    /// What the path consumed while it rested: mass that could have been seen to be liquidated.
+    pub fn exposed(&self) -> f64 {
+        self.swept - self.crossed
+    }
 }
 
 /// Where the path has been since an entry was made: mass opened behind it is gone already.
@@ -196,6 +205,7 @@ impl Cohorts {
                 ledger.inserted += qty;
                 ledger.resting += kept;
                 ledger.swept += crossed;
+                ledger.crossed += crossed;
                 ledger.left += qty - kept - crossed;
             }
             if !inside.is_empty() {
@@ -246,18 +256,20 @@ impl Cohorts {
         }
     }
 
-    /// The path consumes `fraction` of a bin. Returns the coins expected to be force-closed by it under `theta`.
-    pub fn sweep(&mut self, bin: i32, fraction: f64, theta: &[f64]) -> f64 {
+    /// The path consumes `fraction` of a bin; what it takes from each slot is added onto `trace`. Returns the coins expected to be
+    /// force-closed by it under `theta`.
+    pub fn sweep(&mut self, bin: i32, fraction: f64, theta: &[f64], trace: &mut [f64]) -> f64 {
         let scale = self.scale;
         let Some(at) = usize::try_from(bin - self.first).ok().map(|i| i * self.slots) else { return 0.0 };
         let Some(cell) = self.cells.get_mut(at..at + self.slots) else { return 0.0 };
         let mut forced = 0.0;
-        let groups = cell.chunks_exact_mut(H).zip(theta.chunks_exact(H)).zip(self.ledger.chunks_exact_mut(H));
-        for ((cell, theta), ledger) in groups {
+        let slots = cell.chunks_exact_mut(H).zip(theta.chunks_exact(H)).zip(trace.chunks_exact_mut(H));
+        for (((cell, theta), trace), ledger) in slots.zip(self.ledger.chunks_exact_mut(H)) {
             for h in 0..H {
                 let taken = fraction * cell[h];
                 cell[h] -= taken;
                 let mass = taken * scale[h];
+                trace[h] += mass;
                 forced += theta[h] * mass;
                 ledger[h].swept += mass;
                 ledger[h].resting -= mass;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::market::{Interval, Side};
 
-use super::tiers::{Tier, TierSet};
+use super::calibrate::Uncertainty;
+use super::tiers::{TIERS, Tier, TierSet};
 
 /// Values over neighbouring bins, quantised to 8 significant bits and run-length packed.
 ///
@@ -134,10 +135,12 @@ pub struct Column {
     pub oi: f64,
     /// Share of the open interest the resting mass explains, 0 to 1, mean of both sides.
     pub coverage: f64,
+    /// What it takes to put a band around the levels.
+    pub uncertainty: Uncertainty,
     /// Estimated USD force-closed if price sweeps the bin (T2), by tier.
-    pub levels: [Packed; 6],
+    pub levels: [Packed; TIERS],
     /// Position mass over level (T1 / T2) in the bin, by tier.
-    pub factors: [Packed; 6],
+    pub factors: [Packed; TIERS],
     /// Estimated USD the mark's path consumed during the bucket, longs then shorts, by bin.
     pub swept: [Packed; 2],
     /// USD of liquidations **observed** during the bucket, longs then shorts, by bin of their price.
@@ -164,7 +167,7 @@ impl Column {
     }
 
     /// USD of levels on one side, by tier, over all bins.
-    pub fn totals(&self, side: Side) -> [f64; 6] {
+    pub fn totals(&self, side: Side) -> [f64; TIERS] {
         Tier::ALL.map(|tier| {
             self.levels[tier.index()]
                 .spans()

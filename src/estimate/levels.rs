@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use crate::market::candle::Ohlc;
-use crate::market::{Candle, EventKind, Instrument, MarketEvent, Side, Venue};
+use crate::market::event::{LiquidationBar, PriceKind, Sampled};
+use crate::market::{Candle, EventKind, Instrument, Liquidation, MarketEvent, Side, TakerSide, Venue};
 
 use super::bins::BinTable;
-use super::calibrate::Tallies;
+use super::calibrate::{Calibration, Observed, Tallies};
 use super::cohort::{Cohorts, Opening, Trail};
 use super::components::Components;
+use super::margin;
 use super::readout::{Background, Readout};
 
 /// Share of the volume not explained by the change of open interest that really replaces positions; the rest is
@@ -27,24 +29,6 @@ const MOST_ENTRIES: usize = 2_048;
 const CANDLE_STEPS: f64 = 40.0;
 /// Minutes remembered as traded, so that a late candle does not count their volume twice.
 const TRADED_MINUTES: usize = 2_880;
-
-/// The learned or prior weight of every slot, and of the background. Learning from prints replaces these; the state
-/// never depends on them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Weights {
-    /// By side, then slot: share of a unit cohort force-closed if its level is swept.
-    pub theta: [Vec<f64>; 2],
-    /// Share of the background mass force-closed if its bin is swept.
-    pub background: f64,
-}
-
-impl Weights {
-    /// The prior, alike for both sides.
-    pub fn prior(components: &Components) -> Self {
-        let theta = components.prior();
-        Self { theta: [theta.clone(), theta], background: 0.02 }
-    }
-}
 
 /// USD by bin, gathered between two columns.
 pub type ByBin = std::collections::BTreeMap<i32, f64>;
@@ -64,7 +48,8 @@ pub struct Estimator {
     venue: Venue,
     bins: Arc<BinTable>,
     components: Components,
-    weights: Weights,
+    tiers: Vec<margin::Tier>,
+    calibration: Calibration,
     background: Background,
     books: [Cohorts; 2],
     /// Volume waiting for the next reading of open interest, by entry price.
@@ -83,7 +68,6 @@ pub struct Estimator {
     /// Coins liquidated by the feed since the last reading, by side.
     liquidated: [f64; 2],
     activity: Activity,
-    tallies: Tallies,
     /// Counts what changes the levels.
     version: u64,
 }
@@ -95,7 +79,8 @@ impl Estimator {
         let count = components.len();
         Self {
             venue,
-            weights: Weights::prior(&components),
+            tiers: Vec::new(),
+            calibration: Calibration::new(&components),
             background: Background::new(&bins),
             components,
             bins,
@@ -111,39 +96,46 @@ impl Estimator {
             oi: None,
             liquidated: [0.0; 2],
             activity: Activity::default(),
-            tallies: Tallies::default(),
             version: 0,
         }
     }
 
     /// Takes in one event. Kinds the estimator has no use for are left alone.
     pub fn apply(&mut self, event: &MarketEvent) {
+        if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_)) {
+            self.pass_time(event.known_at());
+        }
         match &event.kind {
-            EventKind::Trade(t) => self.trade(event.ts, t.price.to_f64(), t.qty.to_f64()),
+            EventKind::Trade(t) => self.trade(event.ts, t.price.to_f64(), t.qty.to_f64(), t.taker),
             EventKind::Mark(m) => self.mark(event.ts, m.price.to_f64()),
             EventKind::OpenInterest(qty) => self.open_interest(qty.to_f64()),
             EventKind::Candle(c) => self.candle(event.ts, c),
-            EventKind::Liquidation(l) => {
-                self.liquidated(l.position, l.qty.to_f64(), Some(l.price.to_f64()));
-            }
-            EventKind::LiquidationBar(b) => {
-                self.liquidated(Side::Long, b.long_qty.to_f64(), None);
-                self.liquidated(Side::Short, b.short_qty.to_f64(), None);
-            }
+            EventKind::Liquidation(l) => self.liquidation(event.ts, l),
+            EventKind::LiquidationBar(b) => self.liquidation_bar(event.ts, b),
             EventKind::Instrument(i) => self.instrument(i),
+            EventKind::Gap(gap) if &*gap.stream != "book" && !gap.is_held() => self.calibration.gap(gap.from),
             EventKind::Position(_) | EventKind::Book(_) | EventKind::Gap(_) => {}
         }
+    }
+
+    /// What is learned follows event time.
+    fn pass_time(&mut self, now: i64) {
+        let (hidden, changed) = self.calibration.advance(now, &self.books);
+        self.liquidated.iter_mut().zip(hidden).for_each(|(sum, more)| *sum += more);
+        self.version += u64::from(changed);
     }
 
     /// The contract's terms decide maintenance rates and which leverages exist. Mass already resting stays where it is.
     fn instrument(&mut self, instrument: &Instrument) {
         self.version += 1;
+        self.tiers = instrument.tiers.iter().map(margin::Tier::from).collect();
         self.components = Components::new(&self.venue, Some(instrument), &self.bins);
-        self.weights = Weights::prior(&self.components);
+        self.calibration.set_components(&self.components);
     }
 
-    fn trade(&mut self, ts: i64, price: f64, qty: f64) {
+    fn trade(&mut self, ts: i64, price: f64, qty: f64, taker: TakerSide) {
         let Some(bin) = self.bin(price) else { return };
+        self.calibration.begin(ts, self.oi.unwrap_or(0.0), &self.books);
         let minute = ts.div_euclid(60_000);
         if self.traded.back().is_none_or(|&last| last < minute) {
             self.traded.push_back(minute);
@@ -152,9 +144,10 @@ impl Estimator {
             }
         }
         if self.last_dense_mark.is_none_or(|at| ts - at > DENSE_MARKS) {
-            self.move_path(price, bin);
+            self.move_path(ts, price, bin);
         }
         if qty > 0.0 {
+            self.calibration.traded(ts, Some(usize::from(taker == TakerSide::Sell)), qty);
             let now = self.path.map_or(bin, |(_, b)| b);
             self.enter(bin, qty, Trail::at(now));
             self.volume += qty;
@@ -163,10 +156,11 @@ impl Estimator {
 
     fn mark(&mut self, ts: i64, price: f64) {
         let Some(bin) = self.bin(price) else { return };
+        self.calibration.begin(ts, self.oi.unwrap_or(0.0), &self.books);
         self.mark = Some(price);
         if self.last_mark.is_some_and(|at| ts - at <= DENSE_MARKS) {
             self.last_dense_mark = Some(ts);
-            self.move_path(price, bin);
+            self.move_path(ts, price, bin);
         } else if self.path.is_none() {
             self.version += 1;
             self.path = Some((price, bin));
@@ -184,15 +178,20 @@ impl Estimator {
             return;
         }
         let Some(ohlc) = candle.ohlc else { return };
+        self.calibration.begin(ts, self.oi.unwrap_or(0.0), &self.books);
+        // Who prints liquidations did not print those of a bar that history tells.
+        self.calibration.count(&self.books);
         if self.last_dense_mark.is_none_or(|at| at < ts) {
             for price in ohlc.path() {
                 let price = price.to_f64();
                 if let Some(bin) = self.bin(price) {
-                    self.move_path(price, bin);
+                    self.move_path(end - 1, price, bin);
                 }
             }
         }
+        self.calibration.forget_printed(&self.books);
         if let Some(volume) = candle.volume.filter(|v| v.is_positive()) {
+            self.calibration.traded(ts, None, volume.to_f64());
             self.spread(&ohlc, volume.to_f64());
         }
     }
@@ -275,16 +274,54 @@ impl Estimator {
         self.liquidated = [0.0; 2];
     }
 
-    fn liquidated(&mut self, side: Side, qty: f64, price: Option<f64>) {
-        self.liquidated[side.index()] += qty;
-        let Some(price) = price.or(self.path.map(|(p, _)| p)) else { return };
+    fn liquidation(&mut self, ts: i64, liquidation: &Liquidation) {
+        let (side, qty) = (liquidation.position, liquidation.qty.to_f64());
+        let price = liquidation.price.to_f64();
+        let Some((path, path_bin)) = self.path else { return };
+        let oi = self.oi.unwrap_or(0.0);
+        let level = match liquidation.price_kind {
+            // The price at which its margin was used up: the level lies nearer to the entry, by the maintenance rate.
+            PriceKind::Bankruptcy => {
+                let tier = self.tiers.iter().find(|t| price * qty <= t.cap).or(self.tiers.last());
+                let rate = tier.map_or(margin::UNKNOWN_RATE, |t| t.rate);
+                price / if side == Side::Long { 1.0 - rate } else { 1.0 + rate }
+            }
+            // Where it was closed says what it fetched, not what set it off: that was the mark.
+            PriceKind::Fill | PriceKind::Order if (price / path - 1.0).abs() < 0.1 => path,
+            PriceKind::Fill | PriceKind::Order => price,
+        };
+        let bin = self.bins.bin(level).unwrap_or(path_bin);
+        let is_sampled = liquidation.sampled != Sampled::No;
+        let background = self.background.mass(oi);
+        let seen =
+            Observed { ts, side: side.index(), qty, level: (level, bin), is_sampled, oi, path, background };
+        self.liquidated[side.index()] += self.calibration.print(&seen, &self.books);
+        self.show_print(side, qty, price);
+    }
+
+    fn liquidation_bar(&mut self, ts: i64, bar: &LiquidationBar) {
+        let totals = [bar.long_qty.to_f64(), bar.short_qty.to_f64()];
+        if self.calibration.total(ts, bar.interval.ms(), totals, self.oi.unwrap_or(0.0), &self.books) {
+            self.version += 1;
+        }
+        for (side, qty) in Side::BOTH.into_iter().zip(totals) {
+            self.liquidated[side.index()] += qty;
+            if let Some((price, _)) = self.path {
+                self.show_print(side, qty, price);
+            }
+        }
+    }
+
+    /// What was observed is shown at the price it came with.
+    fn show_print(&mut self, side: Side, qty: f64, price: f64) {
         if let Some(bin) = self.bin(price) {
             *self.activity.printed[side.index()].entry(bin).or_default() += qty * price;
         }
     }
 
     /// Moves the path to `price` and consumes what lies between: longs on the way down, shorts on the way up.
-    fn move_path(&mut self, price: f64, bin: i32) {
+    fn move_path(&mut self, ts: i64, price: f64, bin: i32) {
+        self.calibration.moved(price);
         if self.path.is_some_and(|(from, _)| from == price) {
             return;
         }
@@ -293,7 +330,8 @@ impl Estimator {
         let side = usize::from(price > from);
         let span = self.books[side].span();
         let background = self.background.span(side, from_bin);
-        let floor = self.weights.background * self.background.mass(self.oi.unwrap_or(0.0));
+        let background_mass = self.background.mass(self.oi.unwrap_or(0.0));
+        let floor = self.calibration.background(side) * background_mass;
         let (low, high) = if side == 0 { (bin, from_bin) } else { (from_bin, bin) };
         for b in low.max(span.start)..=high.min(span.end - 1) {
             let (bottom, top) = (self.bins.edge(b), self.bins.edge(b + 1));
@@ -305,10 +343,11 @@ impl Estimator {
                 (upper - lower) / (top - lower)
             };
             let fraction = fraction.clamp(0.0, 1.0);
-            let mut forced = self.books[side].sweep(b, fraction, &self.weights.theta[side]);
-            if background.contains(&b) {
-                forced += fraction * floor;
-            }
+            let (theta, trace) = self.calibration.sweeping(ts, side, b);
+            let mut forced = self.books[side].sweep(b, fraction, theta, trace);
+            let passed = if background.contains(&b) { fraction } else { 0.0 };
+            forced += passed * floor;
+            self.calibration.swept(ts, side, forced, passed * background_mass);
             if forced > 0.0 {
                 *self.activity.swept[side].entry(b).or_default() += forced * self.bins.mid(b);
             }
@@ -339,8 +378,8 @@ impl Estimator {
     /// The levels now.
     pub fn readout(&self) -> Option<Readout> {
         let (price, bin) = self.path?;
-        let Self { bins, components, weights, background, books, .. } = self;
-        Some(Readout::new(bins, components, weights, background, books, self.oi?, (price, bin)))
+        let Self { bins, components, calibration, background, books, .. } = self;
+        Some(Readout::new(bins, components, calibration, background, books, self.oi?, (price, bin)))
     }
 
     /// What was swept and printed since it was last taken.
@@ -355,7 +394,18 @@ impl Estimator {
 
     /// What was foretold and what came, by hour or bar, for the last week. Empty until liquidations are observed.
     pub fn tallies(&self) -> &Tallies {
-        &self.tallies
+        self.calibration.tallies()
+    }
+
+    /// What the venue's liquidations have taught.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Takes the gains of a venue that is better observed as the prior.
+    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
+        self.version += 1;
+        self.calibration.adopt(&self.components, gains);
     }
 
     /// Where the path is, USD per coin: the mark where marks are dense, else the last trade or close.

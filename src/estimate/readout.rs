@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::market::Side;
 
 use super::bins::BinTable;
+use super::calibrate::{Calibration, Uncertainty};
 use super::cohort::{Cohorts, common};
 use super::components::{CLASSES, Components, SURVIVAL};
-use super::levels::Weights;
-use super::tiers::Tier;
+use super::tiers::{TIERS, Tier};
 
 /// Background mass of a 5 bp bin, share of open interest: it explains prints no level predicted and is the map's floor.
 const BACKGROUND: f64 = 1e-4;
@@ -53,9 +53,9 @@ pub struct SideLevels {
     /// The first bin.
     pub first: i32,
     /// T2 by tier: USD expected to be force-closed if price sweeps the bin. Empty for tiers the venue does not have.
-    pub levels: [Vec<f64>; 6],
+    pub levels: [Vec<f64>; TIERS],
     /// T1 by tier: USD of positions there now.
-    pub positions: [Vec<f64>; 6],
+    pub positions: [Vec<f64>; TIERS],
     /// What T1, and T2 with it, was scaled by so that T1 does not exceed open interest.
     pub scale: f64,
 }
@@ -72,7 +72,7 @@ impl SideLevels {
     }
 
     /// T2 of a bin by tier, USD.
-    pub fn by_tier(&self, bin: i32) -> [f64; 6] {
+    pub fn by_tier(&self, bin: i32) -> [f64; TIERS] {
         self.at(&self.levels, bin)
     }
 
@@ -81,7 +81,7 @@ impl SideLevels {
         self.at(&self.positions, bin).iter().sum()
     }
 
-    fn at(&self, from: &[Vec<f64>; 6], bin: i32) -> [f64; 6] {
+    fn at(&self, from: &[Vec<f64>; TIERS], bin: i32) -> [f64; TIERS] {
         let i = usize::try_from(bin - self.first).unwrap_or(usize::MAX);
         Tier::ALL.map(|t| from[t.index()].get(i).copied().unwrap_or(0.0))
     }
@@ -100,6 +100,8 @@ pub struct Readout {
     pub sides: [SideLevels; 2],
     /// Share of open interest that resting mass explains, 0 to 1, mean of both sides.
     pub coverage: f64,
+    /// What it takes to put a band around a level.
+    pub uncertainty: Uncertainty,
 }
 
 impl Readout {
@@ -107,7 +109,7 @@ impl Readout {
     pub fn new(
         bins: &BinTable,
         components: &Components,
-        weights: &Weights,
+        calibration: &Calibration,
         background: &Background,
         books: &[Cohorts; 2],
         oi: f64,
@@ -116,13 +118,14 @@ impl Readout {
         let mut covered = 0.0;
         let sides = Side::BOTH.map(|side| {
             let i = side.index();
-            let reading = Reading { bins, components, theta: &weights.theta[i], book: &books[i], side: i };
-            let floor = (background.span(i, mark_bin), background.mass(oi) * weights.background);
+            let reading = Reading { bins, components, theta: calibration.theta(i), book: &books[i], side: i };
+            let floor = (background.span(i, mark_bin), background.mass(oi) * calibration.background(i));
             let (levels, share) = reading.read(&floor, oi, mark, mark_bin);
             covered += share;
             levels
         });
-        Self { mark, mark_bin, oi, sides, coverage: covered / 2.0 }
+        let uncertainty = calibration.uncertainty(components, books, mark);
+        Self { mark, mark_bin, oi, sides, coverage: covered / 2.0, uncertainty }
     }
 
     /// One side.
@@ -169,8 +172,8 @@ impl Reading<'_> {
         // Tiers the venue does not have stay empty.
         let used = |tier: usize| tier == Tier::Low.index() || lines.iter().any(|(t, ..)| *t == tier);
         let zeros = |tier: usize| if used(tier) { vec![0.0; live.len()] } else { Vec::new() };
-        let mut levels: [Vec<f64>; 6] = std::array::from_fn(zeros);
-        let mut positions: [Vec<f64>; 6] = std::array::from_fn(zeros);
+        let mut levels: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
+        let mut positions: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
         let mut coins = vec![0.0; live.len()];
         // Component by component, over the bins it has: every sum still takes its parts in the order of the components.
         for ((k, weights), (tier, at_zero, slope)) in weights.chunks_exact(H).enumerate().zip(&lines) {

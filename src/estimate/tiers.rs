@@ -1,4 +1,4 @@
-//! Leverage tiers as the screen shows them: groups of distance components.
+//! Leverage tiers as the screen shows them: groups of distance components, and what needs no estimate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,25 +20,35 @@ pub enum Tier {
     X50,
     /// 75x to 150x.
     X100,
+    /// Positions that are public: measured, whatever their leverage. Everything else is modelled.
+    Known,
 }
+
+/// Number of tiers.
+pub const TIERS: usize = 7;
 
 impl Tier {
     /// All tiers, lowest leverage first.
-    pub const ALL: [Self; 6] = [Self::Low, Self::X5, Self::X10, Self::X25, Self::X50, Self::X100];
+    pub const ALL: [Self; TIERS] =
+        [Self::Low, Self::X5, Self::X10, Self::X25, Self::X50, Self::X100, Self::Known];
+
+    /// The tiers that are estimated.
+    pub const MODELLED: [Self; TIERS - 1] =
+        [Self::Low, Self::X5, Self::X10, Self::X25, Self::X50, Self::X100];
 
     /// Place in `ALL`.
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Short name: `low`, `5x`, … `100x`.
+    /// Short name: `low`, `5x`, … `100x`, `known`.
     pub const fn label(self) -> &'static str {
-        ["low", "5x", "10x", "25x", "50x", "100x"][self as usize]
+        ["low", "5x", "10x", "25x", "50x", "100x", "known"][self as usize]
     }
 
-    /// Key in JSON: `low`, `5`, … `100`.
+    /// Key in JSON: `low`, `5`, … `100`, `known`.
     pub const fn key(self) -> &'static str {
-        ["low", "5", "10", "25", "50", "100"][self as usize]
+        ["low", "5", "10", "25", "50", "100", "known"][self as usize]
     }
 }
 
@@ -50,7 +60,7 @@ impl fmt::Display for Tier {
 
 /// Why a text is not a tier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown leverage tier {0:?}: use low, 5x, 10x, 25x, 50x or 100x")]
+#[error("unknown leverage tier {0:?}: use low, 5x, 10x, 25x, 50x, 100x or known")]
 pub struct TierError(String);
 
 impl FromStr for Tier {
@@ -70,7 +80,7 @@ pub struct TierSet(u8);
 
 impl TierSet {
     /// Every tier.
-    pub const ALL: Self = Self(0b11_1111);
+    pub const ALL: Self = Self((1 << TIERS) - 1);
 
     /// No tier.
     pub const NONE: Self = Self(0);

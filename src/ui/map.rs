@@ -6,7 +6,7 @@ use ratatui::style::{Color, Style};
 
 use crate::app::names;
 use crate::app::profile::{MapBy, Parts};
-use crate::estimate::Tier;
+use crate::estimate::{TIERS, Tier};
 use crate::market::Side;
 
 use super::{Canvas, text, totals};
@@ -14,7 +14,7 @@ use super::{Canvas, text, totals};
 /// Parts of a cell a bar can end in.
 const PARTS: [&str; 8] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 /// Tiers without colours.
-const LETTERS: [&str; 6] = ["·", "A", "B", "C", "D", "E"];
+const LETTERS: [&str; TIERS] = ["·", "A", "B", "C", "D", "E", "K"];
 
 /// Draws the map panel if it has a room.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
@@ -58,9 +58,9 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
 
 /// How the parts of a bar look.
 struct Inks {
-    colours: [Color; 6],
+    colours: [Color; TIERS],
     /// What stands for them where there are no colours.
-    letters: Option<[String; 6]>,
+    letters: Option<[String; TIERS]>,
 }
 
 impl Inks {
@@ -71,10 +71,13 @@ impl Inks {
             MapBy::Venue => {
                 let venues = canvas.app.snapshot().venues.iter().map(|v| v.venue);
                 let letters = names::letters(venues);
-                let letter = |i: usize| letters.get(i).map(char::to_string).unwrap_or_default();
-                // The last stands for all from the sixth on.
-                let last = if letters.len() > 6 { "+".to_owned() } else { letter(5) };
-                (theme.venues, [letter(0), letter(1), letter(2), letter(3), letter(4), last])
+                let mut parts =
+                    std::array::from_fn(|i| letters.get(i).map(char::to_string).unwrap_or_default());
+                // The last stands for all from its place on.
+                if letters.len() > TIERS {
+                    parts[TIERS - 1] = "+".to_owned();
+                }
+                (theme.venues, parts)
             }
         };
         Self { colours, letters: (!theme.colours).then_some(letters) }
@@ -89,13 +92,13 @@ impl Inks {
 /// One row: parts stacked from the left, lowest leverage or first venue first, to an eighth of a cell.
 fn bar(inks: &Inks, row: &Parts, widest: f64, area: Rect, buf: &mut Buffer) {
     let eighths = f64::from(area.width) * 8.0 / widest;
-    let mut ends = [0_usize; 6];
+    let mut ends = [0_usize; TIERS];
     let mut sum = 0.0;
     for (end, usd) in ends.iter_mut().zip(row) {
         sum += usd;
         *end = (sum * eighths).round() as usize;
     }
-    let full = ends[5];
+    let full = ends[TIERS - 1];
     let part_at = |eighth: usize| ends.iter().position(|end| eighth < *end);
     for x in 0..usize::from(area.width) {
         let (from, to) = (8 * x, 8 * x + 8);

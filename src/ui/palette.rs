@@ -3,7 +3,7 @@
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::app::settings::{Depth, PaletteName};
-use crate::estimate::Tier;
+use crate::estimate::{TIERS, Tier};
 
 type Rgb = (u8, u8, u8);
 
@@ -198,9 +198,9 @@ pub struct Theme {
     /// Hatching where there is no data.
     pub hatch: Color,
     /// Leverage tiers.
-    pub tiers: [Color; 6],
-    /// Venues by their place in the configuration; from the sixth on they share the last.
-    pub venues: [Color; 6],
+    pub tiers: [Color; TIERS],
+    /// Venues by their place in the configuration; from the seventh on they share the last.
+    pub venues: [Color; TIERS],
     /// Whether there are colours at all.
     pub colours: bool,
 }
@@ -226,8 +226,8 @@ impl Theme {
             down: ink(204),
             line: ink(250),
             hatch: ink(238),
-            tiers: [243, 67, 73, 143, 172, 168].map(ink),
-            venues: [178, 68, 252, 73, 133, 243].map(ink),
+            tiers: [243, 67, 73, 143, 172, 168, 255].map(ink),
+            venues: [178, 68, 252, 73, 133, 143, 243].map(ink),
             colours,
         }
     }

@@ -9,7 +9,7 @@ use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
 use crate::engine::snapshot::{Counters, LinkState};
 use crate::engine::{Origin, VenueView};
-use crate::estimate::Tier;
+use crate::estimate::TIERS;
 
 use super::Canvas;
 use super::text::{self, Piece};
@@ -57,8 +57,8 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         // Nothing in view yet that a threshold could be taken of.
         pieces.pop();
     }
-    if tiers < Tier::ALL.len() {
-        pieces.push(Piece::new(2, format!("{tiers}/6 tiers"), theme.warn));
+    if tiers < TIERS {
+        pieces.push(Piece::new(2, format!("{tiers}/{TIERS} tiers"), theme.warn));
     }
     pieces
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use meltline::engine::snapshot::AssetInfo;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
 use meltline::engine::{History, Origin, Snapshot, VenueView};
-use meltline::estimate::{Bar, BinTable, Column, Packed, Tier};
+use meltline::estimate::calibrate::{Tally, Uncertainty};
+use meltline::estimate::{Bar, BinTable, Column, Packed, TIERS, Tier};
 use meltline::market::{Interval, Sampled, Side, Venue};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -42,7 +43,7 @@ struct Book {
     liquidations: Option<Sampled>,
     missing: Range<i64>,
     first: i32,
-    tiers: [Vec<f64>; 6],
+    tiers: [Vec<f64>; TIERS],
 }
 
 impl Book {
@@ -206,6 +207,7 @@ impl Market {
             mark_bin: middle,
             oi: 80_000.0 * book.weight,
             coverage: 0.9,
+            uncertainty: Uncertainty { weights: [0.04; TIERS], lump: 20_000.0, widening: 1.2 },
             levels: std::array::from_fn(|t| pack(&book.tiers[t])),
             factors: Default::default(),
             swept: Default::default(),
@@ -214,6 +216,25 @@ impl Market {
             gap: SILENCE.contains(&self.minute) || book.missing.contains(&self.minute),
             reconstructed: book.is_smeared() && self.minute < HELD_UNTIL,
         }
+    }
+
+    /// A week of hours in which what came swung around what was foretold, less than around the range.
+    fn tallies(&self, book: &Book) -> Arc<[Tally]> {
+        let hour = |i: i64| {
+            let swing = [0.7, 1.2, 0.95, 1.1, 1.3, 0.8, 1.0][(i % 7) as usize];
+            let foretold = 40.0 * book.weight * (1.0 + (i % 5) as f64);
+            Tally {
+                start: START + (i - 168) * 60 * MINUTE,
+                ms: 60 * MINUTE,
+                bar: self.bar,
+                oi: 80_000.0 * book.weight,
+                predicted: [foretold, 0.5 * foretold],
+                range_only: [80.0 * book.weight, 60.0 * book.weight],
+                realised: [swing * foretold, 0.5 * swing * foretold],
+                is_whole: true,
+            }
+        };
+        (0..168).map(hour).collect()
     }
 
     /// The picture now.
@@ -234,6 +255,9 @@ impl Market {
                 oi_usd: Some(live.oi * self.price),
                 funding: Some(1e-4),
                 coverage: 0.9,
+                odd_prints: 0,
+                band_coverage: Some(0.78),
+                tallies: self.tallies(book),
                 held_until: book.is_smeared().then_some(START + HELD_UNTIL * MINUTE),
                 book: None,
                 history: Arc::new(history.clone()),

@@ -3,6 +3,7 @@
 //! Price travelling far liquidates much whatever the map says, so three backgrounds that know nothing but the range stand beside
 //! every map. The same layer calibrates ours and every rival's (`estimator.md` §5.3).
 
+use crate::estimate::components::Components;
 use crate::estimate::grid::Bar;
 use crate::market::Side;
 
@@ -56,6 +57,12 @@ impl BarModel {
         Self { weights: GammaPoisson::new(&sources), size: Size::default() }
     }
 
+    /// The estimator's slots, each a source of its own, and the backgrounds after them.
+    pub fn of_components(components: &Components) -> Self {
+        let weights = GammaPoisson::of_components(components, &[BACKGROUND; BACKGROUNDS]);
+        Self { weights, size: Size::default() }
+    }
+
     /// What is expected to be liquidated, by side, when these masses (maps, then backgrounds) are swept, base coin.
     pub fn forecast(&self, masses: &[Vec<f64>; 2]) -> [f64; 2] {
         Side::BOTH.map(|s| self.weights.forecast(s.index(), &masses[s.index()]))
@@ -80,14 +87,14 @@ impl BarModel {
 
 /// The usual size of a total, base coin.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Size {
+struct Size {
     mean: Option<f64>,
     seen: u32,
 }
 
 impl Size {
     /// Takes in one more and says the size now.
-    pub fn follow(&mut self, total: f64, oi: f64) -> f64 {
+    fn follow(&mut self, total: f64, oi: f64) -> f64 {
         let mean = self.mean.get_or_insert((FIRST_SIZE * oi).max(f64::MIN_POSITIVE));
         self.seen += 1;
         if self.seen < SETTLED {

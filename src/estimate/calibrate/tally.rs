@@ -41,6 +41,11 @@ impl Tallies {
         self.0.push_back(tally);
     }
 
+    /// Those that end after `from` (UTC ms) were not whole.
+    pub fn spoil(&mut self, from: i64) {
+        self.0.iter_mut().rev().take_while(|t| t.start + t.ms > from).for_each(|t| t.is_whole = false);
+    }
+
     /// All that are kept, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Tally> + ExactSizeIterator {
         self.0.iter()

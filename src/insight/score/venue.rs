@@ -155,7 +155,6 @@ impl VenueScore {
                 if matches!(&*gap.stream, "liquidation" | "mark" | "trade") {
                     self.gaps.push((gap.from, gap.to));
                 }
-                return;
             }
             EventKind::LiquidationBar(bar) => self.set_interval(bar.interval),
             _ => {}
