@@ -5,6 +5,7 @@
 //! (`estimator.md` §5.3).
 
 use crate::estimate::calibrate::BarModel;
+use crate::estimate::calibrate::bars::MAP;
 
 use super::metrics::{self, Draws};
 use super::venue::{Hour, MAPS, OURS, PROFILE, VenueScore};
@@ -82,8 +83,8 @@ impl Hours {
         let map: Option<Vec<[f64; 2]>> = match method {
             Method::RangeOnly => None,
             Method::Random => Some(self.shuffled()),
-            Method::Ours => Some(self.swept(OURS)),
-            Method::DistanceMatched => Some(self.swept(PROFILE)),
+            Method::Ours => Some(self.stated(OURS)),
+            Method::DistanceMatched => Some(self.stated(PROFILE)),
             Method::Preset(preset) => Some(self.swept(2 + preset as usize)),
         };
         let mut model = BarModel::new(usize::from(map.is_some()));
@@ -106,10 +107,16 @@ impl Hours {
         self.rows.iter().map(|row| row.swept[map]).collect()
     }
 
+    /// A map that already states what is expected to be forced: its weight starts at one, where that of positions starts at
+    /// [`MAP`]'s mean.
+    fn stated(&self, map: usize) -> Vec<[f64; 2]> {
+        self.rows.iter().map(|row| row.swept[map].map(|coins| coins / MAP.mean)).collect()
+    }
+
     /// What the path swept of our map, in the order of chance: as much in all, at the wrong times.
     fn shuffled(&self) -> Vec<[f64; 2]> {
         let mut draws = Draws::new(2);
-        let mut ours = self.swept(OURS);
+        let mut ours = self.stated(OURS);
         draws.shuffle(&mut ours);
         ours
     }

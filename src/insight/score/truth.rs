@@ -17,6 +17,8 @@ use crate::market::{Asset, EventKind, MarketEvent, Price, Side, Venue};
 
 /// Time at the start of the market that is only learned from, ms: a day.
 const LEARNING: i64 = 86_400_000;
+/// A map is not compared with a truth later than this after the newest event of its market, ms: it would be out of date.
+const STALE: i64 = 2 * 3_600_000;
 /// Public positions told within this time are one snapshot, ms.
 const SNAPSHOT: i64 = 60_000;
 /// A side needs so many public positions within reach.
@@ -140,8 +142,8 @@ struct Twins {
 pub struct TruthScore {
     bins: Arc<BinTable>,
     maps: VecDeque<Truth>,
-    /// Of the first event that tells of the market.
-    start: Option<i64>,
+    /// When the first and the newest event of the market were known, UTC ms.
+    market: Option<(i64, i64)>,
     /// The snapshot being gathered: positions with their venue, and when it began.
     gathered: Vec<Position>,
     source: Option<(Venue, i64)>,
@@ -157,7 +159,7 @@ impl TruthScore {
         Self {
             bins: Arc::clone(bins),
             maps: maps.into(),
-            start: None,
+            market: None,
             gathered: Vec::new(),
             source: None,
             twins: None,
@@ -169,9 +171,6 @@ impl TruthScore {
     /// Compares what is due before an event is taken in.
     pub fn before(&mut self, event: &MarketEvent, venues: &mut [VenueScore]) {
         let now = event.known_at();
-        if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Position(_)) {
-            self.start.get_or_insert(now);
-        }
         if self.source.is_some_and(|(_, since)| now > since + SNAPSHOT) {
             self.compare_positions(venues);
         }
@@ -179,6 +178,9 @@ impl TruthScore {
             if let Some(map) = self.maps.pop_front() {
                 self.compare_map(&map, venues);
             }
+        }
+        if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Position(_)) {
+            self.market = Some((self.market.map_or(now, |(first, _)| first), now));
         }
     }
 
@@ -240,12 +242,13 @@ impl TruthScore {
         all.into_iter().find(|(_, means)| means.snapshots > 0).map(|(kind, means)| of(kind, means))
     }
 
-    fn is_learning(&self, ts: i64) -> bool {
-        self.start.is_none_or(|start| ts < start + LEARNING)
+    /// Whether there is a map to compare with: one that has learned for a while and is not out of date.
+    fn is_mapped(&self, ts: i64) -> bool {
+        self.market.is_some_and(|(first, newest)| ts >= first + LEARNING && ts <= newest + STALE)
     }
 
     fn compare_map(&mut self, map: &Truth, venues: &mut [VenueScore]) {
-        if self.is_learning(map.ts) {
+        if !self.is_mapped(map.ts) {
             return;
         }
         let venues = target(venues, map.venue);
@@ -266,7 +269,7 @@ impl TruthScore {
         let (Some((venue, ts)), positions) = (self.source.take(), std::mem::take(&mut self.gathered)) else {
             return;
         };
-        let Some(twins) = self.twins.as_ref().filter(|_| !self.is_learning(ts)) else { return };
+        let Some(twins) = self.twins.as_ref().filter(|_| self.is_mapped(ts)) else { return };
         let venues = target(venues, venue);
         let names: Vec<Venue> = venues.iter().map(VenueScore::venue).collect();
         let own = |t: &&Twins| names.contains(&t.venue);
