@@ -492,10 +492,15 @@ impl Estimator {
         self.fit
     }
 
-    /// Takes the gains of a venue that is better observed as the prior.
-    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
-        self.version += 1;
-        self.calibration.adopt(&self.components, gains);
+    /// Takes the gains of a venue that is better observed as the prior. Says whether it could: components of another kind (there
+    /// are no spikes where all margin is cross) have nothing to learn from these.
+    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) -> bool {
+        let fits = gains.iter().all(|side| side.len() == self.calibration.theta(0).len());
+        if fits {
+            self.version += 1;
+            self.calibration.adopt(&self.components, gains);
+        }
+        fits
     }
 
     /// Where the path is, USD per coin: the mark where marks are dense, else the last trade or close.

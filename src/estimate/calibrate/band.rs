@@ -87,6 +87,38 @@ impl Uncertainty {
     }
 }
 
+/// The band around a level that several venues share.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spread {
+    /// USD that is estimated, and USD that is known.
+    modelled: f64,
+    known: f64,
+    variance: f64,
+    /// Sum of widenings, weighted by USD.
+    widening: f64,
+}
+
+impl Spread {
+    /// Adds a venue's part, USD by tier.
+    pub fn add(&mut self, by_tier: &[f64; TIERS], uncertainty: &Uncertainty) {
+        let known = by_tier[Tier::Known.index()];
+        let modelled = by_tier.iter().sum::<f64>() - known;
+        self.known += known;
+        self.modelled += modelled;
+        self.variance += uncertainty.variance(by_tier);
+        self.widening += modelled * f64::from(uncertainty.widening);
+    }
+
+    /// Where eight of ten should lie, USD.
+    pub fn range(&self) -> (f64, f64) {
+        if self.modelled <= 0.0 {
+            return (self.known, self.known);
+        }
+        let (low, high) = range(self.modelled, self.variance, self.widening / self.modelled);
+        (self.known + low, self.known + high)
+    }
+}
+
 /// The 10 % and 90 % quantiles of a Gamma distribution with a mean and a variance, by Wilson and Hilferty's cube, and both moved out
 /// from the mean by a power.
 pub fn range(mean: f64, variance: f64, widening: f64) -> (f64, f64) {
