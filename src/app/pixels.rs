@@ -337,6 +337,7 @@ impl Scratch {
 mod tests {
     use super::*;
     use crate::estimate::Packed;
+    use crate::estimate::calibrate::Uncertainty;
     use crate::market::Interval;
 
     fn column(start: i64, interval: Interval, first_bin: i32, usd: &[f64], tier: Tier) -> Arc<Column> {
@@ -349,7 +350,7 @@ mod tests {
             mark_bin: first_bin,
             oi: 1.0,
             coverage: 1.0,
-            uncertainty: Default::default(),
+            uncertainty: Uncertainty::default(),
             levels,
             factors: Default::default(),
             swept: Default::default(),

@@ -178,10 +178,10 @@ impl Estimator {
         let oi = self.oi.unwrap_or(0.0);
         let before = [0, 1].map(|side| self.measured.coins(side));
         let change = self.measured.tell(position);
-        for side in 0..2 {
+        for (side, before) in before.into_iter().enumerate() {
             self.found[side] += change.found[side];
             self.known_trades[side] += change.traded[side].abs();
-            let unknown = oi - before[side];
+            let unknown = oi - before;
             if change.found[side] > 0.0 && unknown > 0.0 {
                 self.books[side].keep(1.0 - (change.found[side] / unknown).min(1.0));
             }

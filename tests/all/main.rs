@@ -15,6 +15,7 @@ mod feed_recorded;
 mod feed_trouble;
 mod fixture;
 mod hand_worked_levels;
+mod learning;
 mod margin_tables;
 mod pipeline;
 mod recorded;
