@@ -81,9 +81,20 @@ impl Markets {
     }
 
     /// The market of a coin, simulated up to now if nobody asked for it before.
-    pub async fn listing(&self, coin: usize) -> anyhow::Result<&Mutex<Listing>> {
+    pub async fn listing(self: &Arc<Self>, coin: usize) -> anyhow::Result<&Mutex<Listing>> {
+        if self.built(coin).is_none() {
+            // In a task of its own: who asked may lose patience, and whoever asks next must not begin anew.
+            let markets = Arc::clone(self);
+            let build = tokio::spawn(async move { markets.build(coin).await });
+            build.await.context("cannot simulate the history")??;
+        }
+        self.built(coin).context("no such coin")
+    }
+
+    /// Simulates a coin, unless that was done or is being done.
+    async fn build(&self, coin: usize) -> anyhow::Result<()> {
         let cell = self.listings.get(coin).context("no such coin")?;
-        cell.get_or_try_init(|| async move {
+        let built = cell.get_or_try_init(|| async move {
             let (scenario, seed, start_ms) = (self.scenario, self.seed, self.clock.start_ms());
             let asked_ms = self.clock.now_ms();
             let build = move || {
@@ -93,9 +104,9 @@ impl Markets {
                 listing
             };
             let listing = tokio::task::spawn_blocking(build).await.context("cannot simulate the history")?;
-            Ok(Mutex::new(listing))
-        })
-        .await
+            anyhow::Ok(Mutex::new(listing))
+        });
+        built.await.map(|_| ())
     }
 
     /// The market of a coin if it was built.
@@ -110,7 +121,7 @@ impl Markets {
         }
         let markets = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = markets.listing(coin).await {
+            if let Err(error) = markets.build(coin).await {
                 tracing::error!("{error:#}");
             }
         });
@@ -182,5 +193,26 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.send_modify(|n| *n -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_market_is_built_though_who_asked_for_it_has_gone() {
+        let clock = Clock::start(1_763_800_000_000, 1.0);
+        let markets = Arc::new(Markets::new(clock, Scenario::Base, 1, CancellationToken::new()));
+        assert!(markets.listing(1).now_or_never().is_none());
+        let built = async {
+            while markets.built(1).is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), built).await.expect("nobody builds it");
+        assert!(markets.listing(COINS.len()).await.is_err(), "no such coin");
     }
 }
