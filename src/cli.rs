@@ -93,7 +93,7 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
-    /// Only the simulated exchange, for other programs to connect to
+    /// Only the simulated exchanges, for other programs to connect to, or their market as a file
     Sim(SimArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
@@ -155,6 +155,19 @@ pub struct SimArgs {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// Listen to nobody: run as fast as possible and write the market events every venue (or those of --venues) would
+    /// show, as NDJSON; packed if the name ends in .zst, - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "speed", "write_config"])]
+    pub events: Option<PathBuf>,
+    /// Also write, every 15 simulated minutes, at which prices the open positions would really be liquidated
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// End after this much simulated time, such as 6d; without it, when told to
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<Interval>,
+    /// Assets written with --events, separated by commas [default: BTC]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "events")]
+    pub asset: Vec<Asset>,
     /// The market
     #[command(flatten)]
     pub market: MarketArgs,

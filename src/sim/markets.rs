@@ -13,6 +13,9 @@ use super::contracts::COINS;
 use super::history::History;
 use super::hub::lock;
 use super::listing::{Event, Listing};
+use super::record::truth_ends;
+use super::spool::Spool;
+use super::truth::{self, Bins, QUARTER_MS};
 use super::venue::VenueId;
 use super::world::scenario::Scenario;
 
@@ -44,6 +47,8 @@ pub(crate) struct Markets {
     /// Simulated time everything was told up to, UTC ms. Held while telling, so that frames leave in order.
     told_ms: Mutex<i64>,
     ears: OnceLock<Ears>,
+    /// Where the truth goes, if anyone asked for it.
+    truth: Mutex<Option<(Spool, Bins)>>,
     /// Ends the connections.
     pub stop: CancellationToken,
     /// Tasks and connections that run.
@@ -68,6 +73,7 @@ impl Markets {
             listings: Default::default(),
             told_ms: Mutex::new(clock.start_ms()),
             ears: OnceLock::new(),
+            truth: Mutex::new(None),
             stop,
             running: watch::Sender::new(0),
         }
@@ -77,6 +83,19 @@ impl Markets {
     pub fn tell_to(&self, ears: Ears) {
         if self.ears.set(ears).is_err() {
             tracing::error!("the markets are told to two sets of venues");
+        }
+    }
+
+    /// From now on the truth of every market that is simulated goes to this file each quarter of an hour.
+    pub fn write_truth(&self, file: Spool) {
+        *lock(&self.truth) = Some((file, Bins::default()));
+    }
+
+    /// Ends the file of truth. Waits for the disk.
+    pub fn end_truth(&self) {
+        let truth = lock(&self.truth).take();
+        if let Some(Err(error)) = truth.map(|(file, _)| file.finish()) {
+            truth_ends(&error);
         }
     }
 
@@ -160,11 +179,31 @@ impl Markets {
         while second <= now {
             self.tell(&ears, second);
             ears.iter().flatten().for_each(|ear| ear.second(second));
+            if second % QUARTER_MS == 0 {
+                self.tell_truth(second);
+            }
             second += 1_000;
         }
         self.tell(&ears, now);
         *told = now;
         then(now)
+    }
+
+    /// Hands the truth of a quarter of an hour to the file without waiting for the disk.
+    fn tell_truth(&self, ms: i64) {
+        let mut place = lock(&self.truth);
+        let Some((file, bins)) = place.as_mut() else { return };
+        let mut block = Vec::new();
+        let written = self.listings.iter().filter_map(OnceCell::get).try_for_each(|listing| {
+            let listing = lock(listing);
+            // A market that was just built may be ahead of what was told; its truth begins with the next quarter.
+            let now = listing.market().now_ms() == ms;
+            if now { truth::write_lines(&mut block, listing.market(), bins) } else { Ok(()) }
+        });
+        if let Err(error) = written.and_then(|()| file.offer(block)) {
+            truth_ends(&error);
+            *place = None;
+        }
     }
 
     fn tell(&self, ears: &[Option<Arc<dyn Ear>>; VenueId::COUNT], to_ms: i64) {

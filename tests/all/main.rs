@@ -31,6 +31,7 @@ mod sim_hyperliquid;
 mod sim_okx;
 mod sim_okx_trouble;
 mod sim_server;
+mod sim_truth;
 mod sim_wire;
 mod support;
 mod terminal;
