@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::app::model::Model;
 use crate::config::Colour;
 use crate::market::{Asset, Interval, Venue};
 
@@ -68,6 +69,10 @@ pub struct ScreenArgs {
     /// Time across the heatmap, such as 12h, 24h or 7d
     #[arg(long, value_name = "SPAN", env = "MELTLINE_RANGE")]
     pub range: Option<Interval>,
+
+    /// What the heatmap shows: 1 precise, 2 zones, 3 comprehensive
+    #[arg(long, value_name = "1|2|3", env = "MELTLINE_MODEL")]
+    pub model: Option<Model>,
 
     /// Colours the terminal is given
     #[arg(long, value_enum, env = "MELTLINE_COLOUR")]
@@ -342,6 +347,12 @@ mod tests {
     fn an_asset_alone_is_the_live_screen_and_a_word_is_a_command() {
         assert_eq!(Cli::parse_from(["meltline", "eth"]).asset.unwrap().as_str(), "ETH");
         assert!(matches!(Cli::parse_from(["meltline", "man"]).command, Some(Command::Man)));
+    }
+
+    #[test]
+    fn a_model_has_a_number() {
+        assert_eq!(Cli::parse_from(["meltline", "--model", "2"]).screen.model, Some(Model::Zones));
+        assert!(Cli::try_parse_from(["meltline", "--model", "4"]).is_err());
     }
 
     #[test]

@@ -109,6 +109,17 @@ impl Spread {
         self.widening += modelled * f64::from(uncertainty.widening);
     }
 
+    /// The band around two levels taken together.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        Self {
+            modelled: self.modelled + other.modelled,
+            known: self.known + other.known,
+            variance: self.variance + other.variance,
+            widening: self.widening + other.widening,
+        }
+    }
+
     /// Where eight of ten should lie, USD.
     pub fn range(&self) -> (f64, f64) {
         if self.modelled <= 0.0 {
