@@ -288,7 +288,8 @@ impl Grid {
 
     /// The tier and venue split of a pixel, and how far it can be trusted.
     pub fn probe(&self, column: usize, row: usize) -> Probe {
-        let mut probe = Probe { tiers: [0.0; TIERS], spread: Spread::default(), venues: Vec::new(), held: Vec::new() };
+        let mut probe =
+            Probe { tiers: [0.0; TIERS], spread: Spread::default(), venues: Vec::new(), held: Vec::new() };
         let Some(column) = self.columns.get(column) else { return probe };
         let row =
             Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };

@@ -167,6 +167,14 @@ impl Calibration {
         }
     }
 
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        4 * self.slots * size_of::<Source>()
+            + self.prints.bytes()
+            + size_of_val(&self.tallies)
+            + self.tallies.iter().len() * size_of::<Tally>()
+    }
+
     /// What was foretold and what came.
     pub fn tallies(&self) -> &Tallies {
         &self.tallies

@@ -12,7 +12,7 @@ const H: usize = CLASSES.len();
 /// Mass farther than this many bins from the path leaves the grid (a factor of 54 in price at 5 bp).
 const REACH: i32 = 8_000;
 /// Cells are made this many bins further than asked, so that a drifting price does not move them at every step.
-const SLACK: i32 = 128;
+const SLACK: i32 = 32;
 /// A scale below this is folded into the cells.
 const SMALLEST_SCALE: f64 = 1e-30;
 /// When nearly all of a side comes to be known, at least this share stays.
@@ -149,6 +149,13 @@ impl Cohorts {
     /// The bins that have cells.
     pub fn span(&self) -> Range<i32> {
         self.first..self.first + (self.cells.len() / self.slots) as i32
+    }
+
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<f64>()
+            + self.ledger.len() * size_of::<Ledger>()
+            + self.extents.len() * size_of::<Range<i32>>()
     }
 
     /// The lazy scale of each class.
@@ -302,6 +309,12 @@ impl Cohorts {
             if span.is_empty() { (low, high + 1) } else { (low.min(span.start), (high + 1).max(span.end)) };
         let start = if start < span.start || span.is_empty() { start - SLACK } else { start };
         let end = if end > span.end || span.is_empty() { end + SLACK } else { end };
+        // Longs rest below the path and shorts above: the cells on the other side have been swept empty.
+        let (start, end) = if self.side == 0 {
+            (start, end.min(high.max(center) + 1 + SLACK))
+        } else {
+            (start.max(low.min(center) - SLACK), end)
+        };
         self.resize(start.max(center - REACH), end.min(center + REACH));
     }
 

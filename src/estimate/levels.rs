@@ -523,6 +523,16 @@ impl Estimator {
         &self.books
     }
 
+    /// Bytes of state held, without what all venues share, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        let books: usize = self.books.iter().map(Cohorts::bytes).sum();
+        size_of::<Self>()
+            + books
+            + self.calibration.bytes()
+            + self.pending.capacity() * size_of::<Opening>()
+            + self.traded.capacity() * size_of::<i64>()
+    }
+
     /// The bins.
     pub fn bins(&self) -> &Arc<BinTable> {
         &self.bins

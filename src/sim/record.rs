@@ -134,7 +134,8 @@ impl Recorder {
     fn tell_truth(&mut self) {
         let Some(file) = &mut self.truth else { return };
         let mut block = Vec::new();
-        let mut lines = self.markets.iter().map(|(world, _)| truth::write_lines(&mut block, world, &self.bins));
+        let mut lines =
+            self.markets.iter().map(|(world, _)| truth::write_lines(&mut block, world, &self.bins));
         if let Err(error) = lines.try_for_each(|line| line).and_then(|()| file.put(block)) {
             truth_ends(&error);
             self.truth = None;

@@ -12,8 +12,8 @@ use super::world::contract::Contract;
 use super::world::tick::{Forced, Print, Tick};
 use crate::market::event::Mark;
 use crate::market::{
-    Asset, EventKind, Instrument, Liquidation, MarginTier, MarketEvent, Price, PriceKind, Qty, Rate, Sampled, TakerSide,
-    Trade, Venue,
+    Asset, EventKind, Instrument, Liquidation, MarginTier, MarketEvent, Price, PriceKind, Qty, Rate, Sampled,
+    TakerSide, Trade, Venue,
 };
 
 /// A venue's market in an asset, as the public sees it.

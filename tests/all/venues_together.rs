@@ -217,7 +217,8 @@ fn grid(snapshot: &Snapshot, hidden: Vec<Venue>) -> Grid {
     let start = (snapshot.now.div_euclid(dt) + 1) * dt - 60 * dt;
     let middle = snapshot.bins.position(60_000.0);
     let g = Geometry { start, dt, columns: 60, low: middle - 600.0, step: 20.0, rows: 60 };
-    let selection = Selection { tiers: TierSet::ALL, hidden, model: Model::Comprehensive, view: View::default() };
+    let selection =
+        Selection { tiers: TierSet::ALL, hidden, model: Model::Comprehensive, view: View::default() };
     let mut grid = Grid::new(g, selection.clone(), Arc::clone(&snapshot.bins));
     grid.refresh(g, &selection, snapshot);
     grid

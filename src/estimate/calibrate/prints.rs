@@ -115,6 +115,14 @@ impl Prints {
         self.size.map_or(0.0, |size| self.square / size)
     }
 
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        let seconds = self.seconds.iter().chain(&self.spare);
+        seconds
+            .map(|s| size_of::<Second>() + s.masses.capacity() * size_of::<f64>() + s.cells.capacity() * 8)
+            .sum()
+    }
+
     /// The second `at`, made if it is new. Times before the oldest remembered belong to the oldest.
     fn second(&mut self, at: i64) -> usize {
         match self.seconds.iter().rposition(|s| s.at <= at) {
