@@ -74,7 +74,8 @@ fn serve(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
         writeln!(out, "ready")?;
         out.flush()?;
         tell(&server.endpoints());
-        let span = args.duration.map(|d| Duration::from_secs_f64(d.ms() as f64 / 1_000.0 / args.market.speed));
+        let span =
+            args.duration.map(|d| Duration::from_secs_f64(d.ms() as f64 / 1_000.0 / args.market.speed));
         tokio::select! {
             told = told_to_stop() => told?,
             () = tokio::time::sleep(span.unwrap_or_default()), if span.is_some() => {}

@@ -108,7 +108,9 @@ impl Recorder {
         for (world, shown) in &mut self.markets {
             world.step(true);
             now = world.now_ms();
-            shown.iter_mut().for_each(|venue| venue.tell(world, &mut self.pending));
+            for venue in shown {
+                venue.tell(world, &mut self.pending);
+            }
         }
         self.write_before(now)?;
         if now % QUARTER_MS == 0 {
@@ -134,7 +136,8 @@ impl Recorder {
     fn tell_truth(&mut self) {
         let Some(file) = &mut self.truth else { return };
         let mut block = Vec::new();
-        let mut lines = self.markets.iter().map(|(world, _)| truth::write_lines(&mut block, world, &self.bins));
+        let mut lines =
+            self.markets.iter().map(|(world, _)| truth::write_lines(&mut block, world, &self.bins));
         if let Err(error) = lines.try_for_each(|line| line).and_then(|()| file.put(block)) {
             truth_ends(&error);
             self.truth = None;

@@ -25,7 +25,11 @@ pub struct Bins(Vec<f64>);
 
 impl Default for Bins {
     fn default() -> Self {
-        Self(std::iter::successors(Some(LOWEST), |edge| Some(edge * STEP)).take_while(|e| *e <= HIGHEST).collect())
+        Self(
+            std::iter::successors(Some(LOWEST), |edge| Some(edge * STEP))
+                .take_while(|e| *e <= HIGHEST)
+                .collect(),
+        )
     }
 }
 
@@ -57,7 +61,8 @@ pub fn write_lines(out: &mut Vec<u8>, world: &World, bins: &Bins) -> anyhow::Res
         for side in Side::BOTH {
             let asset = world.coin().name;
             let bins = in_bins(world, desk, side, bins);
-            let line = Line { v: 1, kind: "truth", venue: venue.name(), asset, ts: world.now_ms(), side, bins };
+            let line =
+                Line { v: 1, kind: "truth", venue: venue.name(), asset, ts: world.now_ms(), side, bins };
             serde_json::to_writer(&mut *out, &line)?;
             out.push(b'\n');
         }

@@ -101,7 +101,10 @@ fn check(world: &World) -> usize {
             let (low, high) = (low.parse::<f64>().unwrap(), high.parse::<f64>().unwrap());
             assert!((f64::from_bits(*edge) / low - 1.0).abs() < 1e-8 && (high / low - 1.0005).abs() < 1e-7);
             let expected = coins * (low * high).sqrt();
-            assert!((usd - expected).abs() < 1e-7 * expected + 0.01, "{venue} {side:?} {low}: {usd} {expected}");
+            assert!(
+                (usd - expected).abs() < 1e-7 * expected + 0.01,
+                "{venue} {side:?} {low}: {usd} {expected}"
+            );
             compared += 1;
         }
     }
@@ -130,8 +133,11 @@ fn what_was_liquidated_is_no_longer_in_the_truth() {
     for _ in 0..4 * 3_600 {
         // Triggered and closed at the end of one second, printed in the next.
         world.step(true);
-        let closed = |desk| world.tick(desk).forced.iter().filter(move |f| world.holding(desk, f.id).is_none());
-        let closed: usize = (0..4).map(|desk| closed(desk).count()).sum();
+        let closed_at = |desk: usize| {
+            let closed = world.tick(desk).forced.iter().filter(|f| world.holding(desk, f.id).is_none());
+            closed.count()
+        };
+        let closed: usize = (0..4).map(closed_at).sum();
         if closed > 0 {
             check(&world);
             gone += closed;
@@ -161,7 +167,8 @@ fn longs_die_below_the_mark_and_shorts_above_it_every_quarter_of_an_hour() {
         let mark = marks[&(line.venue.clone(), line.ts)];
         for (low, high, usd) in &line.bins {
             let (low, high): (f64, f64) = (low.parse().unwrap(), high.parse().unwrap());
-            let alive = if line.side == Side::Long { low <= mark * 1.000_01 } else { high >= mark / 1.000_01 };
+            let alive =
+                if line.side == Side::Long { low <= mark * 1.000_01 } else { high >= mark / 1.000_01 };
             assert!(alive && *usd > 0.0, "{} {:?} {low} {high} at {mark}", line.venue, line.side);
         }
     }
@@ -225,8 +232,19 @@ fn what_sim_writes_tap_reads_without_a_complaint() {
     let dir = tempfile::tempdir().unwrap();
     let ((events, events_arg), (truth, truth_arg)) = (path(&dir, "e.ndjson.zst"), path(&dir, "t.ndjson.zst"));
     let out = run(&[
-        "sim", "--events", &events_arg, "--truth", &truth_arg, "--for", "20m", "--seed", "4", "--asset", "PEPE",
-        "--venues", "bybit,okx",
+        "sim",
+        "--events",
+        &events_arg,
+        "--truth",
+        &truth_arg,
+        "--for",
+        "20m",
+        "--seed",
+        "4",
+        "--asset",
+        "PEPE",
+        "--venues",
+        "bybit,okx",
     ]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(out.stdout.is_empty());
@@ -236,7 +254,9 @@ fn what_sim_writes_tap_reads_without_a_complaint() {
     let text = String::from_utf8(read.stdout).unwrap();
     let told: Vec<&str> = text.lines().collect();
     assert_eq!(told, lines_of(&events), "in this order, word for word");
-    assert!(told.iter().all(|line| line.contains("\"venue\":\"bybit\"") || line.contains("\"venue\":\"okx\"")));
+    assert!(
+        told.iter().all(|line| line.contains("\"venue\":\"bybit\"") || line.contains("\"venue\":\"okx\""))
+    );
 }
 
 #[test]
@@ -267,7 +287,10 @@ fn sim_listens_or_writes_but_not_both() {
     let out = run(&["sim", "--events", "-", "--for", "1s", "--asset", "DOGE"]);
     assert_eq!(out.status.code(), Some(1));
     let complaint = String::from_utf8(out.stderr).unwrap();
-    assert!(complaint.contains("no market is simulated for DOGE") && complaint.contains("BTC"), "{complaint}");
+    assert!(
+        complaint.contains("no market is simulated for DOGE") && complaint.contains("BTC"),
+        "{complaint}"
+    );
 }
 
 /// `estimator.md` §5.1: its market closes 0.6 to 7.8 % of open interest a day by force, and a feed of one a second keeps 11
