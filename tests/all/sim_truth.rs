@@ -314,7 +314,6 @@ fn each_scenario_liquidates_and_its_sampled_feed_loses_as_the_reference_market_d
             interest += tick.open_interest as f64 / 86_400.0;
         }
         let (liquidated, kept) = (forced / interest, shown / forced);
-        println!("{scenario}: {liquidated:.4} of open interest liquidated, {kept:.2} of it told");
         assert!(share.contains(&liquidated), "{scenario}: {liquidated} of open interest in a day");
         assert!((0.11..0.60).contains(&kept), "{scenario}: {kept} of the dollars kept");
     }
