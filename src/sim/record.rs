@@ -108,7 +108,9 @@ impl Recorder {
         for (world, shown) in &mut self.markets {
             world.step(true);
             now = world.now_ms();
-            shown.iter_mut().for_each(|venue| venue.tell(world, &mut self.pending));
+            for venue in shown {
+                venue.tell(world, &mut self.pending);
+            }
         }
         self.write_before(now)?;
         if now % QUARTER_MS == 0 {

@@ -42,7 +42,8 @@ impl Shown {
     /// The contract's terms.
     pub fn instrument(&self, ts: i64) -> anyhow::Result<MarketEvent> {
         let contract = self.contract;
-        let number = |value: f64| Qty::from_f64(value).context("a margin tier out of range");
+        // By its text: the cap of a last tier is beyond what a float holds to the last of twelve decimals.
+        let number = |value: f64| value.to_string().parse::<Qty>().context("a margin tier out of range");
         let mut tiers = Vec::with_capacity(contract.tiers.len());
         for tier in contract.tiers {
             tiers.push(MarginTier {
@@ -193,6 +194,28 @@ mod tests {
         assert_eq!(coins(pepe, 3).to_string(), "30000000");
         assert_eq!(coins(&bybit::CONTRACTS[3], 3).to_string(), "300000");
         assert_eq!(coins(&okx::CONTRACTS[0], 1_234).to_string(), "0.1234");
+    }
+
+    #[test]
+    fn terms_are_told_to_the_last_digit() {
+        let world = World::new(3, Scenario::Base, 1, 1_763_800_000, 0);
+        let terms: Vec<Instrument> = Shown::of(&world, &VenueId::ALL)
+            .unwrap()
+            .iter()
+            .map(|shown| match shown.instrument(5).unwrap().kind {
+                EventKind::Instrument(terms) => *terms,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let text = |terms: &Instrument| {
+            let Instrument { symbol, tick, lot, contract, multiplier, .. } = terms;
+            format!("{symbol} {tick} {lot} {contract} {multiplier}")
+        };
+        // Ticks are per coin, lots in the venue's own unit.
+        assert_eq!(text(&terms[0]), "1000PEPEUSDT 0.0000000001 1 1 1000");
+        assert_eq!(text(&terms[2]), "PEPE-USDT-SWAP 0.000000001 1 10000000 1");
+        assert_eq!(text(&terms[3]), "kPEPE 0.000000001 1 1 1000");
+        assert_eq!(terms[3].tiers[0].notional_cap.to_string(), "1000000000000");
     }
 
     #[test]
