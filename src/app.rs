@@ -1,9 +1,13 @@
 //! The screen's state: what is looked at, and what each key does to it. No I/O, no clock.
 
+pub mod criticality;
+pub mod fit;
 pub mod keymap;
 mod keys;
 pub mod layout;
+pub mod manual;
 pub mod message;
+pub mod model;
 pub mod names;
 pub mod pixels;
 pub mod popup;
@@ -24,6 +28,9 @@ use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
 use crate::engine::{Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
+use criticality::Criticality;
+use fit::Fit;
+use model::View;
 use pixels::{Change, Grid, Selection};
 use popup::Popup;
 use profile::{Profile, Widths};
@@ -59,6 +66,8 @@ pub struct App {
     threshold: f64,
     widths: Widths,
     profile: Profile,
+    criticality: Criticality,
+    fit: Fit,
     /// Rows of the map wait for the next picture.
     behind: bool,
     crosshair: Option<Crosshair>,
@@ -71,7 +80,12 @@ pub struct App {
 impl App {
     /// A screen on a first picture, which may still be empty.
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
-        let selection = Selection { tiers: settings.tiers, hidden: Vec::new() };
+        let selection = Selection {
+            tiers: settings.tiers,
+            hidden: Vec::new(),
+            model: settings.model,
+            view: View::default(),
+        };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
         let grid = Grid::new(geometry, selection.clone(), Arc::clone(&snapshot.bins));
@@ -90,6 +104,8 @@ impl App {
             threshold: 0.0,
             widths: Widths::default(),
             profile: Profile::default(),
+            criticality: Criticality::default(),
+            fit: Fit::default(),
             behind: false,
             crosshair: None,
             popup: None,
@@ -159,9 +175,17 @@ impl App {
         }
         if change == Change::Closed {
             self.rescale(false);
+            let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);
+            self.fit = Fit::new(tallies, self.snapshot.now);
         }
+        self.criticality = if self.selection.marks() {
+            self.criticality.follow(&self.grid.geometry, &self.selection, &self.snapshot)
+        } else {
+            Criticality::default()
+        };
         let levels = self.levels_now();
-        let same = (levels.by, levels.rows.len()) == (self.profile.by, self.profile.rows.len());
+        let kind = |p: &Profile| (p.by, p.is_difference, p.rows.len());
+        let same = kind(&levels) == kind(&self.profile);
         if change == Change::Closed || !same {
             self.profile = levels;
             self.behind = false;
@@ -178,7 +202,8 @@ impl App {
         let rows = self.grid.levels_now(&self.snapshot, by);
         let g = self.grid.geometry;
         let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
-        Profile { by, price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+        let is_difference = self.selection.view.is_difference();
+        Profile { by, is_difference, price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
     }
 
     /// Lets the price axis follow the market; says whether it moved.
@@ -195,7 +220,7 @@ impl App {
     /// Threshold and colour scale from the cells in view. Only when closed columns changed or the user asked, and not for a
     /// little unless asked: a moving scale repaints all.
     fn rescale(&mut self, asked: bool) {
-        let cells = self.grid.columns.iter().flat_map(|c| c.usd.iter().copied());
+        let cells = self.grid.columns.iter().flat_map(|c| c.usd.iter().map(|usd| usd.abs()));
         let oi = self.selection.venues(&self.snapshot).filter_map(|v| v.oi_usd).sum();
         self.cells = Cells::new(cells, oi);
         let threshold = self.settings.threshold.usd(&self.cells);
@@ -306,9 +331,21 @@ impl App {
         self.viewport.end.is_none()
     }
 
-    /// The step of the ramp for an amount in a cell; 0 is the ground.
-    pub fn step(&self, usd: f64) -> usize {
-        self.scale.step(usd, self.threshold, self.settings.curve, self.settings.colour_steps)
+    /// The step of the ramp for an amount in a cell; 0 is the ground, below it is what was removed.
+    pub fn step(&self, usd: f64) -> i32 {
+        let settings = &self.settings;
+        let step = self.scale.step(usd.abs(), self.threshold, settings.curve, settings.colour_steps) as i32;
+        if usd < 0.0 { -step } else { step }
+    }
+
+    /// Where more would be forced than rests, row by row.
+    pub fn criticality(&self) -> &Criticality {
+        &self.criticality
+    }
+
+    /// How well the venues drawn were foretold.
+    pub fn fit(&self) -> Fit {
+        self.fit
     }
 
     /// Price now, USD per coin: the mark prices of the venues that are drawn, weighted by open interest.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::app::model::Model;
 use crate::config::Colour;
 use crate::market::{Asset, Interval, Venue};
 
@@ -69,6 +70,10 @@ pub struct ScreenArgs {
     #[arg(long, value_name = "SPAN", env = "MELTLINE_RANGE")]
     pub range: Option<Interval>,
 
+    /// What the heatmap shows: 1 precise, 2 zones, 3 comprehensive
+    #[arg(long, value_name = "1|2|3", env = "MELTLINE_MODEL")]
+    pub model: Option<Model>,
+
     /// Colours the terminal is given
     #[arg(long, value_enum, env = "MELTLINE_COLOUR")]
     pub colour: Option<Colour>,
@@ -93,9 +98,13 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
+<<<<<<< HEAD
     /// How well the levels foretold the liquidations in a recording, beside null models and other heatmaps' rules
     Score(ScoreArgs),
     /// Only the simulated exchange, for other programs to connect to
+=======
+    /// Only the simulated exchanges, for other programs to connect to, or their market as a file
+>>>>>>> main
     Sim(SimArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
@@ -157,6 +166,19 @@ pub struct SimArgs {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// Listen to nobody: run as fast as possible and write the market events every venue (or those of --venues) would
+    /// show, as NDJSON; packed if the name ends in .zst, - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "speed", "write_config"])]
+    pub events: Option<PathBuf>,
+    /// Also write, every 15 simulated minutes, at which prices the open positions would really be liquidated
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// End after this much simulated time, such as 6d; without it, when told to
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<Interval>,
+    /// Assets written with --events, separated by commas [default: BTC]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "events")]
+    pub asset: Vec<Asset>,
     /// The market
     #[command(flatten)]
     pub market: MarketArgs,
@@ -358,6 +380,12 @@ mod tests {
     fn an_asset_alone_is_the_live_screen_and_a_word_is_a_command() {
         assert_eq!(Cli::parse_from(["meltline", "eth"]).asset.unwrap().as_str(), "ETH");
         assert!(matches!(Cli::parse_from(["meltline", "man"]).command, Some(Command::Man)));
+    }
+
+    #[test]
+    fn a_model_has_a_number() {
+        assert_eq!(Cli::parse_from(["meltline", "--model", "2"]).screen.model, Some(Model::Zones));
+        assert!(Cli::try_parse_from(["meltline", "--model", "4"]).is_err());
     }
 
     #[test]

@@ -99,6 +99,7 @@ fn overlay(config: &mut Config, common: &Common, picks_venues: bool) -> anyhow::
 
 fn apply_screen(config: &mut Config, args: &ScreenArgs) {
     config.range = args.range.unwrap_or(config.range);
+    config.screen.model = args.model.unwrap_or(config.screen.model);
     config.screen.colour = args.colour.unwrap_or(config.screen.colour);
 }
 

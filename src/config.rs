@@ -12,6 +12,7 @@ use anyhow::Context;
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
+use crate::app::model::Model;
 use crate::app::scale::Unit;
 use crate::app::settings::{Curve, PaletteName};
 use crate::estimate::Tier;
@@ -112,6 +113,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Screen {
+    /// What the heatmap shows: 1 precise, 2 zones, 3 comprehensive.
+    pub model: Model,
+    /// How far back the view of changes looks, at least a minute.
+    pub difference: Interval,
     /// Candle interval, or `auto` for one candle a column of the screen.
     pub candle_interval: Auto<Interval>,
     /// Whether candles are drawn.
@@ -194,6 +199,8 @@ impl Default for Config {
 impl Default for Screen {
     fn default() -> Self {
         Self {
+            model: Model::default(),
+            difference: Interval::H1,
             candle_interval: Auto::Auto,
             candles: true,
             threshold: 85.0,
@@ -271,6 +278,7 @@ impl Config {
         within("feed.silence_secs", self.feed.silence_secs, 3, 600)?;
         within("feed.book_percent", self.feed.book_percent, 0.1, 25.0)?;
         within("feed.book_ms", self.feed.book_ms, 100, 60_000)?;
+        within("screen.difference", self.screen.difference, Interval::M1, Interval::from_hours(7 * 24))?;
         if let Some(steps) = self.screen.colour_steps.set() {
             within("screen.colour_steps", steps, 2, 256)?;
         }

@@ -9,6 +9,7 @@ pub mod components;
 pub mod grid;
 pub mod levels;
 pub mod margin;
+pub mod measured;
 pub mod preset;
 pub mod readout;
 pub mod tiers;

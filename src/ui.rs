@@ -51,7 +51,11 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         app,
         layout,
         theme: Theme::new(settings.depth),
-        ramp: Ramp::new(settings.palette, settings.depth, settings.colour_steps),
+        ramp: if app.selection().view.is_difference() {
+            Ramp::difference(settings.palette, settings.depth, settings.colour_steps)
+        } else {
+            Ramp::new(settings.palette, settings.depth, settings.colour_steps)
+        },
         zones: Zones::find(app),
     };
     status::draw(&canvas, buf);
@@ -63,7 +67,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     totals::draw(&canvas, buf);
     crosshair::draw(&canvas, buf);
     match app.popup() {
-        Some(Popup::Help(top)) => help::draw(&canvas, *top, buf),
+        Some(Popup::Help { page, top }) => help::draw(&canvas, *page, *top, buf),
         Some(Popup::Picker(picker)) => picker::draw(&canvas, picker, buf),
         Some(Popup::Tiers(row)) => switches::draw_tiers(&canvas, *row, buf),
         Some(Popup::Venues(row)) => trust::draw(&canvas, *row, buf),

@@ -50,6 +50,8 @@ actions! {
     PreviousRange "previous_range" ["R"] "shorter range";
     CandleInterval "candle_interval" ["i"] "candle interval";
     Candles "candles" ["c"] "candles on or off";
+    Model "model" ["m"] "model: precise, zones, comprehensive";
+    Difference "difference" ["D"] "what was built and what was removed";
     Tiers "tiers" ["v"] "leverage tiers";
     Venues "venues" ["x"] "venues: what they deliver, on or off";
     MapBy "map_by" ["M"] "map by leverage tier or by venue";
@@ -65,7 +67,7 @@ actions! {
     Reset "reset" ["="] "undo zoom and crosshair";
     Follow "follow" ["f"] "follow the market";
     Freeze "freeze" ["space"] "freeze the picture";
-    Help "help" ["?"] "this page";
+    Help "help" ["?"] "this page, and the models explained";
     Close "close" ["esc"] "close popup or crosshair";
     Suspend "suspend" ["ctrl-z"] "suspend";
     Quit "quit" ["q", "ctrl-c"] "quit";

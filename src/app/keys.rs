@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::engine::Command;
-use crate::estimate::{Tier, TierSet};
+use crate::estimate::{TIERS, Tier, TierSet};
 use crate::market::{Asset, Interval};
 
+use super::model::View;
 use super::popup::{Picker, Popup};
 use super::viewport::Viewport;
-use super::{Action, App, Crosshair, Effect, settings};
+use super::{Action, App, Crosshair, Effect, manual, settings};
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) -> Effect {
@@ -54,9 +55,14 @@ impl App {
             (_, Some(Action::Down)) if !types => 1,
             _ => 0,
         };
+        let turn = match (key.code, action) {
+            (KeyCode::Left | KeyCode::BackTab, _) | (_, Some(Action::Left)) => manual::COUNT - 1,
+            (KeyCode::Right | KeyCode::Tab, _) | (_, Some(Action::Right)) => 1,
+            _ => 0,
+        };
         let venues = self.latest.venues.len();
         match (&mut popup, key.code) {
-            (_, KeyCode::Esc) | (Popup::Help(_), KeyCode::Enter) => return Effect::Redraw,
+            (_, KeyCode::Esc) | (Popup::Help { .. }, KeyCode::Enter) => return Effect::Redraw,
             (Popup::Picker(picker), KeyCode::Enter) => {
                 return match picker.choice() {
                     Some(asset) => self.watch(asset),
@@ -68,15 +74,21 @@ impl App {
                 picker.push(&typed.map(String::from).unwrap_or_default(), &self.latest.assets);
             }
             (Popup::Picker(picker), _) if step != 0 => picker.step(step),
-            (Popup::Help(top), _) if step != 0 => {
-                let page = usize::from(self.size.1.saturating_sub(2));
-                *top = top.saturating_add_signed(step).min(Action::ALL.len().saturating_sub(page));
+            (Popup::Help { page, top }, _) if step != 0 => {
+                let rows = usize::from(self.size.1.saturating_sub(2));
+                let cells = usize::from(self.size.0.saturating_sub(4));
+                let keymap = &self.settings.keymap;
+                let lines = manual::lines(*page, keymap, manual::width(*page, keymap).min(cells)).len();
+                *top = top.saturating_add_signed(step).min(lines.saturating_sub(rows));
             }
-            (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(5),
+            (Popup::Help { page, top }, _) if turn != 0 => {
+                (*page, *top) = ((*page + turn) % manual::COUNT, 0);
+            }
+            (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(TIERS - 1),
             (Popup::Venues(row), _) if step != 0 => {
                 *row = row.saturating_add_signed(step).min(venues.saturating_sub(1));
             }
-            (Popup::Tiers(row), KeyCode::Enter | KeyCode::Char(' ' | '1'..='6')) => {
+            (Popup::Tiers(row), KeyCode::Enter | KeyCode::Char(' ' | '1'..='7')) => {
                 *row = digit.unwrap_or(*row);
                 self.selection.tiers = self.selection.tiers.toggled(Tier::ALL[*row]);
                 self.refresh();
@@ -99,7 +111,7 @@ impl App {
             // Every other key means what it always means, and closes the popup; the popup's own key just closes it.
             _ => {
                 let opens = match popup {
-                    Popup::Help(_) => Action::Help,
+                    Popup::Help { .. } => Action::Help,
                     Popup::Picker(_) => Action::SymbolPicker,
                     Popup::Tiers(_) => Action::Tiers,
                     Popup::Venues(_) => Action::Venues,
@@ -153,6 +165,16 @@ impl App {
             Action::PreviousRange => self.step_range(-1),
             Action::CandleInterval => self.settings.candle_interval = self.next_candle_interval(),
             Action::Candles => self.settings.candles = !self.settings.candles,
+            Action::Model => {
+                self.settings.model = self.settings.model.next();
+                self.selection.model = self.settings.model;
+            }
+            Action::Difference => {
+                self.selection.view = match self.selection.view {
+                    View::Ours => View::Change(self.settings.difference.ms()),
+                    View::Change(_) => View::Ours,
+                };
+            }
             Action::Tiers => self.popup = Some(Popup::Tiers(0)),
             Action::Venues => self.popup = Some(Popup::Venues(0)),
             Action::MapBy => self.settings.map_by = self.settings.map_by.next(),
@@ -177,12 +199,17 @@ impl App {
                 self.frozen = !self.frozen;
                 self.snapshot = Arc::clone(&self.latest);
             }
-            Action::Help => self.popup = Some(Popup::Help(0)),
+            Action::Help => self.popup = Some(Popup::Help { page: 0, top: 0 }),
             Action::Close => self.crosshair = None,
         }
         self.refresh();
         match action {
-            Action::CutDown | Action::CutUp | Action::ThresholdUnit | Action::Reset => {
+            Action::CutDown
+            | Action::CutUp
+            | Action::ThresholdUnit
+            | Action::Reset
+            | Action::Model
+            | Action::Difference => {
                 self.scale.reset();
                 self.rescale(true);
             }

@@ -1,4 +1,4 @@
-//! What can lie over the heatmap: the help page, the symbol picker, the tier and venue switches.
+//! What can lie over the heatmap: the help pages, the symbol picker, the tier and venue switches.
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
@@ -9,8 +9,13 @@ use crate::market::Asset;
 /// The popup that is open.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Popup {
-    /// The keys, scrolled down by so many rows.
-    Help(usize),
+    /// The help.
+    Help {
+        /// The page: the keys first.
+        page: usize,
+        /// Rows scrolled down.
+        top: usize,
+    },
     /// The symbol picker.
     Picker(Picker),
     /// Leverage tiers; the cursor's row.

@@ -42,6 +42,8 @@ pub type Parts = [f64; PARTS];
 pub struct Profile {
     /// What the rows are split by.
     pub by: MapBy,
+    /// Whether the parts are what was built and what was removed instead.
+    pub is_difference: bool,
     /// USD by part, row by row.
     pub rows: Vec<Parts>,
     /// The row that holds the price; below zero or beyond the rows when it is out of view.
@@ -94,6 +96,11 @@ impl Profile {
             *sum += self.usd(row);
             Some((row, *sum))
         })
+    }
+
+    /// USD built and removed over all rows, where they are a difference.
+    pub fn changed(&self) -> [f64; 2] {
+        [0, 1].map(|part| self.rows.iter().map(|row| row[part]).sum())
     }
 
     /// The USD that fill the width of the panel.

@@ -6,6 +6,7 @@ use crate::estimate::TierSet;
 use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
+use super::model::Model;
 use super::profile::MapBy;
 use super::scale::{Limit, Unit};
 
@@ -109,6 +110,10 @@ pub struct Settings {
     pub colour_steps: usize,
     /// Frames a second, at most; a key is always answered at once.
     pub fps: u32,
+    /// The display model.
+    pub model: Model,
+    /// How far back the view of changes looks.
+    pub difference: Interval,
     /// What the bars of the map are split by.
     pub map_by: MapBy,
     /// Tiers counted and drawn at the start.
@@ -143,6 +148,8 @@ impl Default for Settings {
             depth: Depth::True,
             colour_steps: 32,
             fps: 10,
+            model: Model::default(),
+            difference: Interval::H1,
             map_by: MapBy::Tier,
             tiers: TierSet::ALL,
             watchlist: Vec::new(),

@@ -21,6 +21,8 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
     let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
     let settings = Settings {
         range: config.range,
+        model: screen.model,
+        difference: screen.difference,
         candle_interval: screen.candle_interval.set(),
         candles: screen.candles,
         threshold: Limit { unit: screen.threshold_unit, value: screen.threshold },

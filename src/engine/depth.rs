@@ -1,5 +1,8 @@
 //! What a book says about how easily price moves.
 
+use std::ops::Range;
+
+use crate::estimate::BinTable;
 use crate::market::event::Book;
 use crate::market::{Price, Qty};
 
@@ -37,9 +40,53 @@ pub fn within(book: &Book, share: f64) -> Option<Depth> {
     Some(Depth { usd: [bids, asks], is_whole: bids_whole && asks_whole })
 }
 
+/// Adds the USD that rest in each bin from `first` on onto `out`, and tells the bins of which the book says everything: those
+/// between its ends.
+pub fn by_bin(book: &Book, bins: &BinTable, first: i32, out: &mut [f64]) -> Range<i32> {
+    let mut ends = [None; 2];
+    for (side, end) in [&book.bids, &book.asks].into_iter().zip(&mut ends) {
+        for (price, qty) in side {
+            let price = price.to_f64();
+            // Most rows lie in the bin of the row before.
+            let here = |bin: &i32| bins.edge(*bin) <= price && price < bins.edge(*bin + 1);
+            let Some(bin) = end.filter(here).or_else(|| bins.bin(price)) else { continue };
+            *end = Some(bin);
+            if let Some(slot) = usize::try_from(bin - first).ok().and_then(|i| out.get_mut(i)) {
+                *slot += price * qty.to_f64();
+            }
+        }
+    }
+    match ends {
+        [Some(low), Some(high)] => low + 1..high,
+        _ => 0..0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_rests_is_summed_by_bin_and_the_ends_are_not_whole() {
+        let rows = |rows: &[(&str, &str)]| {
+            rows.iter().map(|(p, q)| (p.parse().unwrap(), q.parse().unwrap())).collect::<Vec<(Price, Qty)>>()
+        };
+        // Bins of 1 %: 1000 and 1001 share one.
+        let bins = BinTable::new(100.0);
+        let at = bins.bin(1000.0).unwrap();
+        let edge = bins.edge(at + 1);
+        let book = Book {
+            bids: rows(&[("1000", "1"), ("980", "2"), ("960", "5")]),
+            asks: rows(&[("1001", "3"), ("1030", "1"), ("1050", "1")]),
+        };
+        assert!(edge > 1001.0 && bins.edge(at) <= 1000.0, "{edge}");
+        let mut out = vec![0.0; 3];
+        let span = by_bin(&book, &bins, at - 2, &mut out);
+        assert_eq!(out[2], 1000.0 + 3.0 * 1001.0);
+        assert_eq!(out[0] + out[1], 2.0 * 980.0);
+        assert_eq!(span, bins.bin(960.0).unwrap() + 1..bins.bin(1050.0).unwrap());
+        assert_eq!(by_bin(&Book { asks: rows(&[]), ..book }, &bins, at, &mut out), 0..0);
+    }
 
     #[test]
     fn depth_is_summed_from_the_middle_and_a_short_book_says_so() {

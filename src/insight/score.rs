@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::estimate::{BinTable, Preset};
-use crate::market::{Asset, MarketEvent};
+use crate::market::{Asset, Interval, MarketEvent};
 
 use totals::Hours;
 use truth::{Truth, TruthReport, TruthScore};
@@ -27,6 +27,8 @@ pub const FEWEST_BARS: usize = 300;
 pub const FEWEST_PRINTS: usize = 200;
 /// Windows below which nothing is claimed of single liquidations.
 pub const FEWEST_WINDOWS: usize = 24;
+/// Events a venue must have seen before others take over what it found.
+const FULL_EVENTS: f64 = 200.0;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,17 +201,20 @@ pub struct Scorer {
     truth: TruthScore,
     /// When the newest event was known, UTC ms.
     seen: i64,
+    /// The hour in which findings were last shared.
+    shared_at: i64,
 }
 
 impl Scorer {
     /// Nothing seen yet; `truths` are maps of true positions to compare with.
     pub fn new(bins: Arc<BinTable>, truths: Vec<Truth>) -> Self {
-        Self { truth: TruthScore::new(&bins, truths), bins, asset: None, venues: Vec::new(), seen: 0 }
+        Self { truth: TruthScore::new(&bins, truths), bins, asset: None, venues: Vec::new(), seen: 0, shared_at: 0 }
     }
 
     /// Takes in one event; they come in the order of [`MarketEvent::order`].
     pub fn apply(&mut self, event: &MarketEvent) {
         self.asset.get_or_insert(event.asset);
+        self.share_findings(event);
         self.truth.before(event, &mut self.venues);
         self.seen = self.seen.max(event.known_at());
         if self.truth.take(event, &mut self.venues) {
@@ -220,6 +225,25 @@ impl Scorer {
             self.venues.len() - 1
         });
         self.venues[at].apply(event);
+    }
+
+    /// Once an hour, as the engine does it: venues whose feed leaves liquidations out, or that have none, take what the
+    /// best-observed venue has found as the prior of their own weights.
+    fn share_findings(&mut self, event: &MarketEvent) {
+        let hour = event.known_at().div_euclid(Interval::H1.ms());
+        if hour <= self.shared_at || self.venues.len() < 2 {
+            return;
+        }
+        self.shared_at = hour;
+        let events = |v: &VenueScore| v.estimator().calibration().full_events();
+        let best = self.venues.iter().filter_map(|v| Some((events(v)?, v)));
+        let best = best.filter(|(n, _)| *n >= FULL_EVENTS).max_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((from, gains)) = best.map(|(_, v)| (v.venue(), v.estimator().calibration().gains())) else {
+            return;
+        };
+        for venue in self.venues.iter_mut().filter(|v| v.venue() != from && events(v).is_none()) {
+            venue.adopt(&gains);
+        }
     }
 
     /// The venues.

@@ -7,6 +7,8 @@ use crate::app::scale::nice_above;
 
 use super::{Canvas, text};
 
+/// The mark of rows in which liquidations would feed on themselves.
+pub const SELF_FEEDING: &str = "»";
 /// Rows between two price labels, about.
 const PRICE_SPACING: f64 = 5.0;
 /// Columns between two time labels, at least.
@@ -66,6 +68,13 @@ pub fn draw_prices(canvas: &Canvas<'_>, buf: &mut Buffer) {
         if let Some(y) = cell_of(price).filter(|y| free(&taken, *y, 2)) {
             text::line(buf, row(y), &format!("╴{}", text::price(price, decimals)), canvas.theme.dim);
             taken.push(y);
+        }
+    }
+    // Beside the labels: where more would be forced than rests.
+    for y in 0..area.height {
+        let cell = &mut buf[(area.right() - 1, area.y + y)];
+        if app.criticality().is_marked(usize::from(y)) && cell.symbol() == " " {
+            cell.set_symbol(SELF_FEEDING).set_style(canvas.theme.warn);
         }
     }
 }

@@ -87,19 +87,52 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
     let missing = app.grid().columns.get(column).map_or(&[][..], |c| &c.missing);
     let halves = [lower, lower + 1].map(|row| app.grid().probe(column, row));
     let total: f64 = halves.iter().flat_map(|p| p.tiers).sum();
-    lines.push(format!("{} estimated", text::usd(total)));
+    let is_difference = app.selection().view.is_difference();
+    let amount = |usd: f64| if is_difference { text::usd_signed(usd) } else { text::usd(usd) };
+    let share = |usd: f64| {
+        if is_difference { String::new() } else { format!("{:>4.0}%", 100.0 * usd / total.max(1e-9)) }
+    };
+    if is_difference {
+        let what = if total < 0.0 { "removed" } else { "built" };
+        lines.push(format!("{} {what} in {}", amount(total), text::span(app.settings.difference.ms())));
+    } else {
+        // What is measured is no estimate: it moves both ends of the band.
+        let (low, high) = halves[0].spread.joined(&halves[1].spread).range();
+        let band = text::usd_range(low, high);
+        lines.push(format!("{} estimated ({})", text::usd(total), band.trim_start_matches('$')));
+    }
     for tier in Tier::ALL {
         let usd: f64 = halves.iter().map(|p| p.tiers[tier.index()]).sum();
-        if usd > 0.0 {
-            lines.push(format!("{:<5}{:>7} {:>4.0}%", tier.label(), text::usd(usd), 100.0 * usd / total));
+        if usd.abs() > 0.0 {
+            lines.push(format!("{:<5}{:>8}{}", tier.label(), amount(usd), share(usd)));
         }
     }
-    let venues = &halves[0].venues;
-    if venues.len() > 1 {
-        for (i, (venue, usd)) in venues.iter().enumerate() {
-            let usd = usd + halves[1].venues.get(i).map_or(0.0, |(_, usd)| *usd);
-            lines.push(format!("{venue:<11} {:>6} {:>3.0}%", text::usd(usd), 100.0 * usd / total.max(1e-9)));
+    let mut venues = halves[0].venues.clone();
+    for (venue, usd) in &halves[1].venues {
+        match venues.iter_mut().find(|(v, _)| v == venue) {
+            Some((_, sum)) => *sum += usd,
+            None => venues.push((*venue, *usd)),
         }
+    }
+    if venues.len() > 1 {
+        for (venue, usd) in venues {
+            lines.push(format!("{venue:<11} {:>7}{}", amount(usd), share(usd)));
+        }
+    }
+    let at = app.grid().columns.get(column);
+    let printed = at.map_or([0.0; 2], |c| {
+        let here = c.prints.iter().filter(|(row, _)| row / 2 == lower / 2);
+        here.fold([0.0; 2], |sum, (_, usd)| [sum[0] + usd[0], sum[1] + usd[1]])
+    });
+    for (usd, side) in printed.into_iter().zip(["longs", "shorts"]).filter(|(usd, _)| *usd > 0.0) {
+        lines.push(format!("{} of {side} liquidated", text::usd(usd)));
+    }
+    // The books are those of this moment.
+    if at.is_some_and(|c| c.live)
+        && let Some(ratio) = app.criticality().ratio(app.grid().geometry.rows / 2 - 1 - lower / 2)
+    {
+        let least = if ratio >= 100.0 { "over 100".to_owned() } else { format!("{ratio:.2}") };
+        lines.push(format!("forced / resting {least}"));
     }
     let listed = |venues: &[Venue]| venues.iter().map(Venue::as_str).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {

@@ -11,13 +11,27 @@ use crate::app::pixels::PixelColumn;
 use super::candles::{self, Ink, Stroke};
 use super::{Canvas, text, venues};
 
+/// Marks of observed liquidations, longs then shorts: the way price went.
+pub const PRINTS: [&str; 2] = ["▾", "▴"];
+/// The same without colours.
+pub const PLAIN_PRINTS: [&str; 2] = ["v", "^"];
+/// Liquidations of a cell below this share of the colour scale's end are not marked: they would hide the candles.
+const LEAST_PRINT: f64 = 0.01;
+
 /// One cell's two pixels.
 #[derive(Clone, Copy)]
 struct Pair {
-    upper: usize,
-    lower: usize,
+    upper: i32,
+    lower: i32,
     upper_ink: Option<Ink>,
     lower_ink: Option<Ink>,
+}
+
+impl Pair {
+    /// The step further from the ground.
+    fn hotter(self) -> i32 {
+        if self.upper.abs() >= self.lower.abs() { self.upper } else { self.lower }
+    }
 }
 
 /// Draws the heatmap.
@@ -48,10 +62,27 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
             let free = pair.upper_ink.is_none() && pair.lower_ink.is_none() && column.covered;
             if on_price && free && x >= usize::from(line_from) {
                 cell.set_symbol("┄");
-                over(canvas, pair.upper.max(pair.lower), cell);
+                over(canvas, pair.hotter(), cell);
             } else if free && !column.missing.is_empty() && is_marked(pair, x, y) {
                 hatch(canvas, cell);
             }
+        }
+        prints(canvas, column, area.x + x as u16, buf);
+    }
+}
+
+/// Marks where liquidations were **observed**, above candles and heat: they tell how good the estimate was.
+fn prints(canvas: &Canvas<'_>, column: &PixelColumn, x: u16, buf: &mut Buffer) {
+    let area = canvas.layout.heat;
+    let least = LEAST_PRINT * canvas.app.scale().top;
+    for cell in column.prints.chunk_by(|a, b| a.0 / 2 == b.0 / 2) {
+        let [long, short] = [0, 1].map(|side| cell.iter().map(|(_, usd)| usd[side]).sum::<f64>());
+        let y = area.bottom() - 1 - (cell[0].0 / 2) as u16;
+        if long.max(short) >= least && least > 0.0 {
+            let side = usize::from(short > long);
+            let colours = canvas.theme.colours;
+            let glyph = if colours { PRINTS[side] } else { PLAIN_PRINTS[side] };
+            buf[(x, y)].set_symbol(glyph).set_style(canvas.theme.prints[side]);
         }
     }
 }
@@ -68,14 +99,14 @@ fn pair(canvas: &Canvas<'_>, column: &PixelColumn, stroke: Option<Stroke>, lower
 }
 
 /// Draws a thin line's glyph colour over the heat of a step.
-fn over(canvas: &Canvas<'_>, step: usize, cell: &mut Cell) {
+fn over(canvas: &Canvas<'_>, step: i32, cell: &mut Cell) {
     cell.fg = canvas.theme.line;
     cell.bg = canvas.ramp.colour(step).unwrap_or(Color::Reset);
 }
 
 fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
     let ink_colour = |ink: Ink| if ink.up() { canvas.theme.up } else { canvas.theme.down };
-    let hotter = pair.upper.max(pair.lower);
+    let hotter = pair.hotter();
     let (Some(upper), Some(lower)) = (canvas.ramp.colour(pair.upper), canvas.ramp.colour(pair.lower)) else {
         let ink = [pair.upper_ink, pair.lower_ink].into_iter().flatten();
         // Bodies before wicks.

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
+use crate::app::model::{Model, View};
 use crate::app::names;
 use crate::app::profile::{MapBy, Parts};
 use crate::estimate::{TIERS, Tier};
@@ -27,6 +28,9 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     if widths.bar <= 0.0 {
         return;
     }
+    if profile.is_difference {
+        return differences(canvas, area, buf);
+    }
     let inks = Inks::new(canvas);
     let row_at = |row: usize| Rect { y: area.y + row as u16, height: 1, ..area };
     for (row, parts) in profile.rows.iter().enumerate().take(usize::from(area.height)) {
@@ -43,7 +47,12 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     curve(profile.above().map(place), area.x, ["╯", "╭"], canvas.theme.short, buf);
 
     let [long, short] = totals::sides(app);
-    let heavier = |side: Side| if totals::heavier(app) == Some(side) { " ◂ heavier" } else { "" };
+    let heavier = |side: Side| match totals::heavier(app) {
+        // The heat leaves some of it out: the totals never do.
+        _ if app.settings.model == Model::Precise => " · all tiers",
+        Some(heavier) if heavier == side => " ◂ heavier",
+        _ => "",
+    };
     let short_text = format!("shorts {} above{}", text::usd(short), heavier(Side::Short));
     let long_text = format!("longs {} below{}", text::usd(long), heavier(Side::Long));
     for (y, words, style) in
@@ -53,6 +62,39 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         let blank = " ".repeat(usize::from(area.width));
         buf.set_string(row.x, y, blank, Style::reset());
         text::line(buf, row, &words, style.patch(canvas.theme.strong));
+    }
+}
+
+/// What was built to the right of the middle, what was removed to the left, row by row.
+fn differences(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
+    let (profile, theme) = (canvas.app.profile(), &canvas.theme);
+    let half = area.width / 2;
+    let cells = f64::from(half - 1) / canvas.app.widths().bar;
+    let middle = area.x + half;
+    for (y, parts) in profile.rows.iter().enumerate().take(usize::from(area.height)) {
+        let y = area.y + y as u16;
+        buf[(middle, y)].set_symbol("│").set_style(theme.dim);
+        let [built, removed] = [parts[0], parts[1]].map(|usd| ((usd * cells).round() as u16).min(half - 1));
+        for (x, colour, letter) in (1..=built)
+            .map(|i| (middle + i, theme.built, "+"))
+            .chain((1..=removed).map(|i| (middle - i, theme.removed, "-")))
+        {
+            let cell = &mut buf[(x.min(area.right() - 1), y)];
+            if theme.colours {
+                cell.set_symbol(" ").set_bg(colour);
+            } else {
+                cell.set_symbol(letter);
+            }
+        }
+    }
+    let [built, removed] = profile.changed();
+    for (y, usd, word, colour) in
+        [(area.y, built, "built", theme.built), (area.bottom() - 1, -removed, "removed", theme.removed)]
+    {
+        let row = Rect { y, height: 1, ..area };
+        buf.set_string(row.x, y, " ".repeat(usize::from(area.width)), Style::reset());
+        let words = format!("{} {word} in view", text::usd_signed(usd));
+        text::line(buf, row, &words, theme.strong.fg(colour));
     }
 }
 
@@ -75,7 +117,7 @@ impl Inks {
                     std::array::from_fn(|i| letters.get(i).map(char::to_string).unwrap_or_default());
                 // The last stands for all from its place on.
                 if letters.len() > TIERS {
-                    parts[TIERS - 1] = "+".to_owned();
+                    "+".clone_into(&mut parts[TIERS - 1]);
                 }
                 (theme.venues, parts)
             }
@@ -153,7 +195,11 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     }
     let heat = canvas.layout.heat;
     let heat = Rect { x: heat.x + 1, width: heat.width - 1, ..area };
-    let left = vec![text::Piece::new(1, "estimated liquidation levels", theme.dim)];
+    let title = match canvas.app.selection().view {
+        View::Ours => "estimated liquidation levels".to_owned(),
+        View::Change(ms) => format!("estimated levels built and removed in {}", text::span(ms)),
+    };
+    let left = vec![text::Piece::new(1, title, theme.dim)];
     let zone = |mark: &str, zone: Option<super::zones::Zone>| {
         zone.map(|z| {
             let words = format!(
@@ -180,9 +226,21 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
 fn legend(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (canvas.app, &canvas.theme);
     let selection = app.selection();
+    if app.profile().is_difference {
+        let (built, removed) =
+            if theme.colours { ("■built", "■removed") } else { ("+built", "-removed") };
+        text::line(buf, area, removed, Style::new().fg(theme.removed));
+        let rest = Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area };
+        text::line(buf, rest, built, Style::new().fg(theme.built));
+        return;
+    }
     let parts: Vec<(String, bool)> = match app.profile().by {
         MapBy::Tier => {
-            Tier::ALL.map(|t| (t.label().to_owned(), selection.tiers.contains(t))).into_iter().collect()
+            let known = app.totals().iter().any(|side| side[Tier::Known.index()] > 0.0);
+            // Measured positions have a place where there are any; the names then need the room of an x.
+            let tiers = if known { &Tier::ALL[..] } else { &Tier::MODELLED };
+            let name = |t: Tier| if known { t.key().to_owned() } else { t.label().to_owned() };
+            tiers.iter().map(|t| (name(*t), selection.tiers.contains(*t))).collect()
         }
         MapBy::Venue => {
             let venues = app.snapshot().venues.iter().map(|v| v.venue);

@@ -111,14 +111,53 @@ const MONO: Table = Table {
     indices: [235, 237, 238, 240, 241, 242, 244, 245, 247, 248, 250, 251, 252, 254, 255, 231],
 };
 
+// What was built is blue and what was removed is orange, so that no kind of colour-blind eye takes one for the other.
+const BUILT: Table = Table {
+    ground: (8, 10, 18),
+    ground_index: 233,
+    stops: &[
+        (12, 34, 66),
+        (16, 60, 104),
+        (20, 92, 146),
+        (28, 126, 184),
+        (52, 162, 214),
+        (104, 198, 236),
+        (170, 230, 250),
+    ],
+    indices: [17, 18, 23, 24, 25, 26, 31, 32, 33, 38, 39, 75, 45, 81, 117, 123],
+};
+
+const REMOVED: Table = Table {
+    ground: (8, 10, 18),
+    ground_index: 233,
+    stops: &[
+        (58, 28, 6),
+        (98, 44, 8),
+        (142, 64, 10),
+        (186, 90, 16),
+        (224, 124, 32),
+        (248, 166, 76),
+        (255, 212, 150),
+    ],
+    indices: [52, 88, 94, 130, 166, 136, 202, 172, 208, 209, 178, 179, 214, 215, 220, 221],
+};
+
 /// The ramp of characters, ground first.
 pub const GLYPHS: [&str; 10] = [" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"];
+/// What was built, in characters.
+pub const BUILT_GLYPHS: [&str; 4] = [" ", "+", "*", "#"];
+/// What was removed.
+pub const REMOVED_GLYPHS: [&str; 4] = [" ", "-", "~", "="];
 
-/// A ramp as this terminal can show it.
+/// A ramp as this terminal can show it. Steps below zero are those of what was removed.
 #[derive(Debug, Clone)]
 pub struct Ramp {
     /// Colours by step, ground first; empty for the ramp of characters.
     colours: Vec<Color>,
+    /// As `colours`, downward.
+    removed: Vec<Color>,
+    glyphs: &'static [&'static str],
+    removed_glyphs: &'static [&'static str],
     steps: usize,
 }
 
@@ -126,36 +165,61 @@ impl Ramp {
     /// A palette in a number of steps. Without colours every palette is the ramp of characters.
     pub fn new(name: PaletteName, depth: Depth, steps: usize) -> Self {
         let steps = steps.max(2);
-        let table = match name {
-            PaletteName::Viridis => &VIRIDIS,
-            PaletteName::Magma => &MAGMA,
-            PaletteName::Inferno => &INFERNO,
-            PaletteName::Cividis => &CIVIDIS,
-            PaletteName::Mono => &MONO,
-            PaletteName::Glyph => return Self { colours: Vec::new(), steps },
+        let colours = match name {
+            PaletteName::Viridis => VIRIDIS.colours(depth, steps),
+            PaletteName::Magma => MAGMA.colours(depth, steps),
+            PaletteName::Inferno => INFERNO.colours(depth, steps),
+            PaletteName::Cividis => CIVIDIS.colours(depth, steps),
+            PaletteName::Mono => MONO.colours(depth, steps),
+            PaletteName::Glyph => Vec::new(),
         };
-        let share = |i: usize| i as f64 / (steps - 1) as f64;
-        let rgb = |(r, g, b): Rgb| Color::Rgb(r, g, b);
-        let colours = match depth {
-            Depth::None => Vec::new(),
-            Depth::Indexed => std::iter::once(Color::Indexed(table.ground_index))
-                .chain((0..steps).map(|i| Color::Indexed(table.indices[(share(i) * 15.0).round() as usize])))
-                .collect(),
-            Depth::True => std::iter::once(rgb(table.ground))
-                .chain((0..steps).map(|i| rgb(sample(table.stops, share(i)))))
-                .collect(),
+        Self { colours, removed: Vec::new(), glyphs: &GLYPHS, removed_glyphs: &GLYPHS, steps }
+    }
+
+    /// The two ramps of a difference: what was built, and downward what was removed.
+    pub fn difference(name: PaletteName, depth: Depth, steps: usize) -> Self {
+        let steps = steps.max(2);
+        let colours = |table: &Table| match name {
+            PaletteName::Glyph => Vec::new(),
+            _ => table.colours(depth, steps),
         };
-        Self { colours, steps }
+        Self {
+            colours: colours(&BUILT),
+            removed: colours(&REMOVED),
+            glyphs: &BUILT_GLYPHS,
+            removed_glyphs: &REMOVED_GLYPHS,
+            steps,
+        }
     }
 
     /// The colour of a step, or `None` for a ramp of characters.
-    pub fn colour(&self, step: usize) -> Option<Color> {
-        self.colours.get(step.min(self.steps)).copied()
+    pub fn colour(&self, step: i32) -> Option<Color> {
+        let colours = if step < 0 { &self.removed } else { &self.colours };
+        colours.get((step.unsigned_abs() as usize).min(self.steps)).copied()
     }
 
     /// The character of a step.
-    pub fn glyph(&self, step: usize) -> &'static str {
-        GLYPHS[(step * (GLYPHS.len() - 1)).div_ceil(self.steps).min(GLYPHS.len() - 1)]
+    pub fn glyph(&self, step: i32) -> &'static str {
+        let glyphs = if step < 0 { self.removed_glyphs } else { self.glyphs };
+        let last = glyphs.len() - 1;
+        glyphs[(step.unsigned_abs() as usize * last).div_ceil(self.steps).min(last)]
+    }
+}
+
+impl Table {
+    /// The colours of so many steps, ground first; none without colours.
+    fn colours(&self, depth: Depth, steps: usize) -> Vec<Color> {
+        let share = |i: usize| i as f64 / (steps - 1) as f64;
+        let rgb = |(r, g, b): Rgb| Color::Rgb(r, g, b);
+        match depth {
+            Depth::None => Vec::new(),
+            Depth::Indexed => std::iter::once(Color::Indexed(self.ground_index))
+                .chain((0..steps).map(|i| Color::Indexed(self.indices[(share(i) * 15.0).round() as usize])))
+                .collect(),
+            Depth::True => std::iter::once(rgb(self.ground))
+                .chain((0..steps).map(|i| rgb(sample(self.stops, share(i)))))
+                .collect(),
+        }
     }
 }
 
@@ -189,6 +253,12 @@ pub struct Theme {
     pub zone: Style,
     /// Popups and boxes over the map.
     pub popup: Style,
+    /// A liquidation that was observed, on the map: longs, then shorts.
+    pub prints: [Style; 2],
+    /// What was built.
+    pub built: Color,
+    /// What was removed.
+    pub removed: Color,
     /// Candle that closed at or above its open.
     pub up: Color,
     /// Candle that closed below its open.
@@ -222,6 +292,13 @@ impl Theme {
             short: fg(71),
             zone: fg(178).patch(bold),
             popup: if colours { Style::new().fg(ink(252)).bg(ink(235)) } else { Style::new() },
+            prints: [167, 71].map(
+                |index| {
+                    if colours { Style::new().fg(ink(16)).bg(ink(index)) } else { bold }
+                },
+            ),
+            built: ink(39),
+            removed: ink(208),
             up: ink(231),
             down: ink(204),
             line: ink(250),
@@ -270,12 +347,32 @@ mod tests {
         for name in PaletteName::ALL.into_iter().filter(|p| *p != PaletteName::Glyph) {
             for (depth, steps) in [(Depth::True, 16), (Depth::True, 32), (Depth::Indexed, 16)] {
                 let ramp = Ramp::new(name, depth, steps);
+                let steps = steps as i32;
                 let light: Vec<f64> = (0..=steps).map(|s| luminance(ramp.colour(s).unwrap())).collect();
                 for pair in light.windows(2) {
                     assert!(pair[0] < pair[1], "{} {depth:?}: {light:?}", name.name());
                 }
             }
         }
+    }
+
+    #[test]
+    fn both_ramps_of_a_difference_rise_from_one_ground_and_stay_apart() {
+        for depth in [Depth::True, Depth::Indexed] {
+            let ramp = Ramp::difference(PaletteName::Mono, depth, 16);
+            for sign in [1, -1] {
+                let light: Vec<f64> = (0..=16).map(|s| luminance(ramp.colour(sign * s).unwrap())).collect();
+                assert!(light.windows(2).all(|pair| pair[0] < pair[1]), "{depth:?} {sign}: {light:?}");
+            }
+            for step in 1..=16 {
+                let ([r, _, b], [red, _, blue]) =
+                    (rgb(ramp.colour(step).unwrap()), rgb(ramp.colour(-step).unwrap()));
+                assert!(b > r && red > blue, "step {step}");
+            }
+        }
+        let plain = Ramp::difference(PaletteName::Viridis, Depth::None, 16);
+        let glyphs = |sign: i32| (0..=16).map(|s| plain.glyph(sign * s)).collect::<Vec<_>>();
+        assert_eq!((glyphs(1)[1], glyphs(1)[16], glyphs(-1)[1], glyphs(-1)[16]), ("+", "#", "-", "="));
     }
 
     #[test]

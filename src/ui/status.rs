@@ -19,6 +19,7 @@ use super::venues::{is_out, trouble};
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let (mut left, mut right) = (looking_at(canvas), Vec::new());
     left.extend(venues(canvas));
+    left.extend(fit(canvas));
     right.extend(flags(canvas));
     right.extend(health(canvas));
     text::pieces(buf, canvas.layout.status, left, right);
@@ -50,7 +51,7 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Piece::new(9, " meltline", theme.dim),
         Piece::new(0, asset, theme.strong),
         Piece::new(3, format!("{}·{}", settings.range_label(), text::span(app.candle_ms())), Style::new()),
-        Piece::new(8, "model 1", theme.dim),
+        Piece::new(6, format!("model {}", settings.model.number()), theme.dim),
         Piece::new(threshold_rank, format!("{value}{}", text::usd(app.threshold())), Style::new()),
     ];
     if app.scale().top <= 0.0 {
@@ -102,9 +103,44 @@ fn venues(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
     (!all.is_empty()).then_some(piece)
 }
 
+/// How well liquidations were foretold: USD foretold over USD observed, and the skill over the range of price alone. Dashes until
+/// there is enough.
+fn fit(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
+    let (fit, theme) = (canvas.app.fit(), &canvas.theme);
+    // Before the first data there is nothing to fit.
+    if canvas.app.latest().now == 0 {
+        return None;
+    }
+    let ratio = |ratio: Option<f64>| match ratio {
+        None => "-".to_owned(),
+        Some(r) if r < 0.095 => format!("{r:.2}×"),
+        Some(r) if r < 9.95 => format!("{r:.1}×"),
+        Some(r) if r < 99.5 => format!("{r:.0}×"),
+        Some(_) => ">99×".to_owned(),
+    };
+    let skill = fit.skill.map_or_else(|| "-".to_owned(), |s| format!("{s:.2}").replacen("0.", ".", 1));
+    let style = |is_known: bool| if is_known { Style::new() } else { theme.dim };
+    let parts = [
+        ("fit ".to_owned(), theme.dim),
+        (ratio(fit.day), style(fit.day.is_some())),
+        (" 24h · ".to_owned(), theme.dim),
+        (ratio(fit.week), style(fit.week.is_some())),
+        (" 7d · skill ".to_owned(), theme.dim),
+        (skill, style(fit.skill.is_some())),
+    ];
+    Some(Piece {
+        spans: parts.into_iter().map(|(words, style)| Span::styled(words, style)).collect(),
+        rank: 5,
+    })
+}
+
 fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
+    if app.selection().view.is_difference() {
+        let span = text::span(app.settings.difference.ms());
+        pieces.push(Piece::new(0, format!(" CHANGE {span} "), canvas.theme.inverse));
+    }
     if app.frozen() {
         pieces.push(Piece::new(0, " FROZEN ", canvas.theme.inverse));
     } else if !app.following() {
@@ -151,7 +187,7 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         pieces.push(Piece::new(1, format!("age {}", text::span(age.as_millis() as i64)), theme.warn));
     }
     if let Some(lag) = shown.iter().filter_map(|v| v.status.lag_ms).max() {
-        pieces.push(Piece::new(6, format!("lag {lag} ms"), theme.dim));
+        pieces.push(Piece::new(8, format!("lag {lag} ms"), theme.dim));
     }
     let oi: f64 = shown.iter().filter_map(|v| v.oi_usd).sum();
     if oi > 0.0 {
@@ -200,16 +236,18 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 }
 
 /// The keys worth knowing first, with their words in the hint bar.
-const HINTS: [(&[Action], &str); 14] = [
+const HINTS: [(&[Action], &str); 16] = [
     (&[Action::Help], "help"),
     (&[Action::Quit], "quit"),
     (&[Action::SymbolPicker], "symbol"),
     (&[Action::ThresholdDown, Action::ThresholdUp], "threshold"),
     (&[Action::NextRange], "range"),
+    (&[Action::Model], "model"),
     (&[Action::Tiers], "tiers"),
     (&[Action::Venues], "venues"),
     (&[Action::Left, Action::Right], "crosshair"),
     (&[Action::PriceZoomIn, Action::PriceZoomOut], "zoom"),
+    (&[Action::Difference], "changes"),
     (&[Action::Freeze], "freeze"),
     (&[Action::MapBy], "map by venue"),
     (&[Action::Candles], "candles"),

@@ -27,6 +27,23 @@ pub fn usd(amount: f64) -> String {
     "<$1".to_owned()
 }
 
+/// As [`usd`], with the sign of a difference: `+$1.2M`, `-$85k`.
+pub fn usd_signed(amount: f64) -> String {
+    format!("{}{}", if amount < 0.0 { '-' } else { '+' }, usd(amount.abs()))
+}
+
+/// A band of USD, the unit said once where both ends share it: `$1.2–3.4M`, `$850k–1.2M`.
+pub fn usd_range(low: f64, high: f64) -> String {
+    let (low, high) = (usd(low), usd(high));
+    let unit = |text: &str| text.chars().last().filter(char::is_ascii_alphabetic);
+    let short = if unit(&low) == unit(&high) {
+        low.trim_end_matches(|c: char| c.is_ascii_alphabetic())
+    } else {
+        &low
+    };
+    format!("{short}–{}", high.trim_start_matches('$'))
+}
+
 /// As [`usd`], with round amounts kept short: `$20M`, `$2M`.
 pub fn usd_round(amount: f64) -> String {
     usd(amount).replace(".0", "")
@@ -217,6 +234,9 @@ mod tests {
         for (amount, text) in cases {
             assert_eq!(usd(amount), text);
         }
+        assert_eq!(usd_range(1.2e6, 3.4e6), "$1.2–3.4M");
+        assert_eq!(usd_range(8.5e5, 1.2e6), "$850k–1.2M");
+        assert_eq!((usd_signed(1.2e6), usd_signed(-85e3)), ("+$1.2M".to_owned(), "-$85k".to_owned()));
         assert_eq!(usd_round(2e7), "$20M");
         assert_eq!(usd_round(2e6), "$2M");
     }

@@ -21,6 +21,21 @@ pub fn heavier(app: &App) -> Option<Side> {
 /// Draws the line if it has a room.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let Some(area) = canvas.layout.totals else { return };
+    let profile = canvas.app.profile();
+    if profile.is_difference {
+        let [built, removed] = profile.changed();
+        let theme = &canvas.theme;
+        let left = vec![
+            text::Piece::new(2, format!("in {}", text::span(canvas.app.settings.difference.ms())), theme.dim),
+            text::Piece::new(0, format!("{} built", text::usd_signed(built)), theme.strong.fg(theme.built)),
+            text::Piece::new(
+                0,
+                format!("{} removed", text::usd_signed(-removed)),
+                theme.strong.fg(theme.removed),
+            ),
+        ];
+        return text::pieces(buf, area, left, Vec::new());
+    }
     let [long, short] = sides(canvas.app);
     if long + short <= 0.0 {
         return;

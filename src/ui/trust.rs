@@ -24,16 +24,18 @@ struct Fact {
     text: fn(&App, &VenueView) -> String,
 }
 
-const FACTS: [Fact; 10] = [
+const FACTS: [Fact; 12] = [
     Fact { title: "state", width: 20, rank: 0, text: words },
     Fact { title: "OI", width: 6, rank: 1, text: open_interest },
     Fact { title: "share", width: 5, rank: 2, text: share },
     Fact { title: "covers", width: 6, rank: 3, text: coverage },
     Fact { title: "lag", width: 8, rank: 4, text: lag },
     Fact { title: "liquidations", width: 19, rank: 5, text: liquidations },
+    Fact { title: "band held", width: 9, rank: 5, text: band_held },
     Fact { title: "gaps", width: 5, rank: 6, text: |_, v| count(v.status.counters.gaps) },
     Fact { title: "missed", width: 6, rank: 6, text: |_, v| count(v.status.counters.missed) },
     Fact { title: "unreadable", width: 10, rank: 6, text: |_, v| count(v.status.counters.malformed) },
+    Fact { title: "odd prints", width: 10, rank: 6, text: odd_prints },
     Fact { title: "clock", width: 8, rank: 7, text: clock },
 ];
 /// Blanks between two columns.
@@ -51,6 +53,16 @@ fn share(app: &App, view: &VenueView) -> String {
 
 fn coverage(_: &App, view: &VenueView) -> String {
     view.oi_usd.map_or_else(|| "-".to_owned(), |_| format!("{:.0}%", 100.0 * view.coverage))
+}
+
+/// How often, of late, what came lay within the 10-90 % band of what was foretold: four of five would be right.
+fn band_held(_: &App, view: &VenueView) -> String {
+    view.band_coverage.map_or_else(|| "-".to_owned(), |share| format!("{:.0}%", 100.0 * share))
+}
+
+/// Liquidations printed that were not believed, if any.
+fn odd_prints(_: &App, view: &VenueView) -> String {
+    if view.odd_prints == 0 { "-".to_owned() } else { count(view.odd_prints) }
 }
 
 fn lag(_: &App, view: &VenueView) -> String {

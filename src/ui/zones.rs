@@ -32,7 +32,7 @@ impl Zones {
     pub fn find(app: &App) -> Self {
         let mut zones = Self::default();
         let (Some(column), Some(now)) = (app.grid().columns.last(), app.price()) else { return zones };
-        if !column.live && !column.covered {
+        if !column.live && !column.covered || app.selection().view.is_difference() {
             return zones;
         }
         let g = app.grid().geometry;

@@ -54,7 +54,7 @@ fn totals_are_those_of_the_live_columns_and_follow_the_switches() {
     let all = sum(&app, Side::Long);
     typed(&mut app, "v6");
     assert!(sum(&app, Side::Long) < all);
-    assert!(text(&app).contains("5/6 tiers"));
+    assert!(text(&app).contains("6/7 tiers"));
     typed(&mut app, "6");
     press(&mut app, KeyCode::Esc);
     assert_eq!(sum(&app, Side::Long), all);

@@ -82,7 +82,7 @@ pub enum TruthKind {
 pub struct TruthReport {
     /// What the truth is known from. Maps stand above positions where there are both.
     pub kind: TruthKind,
-    /// Snapshots compared, each of up to two sides.
+    /// Maps compared, one venue and side each; or snapshots of positions, each of up to two sides.
     pub n: usize,
     /// The estimate alone, against all of the truth.
     #[serde(serialize_with = "rounded")]

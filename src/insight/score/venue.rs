@@ -134,6 +134,11 @@ impl VenueScore {
         &self.estimator
     }
 
+    /// Takes another venue's findings as the prior.
+    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
+        self.estimator.adopt(gains);
+    }
+
     /// The map of a preset, by its place in `Preset::ALL`, as it is at a time (UTC ms): first bin and USD by bin.
     pub fn preset_levels(&mut self, preset: usize, now: i64, side: Side) -> (i32, Vec<f64>) {
         let Some(map) = self.presets.get_mut(preset) else { return (0, Vec::new()) };

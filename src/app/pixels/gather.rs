@@ -1,0 +1,141 @@
+//! Finds the columns of the history that make up one pixel column.
+
+use std::sync::Arc;
+
+use crate::engine::snapshot::joint_bar;
+use crate::engine::{History, VenueView};
+use crate::estimate::Column;
+use crate::market::Venue;
+
+use super::{PixelColumn, Source};
+
+/// One venue's columns, as far as a view draws them.
+pub struct Lane<'a> {
+    pub venue: Venue,
+    history: &'a History,
+    live: Option<&'a Arc<Column>>,
+    has_data: bool,
+}
+
+impl<'a> Lane<'a> {
+    fn new(venue: Venue, history: &'a History, live: Option<&'a Arc<Column>>) -> Self {
+        // Whether anything of the venue can be drawn anywhere.
+        let has_data = live.into_iter().chain(history.ladder.iter().flatten()).any(|c| !c.gap);
+        Self { venue, history, live, has_data }
+    }
+
+    /// Our own estimate.
+    pub fn ours(view: &'a VenueView) -> Self {
+        Self::new(view.venue, &view.history, view.live.as_ref())
+    }
+
+    /// The running column.
+    pub fn live(&self) -> Option<&Arc<Column>> {
+        self.live
+    }
+}
+
+/// The pixel column from `start` (UTC ms) on, `dt` ms long; its rows are not summed yet.
+pub fn gather(start: i64, dt: i64, now: i64, lanes: &[Lane<'_>]) -> PixelColumn {
+    let end = start + dt;
+    let mut pixel = PixelColumn::default();
+    if start > now {
+        return pixel;
+    }
+    let span = (end.min(now + 1) - start).max(1);
+    let mut bars = Vec::new();
+    for &Lane { venue, history, live, has_data } in lanes {
+        let first = pixel.sources.len();
+        let mut covered = 0;
+        let live = live.filter(|c| c.start < end && c.end() > start && !c.gap);
+        let lives = live.is_some() && now < end;
+        let mut walk = |column: &Arc<Column>, from: i64, to: i64| {
+            if column.gap {
+                return;
+            }
+            covered += to - from;
+            // The newest pixel column shows the levels as they are now, not a mean over its span.
+            let weight = if lives { 0.0 } else { (to - from) as f64 };
+            pixel.sources.push(Source { venue, column: Arc::clone(column), weight });
+        };
+        let mut t = start;
+        while t < end {
+            match column_at(history, t, dt) {
+                Ok(column) => {
+                    let to = column.end().min(end);
+                    walk(column, t, to);
+                    t = to;
+                }
+                Err(next) => t = next.min(end),
+            }
+        }
+        if let Some(column) = live {
+            let from = column.start.max(start);
+            covered += (end.min(now + 1) - from).max(1);
+            let weight = if lives { 1.0 } else { (column.end().min(end) - from) as f64 };
+            pixel.sources.push(Source { venue, column: Arc::clone(column), weight });
+            pixel.live = true;
+        }
+        let sources = &mut pixel.sources[first..];
+        let total: f64 = sources.iter().map(|s| s.weight).sum();
+        for source in sources.iter_mut() {
+            source.weight /= total.max(f64::MIN_POSITIVE);
+        }
+        if 2 * covered >= span {
+            pixel.covered = true;
+        } else if has_data {
+            pixel.missing.push(venue);
+        }
+        // A column that straddles two pixel columns trades in the one it starts in.
+        let trading = sources.iter().map(|s| &s.column).filter(|c| c.start >= start && c.bar.is_some());
+        let oi = trading.clone().next_back().map_or(0.0, |c| c.oi * c.mark);
+        let bar = trading.filter_map(|c| c.bar).reduce(|mut sum, next| {
+            sum.append(&next);
+            sum
+        });
+        bars.extend(bar.map(|bar| (oi, bar)));
+    }
+    pixel.bar = joint_bar(bars);
+    pixel
+}
+
+/// The closed column that holds a time: the coarsest that is no longer than `dt`, else a finer one, else a coarser one.
+/// If none does, when to look again.
+fn column_at(history: &History, t: i64, dt: i64) -> Result<&Arc<Column>, i64> {
+    let wanted = History::INTERVALS.iter().rposition(|i| i.ms() <= dt).unwrap_or(0);
+    let mut next = i64::MAX;
+    for level in (0..=wanted).rev().chain(wanted + 1..History::INTERVALS.len()) {
+        let columns = &history.ladder[level];
+        let i = columns.partition_point(|c| c.end() <= t);
+        match columns.get(i) {
+            Some(column) if column.start <= t => return Ok(column),
+            Some(column) => next = next.min(column.start),
+            None => {}
+        }
+    }
+    Err(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sum::tests::column;
+    use super::*;
+    use crate::estimate::Tier;
+    use crate::market::Interval;
+
+    #[test]
+    fn a_time_is_looked_up_in_the_coarsest_column_that_fits_then_finer_then_coarser() {
+        let mut history = History::default();
+        let at = |minute: i64, interval| column(minute * 60_000, interval, 0, &[1.0], Tier::Low);
+        history.ladder[0] = vec![at(5, Interval::M1), at(6, Interval::M1)];
+        history.ladder[1] = vec![at(0, Interval::M5)];
+        let find = |minute: i64, dt: i64| {
+            column_at(&history, minute * 60_000, dt * 60_000).map(|c| (c.start / 60_000, c.interval))
+        };
+        assert_eq!(find(0, 10), Ok((0, Interval::M5)));
+        assert_eq!(find(5, 10), Ok((5, Interval::M1)), "no five minutes are closed yet");
+        assert_eq!(find(3, 1), Ok((0, Interval::M5)), "older than the fine columns");
+        assert_eq!(find(7, 1), Err(i64::MAX));
+        assert_eq!(find(-1, 1), Err(0));
+    }
+}
