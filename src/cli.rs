@@ -98,13 +98,9 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
-<<<<<<< HEAD
     /// How well the levels foretold the liquidations in a recording, beside null models and other heatmaps' rules
     Score(ScoreArgs),
-    /// Only the simulated exchange, for other programs to connect to
-=======
     /// Only the simulated exchanges, for other programs to connect to, or their market as a file
->>>>>>> main
     Sim(SimArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),

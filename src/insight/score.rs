@@ -208,7 +208,14 @@ pub struct Scorer {
 impl Scorer {
     /// Nothing seen yet; `truths` are maps of true positions to compare with.
     pub fn new(bins: Arc<BinTable>, truths: Vec<Truth>) -> Self {
-        Self { truth: TruthScore::new(&bins, truths), bins, asset: None, venues: Vec::new(), seen: 0, shared_at: 0 }
+        Self {
+            truth: TruthScore::new(&bins, truths),
+            bins,
+            asset: None,
+            venues: Vec::new(),
+            seen: 0,
+            shared_at: 0,
+        }
     }
 
     /// Takes in one event; they come in the order of [`MarketEvent::order`].
