@@ -118,6 +118,7 @@ impl Source {
         while let Some(batch) = self.next_batch()? {
             events.extend(batch);
         }
+        super::report(&self.recording.tally())?;
         Ok(events)
     }
 

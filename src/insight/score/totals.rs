@@ -33,12 +33,7 @@ impl Hours {
     pub fn new<'a>(venues: impl Iterator<Item = &'a VenueScore>, kind: Kind) -> Self {
         let mut sum: Option<(Vec<Hour>, Vec<Option<[f64; 2]>>)> = None;
         for venue in venues {
-            let label = |hour: &Hour| {
-                let end = hour.start + hour.ms;
-                let whole = !venue.gaps.iter().any(|&(from, to)| from < end && to > hour.start);
-                let realised = if kind == Kind::Priced { Some(hour.printed) } else { hour.total };
-                realised.filter(|_| whole)
-            };
+            let label = |hour: &Hour| venue.realised(hour, kind);
             sum = Some(match sum {
                 None => (venue.hours.clone(), venue.hours.iter().map(label).collect()),
                 Some((rows, realised)) => {
@@ -54,7 +49,13 @@ impl Hours {
             });
         }
         let (rows, realised) = sum.unwrap_or_default();
-        let learning = if kind == Kind::Priced { LEARNING_HOURS } else { LEARNING_BARS };
+        let learning = if kind == Kind::Priced {
+            // History of which nobody says what was liquidated teaches nothing.
+            let told = realised.iter().enumerate().filter(|(_, y)| y.is_some());
+            told.map(|(i, _)| i).nth(LEARNING_HOURS).unwrap_or(rows.len())
+        } else {
+            LEARNING_BARS
+        };
         Self { rows, realised, learning, kind }
     }
 

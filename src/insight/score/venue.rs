@@ -6,6 +6,8 @@ use crate::estimate::calibrate::bars;
 use crate::estimate::{Bar, BinTable, Estimator, Preset, PresetMap};
 use crate::market::{Candle, EventKind, Interval, MarketEvent, Qty, Side, Venue};
 
+use super::Kind;
+
 /// Maps that are followed: ours, its mean profile by distance, and the presets.
 pub const MAPS: usize = 2 + Preset::ALL.len();
 /// Place of our map among them, and of its mean profile.
@@ -36,6 +38,8 @@ pub struct Hour {
     pub forecast: Option<[f64; 2]>,
     /// Liquidations printed.
     pub prints: u32,
+    /// Whether part of it was told by candles.
+    pub in_candles: bool,
 }
 
 /// The bins one side of the path swept in a window.
@@ -74,6 +78,7 @@ struct Window {
     printed: Vec<(Side, i32, f64)>,
     coins: [f64; 2],
     total: Option<[f64; 2]>,
+    in_candles: bool,
 }
 
 /// One venue of the market that is scored.
@@ -132,6 +137,20 @@ impl VenueScore {
     /// The estimator.
     pub fn estimator(&self) -> &Estimator {
         &self.estimator
+    }
+
+    /// What was liquidated in one of its hours, base coin; `None` where that is not known.
+    pub fn realised(&self, hour: &Hour, kind: Kind) -> Option<[f64; 2]> {
+        let end = hour.start + hour.ms;
+        if self.gaps.iter().any(|&(from, to)| from < end && to > hour.start) {
+            return None;
+        }
+        match kind {
+            Kind::Totals => hour.total,
+            // Where there are trades, candles are history, and nobody printed what was liquidated then.
+            Kind::Priced => Some(hour.printed).filter(|_| !hour.in_candles || self.last_trade == i64::MIN),
+            Kind::Truth => None,
+        }
     }
 
     /// Takes another venue's findings as the prior.
@@ -245,6 +264,7 @@ impl VenueScore {
             printed: Vec::new(),
             coins: [0.0; 2],
             total: None,
+            in_candles: false,
         });
     }
 
@@ -281,6 +301,7 @@ impl VenueScore {
             total: window.total,
             forecast: tally.filter(|t| t.start == window.start).map(|t| t.predicted),
             prints: window.printed.len() as u32,
+            in_candles: window.in_candles,
         });
         let start_bin = bins.bin(from);
         if let (Some(start), Some(low), Some(high)) = (start_bin, bins.bin(bar.low), bins.bin(bar.high)) {
@@ -342,6 +363,7 @@ impl Window {
     fn add_candle(&mut self, candle: &Candle, tells_path: bool) {
         let Some(ohlc) = candle.ohlc else { return };
         let volume = candle.volume.map_or(0.0, Qty::to_f64);
+        self.in_candles |= volume > 0.0;
         if tells_path {
             let [open, high, low, close] = [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(|p| p.to_f64());
             let next = Bar { open, high, low, close, volume };
