@@ -298,13 +298,13 @@ fn sim_listens_or_writes_but_not_both() {
 #[test]
 fn each_scenario_liquidates_and_its_sampled_feed_loses_as_the_reference_market_does() {
     for (scenario, share) in [
-        (Scenario::Base, 0.004..0.04),
-        (Scenario::IsoHigh, 0.02..0.15),
-        (Scenario::CrossLow, 0.001..0.03),
-        (Scenario::Churny, 0.004..0.06),
-        (Scenario::Calm, 0.002..0.03),
+        (Scenario::Base, 0.003..0.04),
+        (Scenario::IsoHigh, 0.02..0.20),
+        (Scenario::CrossLow, 0.0008..0.03),
+        (Scenario::Churny, 0.003..0.06),
+        (Scenario::Calm, 0.002..0.05),
     ] {
-        let mut world = world(0, scenario, 2);
+        let mut world = world(0, scenario, 3);
         let (mut forced, mut shown, mut interest) = (0.0, 0.0, 0.0);
         for _ in 0..86_400 {
             world.step(false);
