@@ -98,6 +98,8 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
+    /// How well the levels foretold the liquidations in a recording, beside null models and other heatmaps' rules
+    Score(ScoreArgs),
     /// Only the simulated exchanges, for other programs to connect to, or their market as a file
     Sim(SimArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
@@ -246,6 +248,33 @@ pub struct LevelsArgs {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// `score`
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArgs {
+    /// Recordings: event files are scored one by one, captures as one; a file of positions alone is the truth for the others;
+    /// - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// True positions to compare with: `truth` lines of a simulator, or `position` events
+    #[arg(long, value_name = "FILE")]
+    pub truth: Vec<PathBuf>,
+    /// Asset to score; the first in each recording unless named
+    #[arg(long)]
+    pub asset: Option<Asset>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Table)]
+    pub format: ScoreFormat,
+}
+
+/// Form of the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScoreFormat {
+    /// For eyes: a row a method and a sentence
+    Table,
+    /// One object a line
+    Json,
 }
 
 /// Form of the levels.
