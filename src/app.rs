@@ -30,7 +30,6 @@ use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
 use criticality::Criticality;
 use fit::Fit;
-use model::View;
 use pixels::{Change, Grid, Selection};
 use popup::Popup;
 use profile::{Profile, Widths};
@@ -80,12 +79,7 @@ pub struct App {
 impl App {
     /// A screen on a first picture, which may still be empty.
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
-        let selection = Selection {
-            tiers: settings.tiers,
-            hidden: Vec::new(),
-            model: settings.model,
-            view: View::default(),
-        };
+        let selection = Selection { tiers: settings.tiers, model: settings.model, ..Selection::default() };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
         let grid = Grid::new(geometry, selection.clone(), Arc::clone(&snapshot.bins));

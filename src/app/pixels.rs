@@ -109,6 +109,13 @@ pub struct Selection {
     pub view: View,
 }
 
+impl Default for Selection {
+    /// Everything, by the default model.
+    fn default() -> Self {
+        Self { tiers: TierSet::ALL, hidden: Vec::new(), model: Model::default(), view: View::default() }
+    }
+}
+
 impl Selection {
     /// The venues that count, in their order.
     pub fn venues<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a VenueView> {

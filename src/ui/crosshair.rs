@@ -90,7 +90,9 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
     let total: f64 = halves.iter().flat_map(|p| p.tiers).sum();
     let is_difference = app.selection().view.is_difference();
     let amount = |usd: f64| if is_difference { text::usd_signed(usd) } else { text::usd(usd) };
-    let share = |usd: f64| if is_difference { String::new() } else { format!("{:>4.0}%", 100.0 * usd / total.max(1e-9)) };
+    let share = |usd: f64| {
+        if is_difference { String::new() } else { format!("{:>4.0}%", 100.0 * usd / total.max(1e-9)) }
+    };
     if is_difference {
         let what = if total < 0.0 { "removed" } else { "built" };
         lines.push(format!("{} {what} in {}", amount(total), text::span(app.settings.difference.ms())));

@@ -227,7 +227,8 @@ fn legend(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (canvas.app, &canvas.theme);
     let selection = app.selection();
     if app.profile().is_difference {
-        let (built, removed) = if theme.colours { ("■built", "■removed") } else { ("+built", "-removed") };
+        let (built, removed) =
+            if theme.colours { ("■built", "■removed") } else { ("+built", "-removed") };
         text::line(buf, area, removed, Style::new().fg(theme.removed));
         let rest = Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area };
         text::line(buf, rest, built, Style::new().fg(theme.built));

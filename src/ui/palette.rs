@@ -292,9 +292,11 @@ impl Theme {
             short: fg(71),
             zone: fg(178).patch(bold),
             popup: if colours { Style::new().fg(ink(252)).bg(ink(235)) } else { Style::new() },
-            prints: [167, 71].map(|index| {
-                if colours { Style::new().fg(ink(16)).bg(ink(index)) } else { bold }
-            }),
+            prints: [167, 71].map(
+                |index| {
+                    if colours { Style::new().fg(ink(16)).bg(ink(index)) } else { bold }
+                },
+            ),
             built: ink(39),
             removed: ink(208),
             up: ink(231),
@@ -359,8 +361,7 @@ mod tests {
         for depth in [Depth::True, Depth::Indexed] {
             let ramp = Ramp::difference(PaletteName::Mono, depth, 16);
             for sign in [1, -1] {
-                let light: Vec<f64> =
-                    (0..=16).map(|s| luminance(ramp.colour(sign * s).unwrap())).collect();
+                let light: Vec<f64> = (0..=16).map(|s| luminance(ramp.colour(sign * s).unwrap())).collect();
                 assert!(light.windows(2).all(|pair| pair[0] < pair[1]), "{depth:?} {sign}: {light:?}");
             }
             for step in 1..=16 {

@@ -128,7 +128,10 @@ fn fit(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
         (" 7d · skill ".to_owned(), theme.dim),
         (skill, style(fit.skill.is_some())),
     ];
-    Some(Piece { spans: parts.into_iter().map(|(words, style)| Span::styled(words, style)).collect(), rank: 5 })
+    Some(Piece {
+        spans: parts.into_iter().map(|(words, style)| Span::styled(words, style)).collect(),
+        rank: 5,
+    })
 }
 
 fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {

@@ -36,7 +36,11 @@ pub fn usd_signed(amount: f64) -> String {
 pub fn usd_range(low: f64, high: f64) -> String {
     let (low, high) = (usd(low), usd(high));
     let unit = |text: &str| text.chars().last().filter(char::is_ascii_alphabetic);
-    let short = if unit(&low) == unit(&high) { low.trim_end_matches(|c: char| c.is_ascii_alphabetic()) } else { &low };
+    let short = if unit(&low) == unit(&high) {
+        low.trim_end_matches(|c: char| c.is_ascii_alphabetic())
+    } else {
+        &low
+    };
     format!("{short}–{}", high.trim_start_matches('$'))
 }
 

@@ -28,7 +28,11 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         let left = vec![
             text::Piece::new(2, format!("in {}", text::span(canvas.app.settings.difference.ms())), theme.dim),
             text::Piece::new(0, format!("{} built", text::usd_signed(built)), theme.strong.fg(theme.built)),
-            text::Piece::new(0, format!("{} removed", text::usd_signed(-removed)), theme.strong.fg(theme.removed)),
+            text::Piece::new(
+                0,
+                format!("{} removed", text::usd_signed(-removed)),
+                theme.strong.fg(theme.removed),
+            ),
         ];
         return text::pieces(buf, area, left, Vec::new());
     }

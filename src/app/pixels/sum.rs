@@ -64,7 +64,13 @@ impl Scratch {
     }
 
     /// As [`Scratch::sum`], for a part of the sources of which all together lie about the mark's bin.
-    pub fn sum_about(&mut self, geometry: &Geometry, sources: &[Source], way: Way, mark_bin: i32) -> Vec<f64> {
+    pub fn sum_about(
+        &mut self,
+        geometry: &Geometry,
+        sources: &[Source],
+        way: Way,
+        mark_bin: i32,
+    ) -> Vec<f64> {
         self.bins.fill(0.0);
         for source in sources.iter().filter(|s| s.weight > 0.0) {
             self.one.fill(0.0);
