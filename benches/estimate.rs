@@ -2,6 +2,8 @@
 //!
 //! `marked`: a market with a mark each second and a reading of open interest every five, as live.
 //! `unmarked`: the path follows every trade, readings once a minute, as in recordings without marks.
+//! `learning`: as `marked`, with a liquidation a second of a feed that prints one a second, and as `unmarked` with one.
+//! `backfill`: a day of four venues' minutes, as a start fetches it.
 //! `readout`: the levels of one venue, with leverages as elsewhere and with distances measured as on Hyperliquid.
 //! `picture`: what ten times a second costs with four venues, all of which moved or none.
 
@@ -11,8 +13,9 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use meltline::engine::{Engine, Origin};
 use meltline::estimate::{BinTable, Estimator};
-use meltline::market::event::{EventKind, Mark, MarketEvent};
-use meltline::market::{Price, Qty, TakerSide, Trade};
+use meltline::market::candle::Ohlc;
+use meltline::market::event::{EventKind, Mark, MarketEvent, PriceKind, Sampled};
+use meltline::market::{Candle, Interval, Liquidation, Price, Qty, Side, TakerSide, Trade};
 
 const TRADES: usize = 100_000;
 /// Trades a second: a busy market.
@@ -65,6 +68,54 @@ fn market(marks: bool) -> Vec<MarketEvent> {
     events
 }
 
+/// A liquidation after the first trade of each second, at its price.
+fn with_liquidations(events: Vec<MarketEvent>) -> Vec<MarketEvent> {
+    let mut out = Vec::new();
+    let mut second = -1;
+    for event in events {
+        let print = match &event.kind {
+            EventKind::Trade(t) if event.ts / 1_000 > second => Qty::from_f64(0.05).map(|qty| Liquidation {
+                position: if event.ts / 1_000 % 2 == 0 { Side::Long } else { Side::Short },
+                price: t.price,
+                qty,
+                price_kind: PriceKind::Fill,
+                sampled: Sampled::Latest,
+            }),
+            _ => None,
+        };
+        let ts = event.ts;
+        out.push(event);
+        if let Some(print) = print.and_then(|l| self::event(ts, EventKind::Liquidation(l))) {
+            second = ts / 1_000;
+            out.push(print);
+        }
+    }
+    out
+}
+
+/// A day of one-minute candles and readings of open interest, four venues.
+fn day_of_minutes() -> Vec<MarketEvent> {
+    let mut events = Vec::new();
+    for minute in 0..1_440_i64 {
+        let price = 60_000.0 * (1.0 + 0.02 * libm::sin(minute as f64 / 97.0));
+        let at = |factor: f64| Price::from_f64((price * factor * 10.0_f64).round() / 10.0);
+        let ohlc = || Some(Ohlc { open: at(1.0)?, high: at(1.0006)?, low: at(0.9995)?, close: at(1.0002)? });
+        let candle =
+            Candle { interval: Interval::M1, ohlc: ohlc(), volume: Qty::from_f64(80.0), taker_buy: None };
+        let reading = Qty::from_f64(90_000.0 + (minute % 50) as f64);
+        for name in ["binance", "bybit", "okx", "hyperliquid"] {
+            let Ok(venue) = name.parse() else { continue };
+            events.extend(
+                event(minute * 60_000, EventKind::Candle(candle)).map(|e| MarketEvent { venue, ..e }),
+            );
+            let reading =
+                reading.and_then(|qty| event(minute * 60_000 + 59_999, EventKind::OpenInterest(qty)));
+            events.extend(reading.map(|e| MarketEvent { venue, ..e }));
+        }
+    }
+    events
+}
+
 fn estimate(c: &mut Criterion) {
     let mut group = c.benchmark_group("estimate");
     group.throughput(Throughput::Elements(TRADES as u64)).sample_size(10);
@@ -85,6 +136,37 @@ fn estimate(c: &mut Criterion) {
             );
         });
     }
+    for (name, marks) in [("learning/marked", true), ("learning/unmarked", false)] {
+        let events = with_liquidations(market(marks));
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || Estimator::new(venue, Arc::clone(&bins)),
+                |mut estimator| {
+                    for event in &events {
+                        estimator.apply(black_box(event));
+                    }
+                    estimator
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    let Ok(asset) = "BTC".parse() else { return };
+    let day = day_of_minutes();
+    group.throughput(Throughput::Elements(day.len() as u64));
+    group.bench_function("backfill", |b| {
+        b.iter_batched(
+            || Engine::new(asset, Origin::Replay, Arc::clone(&bins), &[]),
+            |mut engine| {
+                for event in &day {
+                    engine.apply_event(black_box(event));
+                }
+                engine
+            },
+            BatchSize::LargeInput,
+        );
+    });
+
     group.throughput(Throughput::Elements(1));
     let events = market(true);
     for name in ["bench", "hyperliquid"] {
@@ -96,7 +178,6 @@ fn estimate(c: &mut Criterion) {
         group.bench_function(format!("readout/{name}"), |b| b.iter(|| black_box(full.readout())));
     }
 
-    let Ok(asset) = "BTC".parse() else { return };
     let mut engine = Engine::new(asset, Origin::Replay, bins, &[]);
     let venues: Vec<_> =
         ["binance", "bybit", "okx", "hyperliquid"].into_iter().filter_map(|v| v.parse().ok()).collect();

@@ -98,7 +98,9 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
-    /// Only the simulated exchange, for other programs to connect to
+    /// How well the levels foretold the liquidations in a recording, beside null models and other heatmaps' rules
+    Score(ScoreArgs),
+    /// Only the simulated exchanges, for other programs to connect to, or their market as a file
     Sim(SimArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
@@ -160,6 +162,19 @@ pub struct SimArgs {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// Listen to nobody: run as fast as possible and write the market events every venue (or those of --venues) would
+    /// show, as NDJSON; packed if the name ends in .zst, - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "speed", "write_config"])]
+    pub events: Option<PathBuf>,
+    /// Also write, every 15 simulated minutes, at which prices the open positions would really be liquidated
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// End after this much simulated time, such as 6d; without it, when told to
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<Interval>,
+    /// Assets written with --events, separated by commas [default: BTC]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "events")]
+    pub asset: Vec<Asset>,
     /// The market
     #[command(flatten)]
     pub market: MarketArgs,
@@ -233,6 +248,33 @@ pub struct LevelsArgs {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// `score`
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArgs {
+    /// Recordings: event files are scored one by one, captures as one; a file of positions alone is the truth for the others;
+    /// - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// True positions to compare with: `truth` lines of a simulator, or `position` events
+    #[arg(long, value_name = "FILE")]
+    pub truth: Vec<PathBuf>,
+    /// Asset to score; the first in each recording unless named
+    #[arg(long)]
+    pub asset: Option<Asset>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Table)]
+    pub format: ScoreFormat,
+}
+
+/// Form of the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScoreFormat {
+    /// For eyes: a row a method and a sentence
+    Table,
+    /// One object a line
+    Json,
 }
 
 /// Form of the levels.

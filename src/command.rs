@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod levels;
 pub mod live;
 pub mod replay;
+pub mod score;
 pub mod screen;
 pub mod sim;
 mod start;
@@ -23,7 +24,9 @@ use crate::feed::recording::RecordingTally;
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let mut config = Config::load(cli.common.config.as_deref())?;
-    overlay(&mut config, &cli.common)?;
+    // In files there are venues without adapters too: `score` picks for itself.
+    let picks_venues = matches!(cli.command, Some(Command::Score(_)));
+    overlay(&mut config, &cli.common, picks_venues)?;
     match cli.command {
         None => {
             apply_screen(&mut config, &cli.screen);
@@ -52,6 +55,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             log_to_stderr(&config);
             levels::run(&args, &config)
         }
+        Some(Command::Score(args)) => {
+            log_to_stderr(&config);
+            score::run(&args, &cli.common.venues, &config)
+        }
         Some(Command::Sim(args)) => {
             log_to_stderr(&config);
             sim::run(&args, config)
@@ -74,11 +81,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 /// Flags stand above the file.
-fn overlay(config: &mut Config, common: &Common) -> anyhow::Result<()> {
+fn overlay(config: &mut Config, common: &Common, picks_venues: bool) -> anyhow::Result<()> {
     if let Some(dir) = &common.data_dir {
         config.data_dir.clone_from(dir);
     }
-    if !common.venues.is_empty() {
+    if !common.venues.is_empty() && !picks_venues {
         config.venues.choose(&common.venues)?;
     }
     config.log = match (common.quiet, common.verbose) {

@@ -28,6 +28,10 @@ pub use snapshot::{History, Origin, Print, Snapshot, VenueView};
 const TAPE: usize = 500;
 /// Snapshots come no faster than this.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// Findings are shared this often, ms.
+const SHARE_EVERY: i64 = 3_600_000;
+/// Liquidations, in units of their usual size, before a venue's findings are worth sharing.
+const ENOUGH_EVENTS: f64 = 200.0;
 /// Inputs that may wait for the engine; a full channel holds the feed back.
 pub const INPUTS: usize = 1_024;
 
@@ -59,6 +63,8 @@ pub struct Engine {
     now: i64,
     events: u64,
     seq: u64,
+    /// The hour in which venues last learned from another.
+    shared_at: i64,
 }
 
 impl Engine {
@@ -75,6 +81,7 @@ impl Engine {
             now: 0,
             events: 0,
             seq: 0,
+            shared_at: i64::MIN,
         }
     }
 
@@ -109,6 +116,7 @@ impl Engine {
         self.events += 1;
         if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_)) {
             self.now = self.now.max(event.known_at());
+            self.share_findings();
         }
         if let EventKind::Liquidation(l) = &event.kind {
             if self.tape.len() == TAPE {
@@ -124,6 +132,26 @@ impl Engine {
             });
         }
         self.market(event.venue).apply(event);
+    }
+
+    /// Once an hour of event time, venues whose feed leaves liquidations out, or that have none, take what the best-observed venue
+    /// has found as the prior of their own weights.
+    fn share_findings(&mut self) {
+        let hour = self.now.div_euclid(SHARE_EVERY);
+        if hour <= self.shared_at {
+            return;
+        }
+        self.shared_at = hour;
+        let events = |m: &VenueMarket| m.estimator().calibration().full_events();
+        let best = self.venues.iter().filter(|m| events(m).is_some_and(|n| n >= ENOUGH_EVENTS));
+        let Some(best) = best.max_by(|a, b| events(a).unwrap_or(0.0).total_cmp(&events(b).unwrap_or(0.0)))
+        else {
+            return;
+        };
+        let (from, gains) = (best.venue(), best.estimator().calibration().gains());
+        for market in self.venues.iter_mut().filter(|m| m.venue() != from && events(m).is_none()) {
+            market.adopt(&gains);
+        }
     }
 
     fn market(&mut self, venue: Venue) -> &mut VenueMarket {

@@ -9,11 +9,14 @@ pub mod components;
 pub mod grid;
 pub mod levels;
 pub mod margin;
+pub mod measured;
+pub mod preset;
 pub mod readout;
 pub mod tiers;
 
 pub use bins::BinTable;
 pub use grid::{Bar, Column, Packed};
 pub use levels::Estimator;
+pub use preset::{Preset, PresetMap};
 pub use readout::Readout;
 pub use tiers::{TIERS, Tier, TierSet};

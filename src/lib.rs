@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod estimate;
 pub mod feed;
+pub mod insight;
 pub mod market;
 pub mod sim;
 pub mod term;

@@ -4,7 +4,8 @@
 //! [`world`] is the market, deterministic and without a clock. [`listing`] gives it a memory ([`history`]) and
 //! tells what happens in order of time. [`venue`] puts that into each venue's own bytes, [`hub`] hands them to
 //! whoever subscribed, `server` owns the listeners. Two days of history stand behind REST from the start.
-//! [`Faults`] make a venue misbehave on order.
+//! [`Faults`] make a venue misbehave on order. [`record`](mod@record) runs the market without any of that, into a file, and
+//! [`truth`] tells what no exchange tells.
 //!
 //! ```no_run
 //! # async fn demo() -> anyhow::Result<()> {
@@ -28,14 +29,19 @@ pub mod hub;
 mod line;
 pub mod listing;
 mod markets;
+pub mod record;
 mod server;
 mod session;
+mod shown;
+mod spool;
 mod text;
 mod trouble;
+pub mod truth;
 pub mod venue;
 pub mod world;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -243,6 +249,14 @@ impl SimServer {
             .map(|service| service.faults.clone())
     }
 
+    /// Writes the truth behind the markets to a file, in place of what is there, at every quarter of an hour of simulated
+    /// time: BTC's from the first on, another coin's once it is simulated. A file that cannot be written any more ends
+    /// with one line in the log; the market goes on.
+    pub fn write_truth(&self, path: &Path) -> anyhow::Result<()> {
+        self.markets.write_truth(spool::Spool::create(path)?);
+        Ok(())
+    }
+
     /// Waits for the end: `stop` was cancelled and every connection is closed.
     pub async fn stopped(self) -> anyhow::Result<()> {
         let Self { markets, services, stop } = self;
@@ -252,6 +266,7 @@ impl SimServer {
         if tokio::time::timeout(GRACE, markets.idle()).await.is_err() {
             tracing::debug!("some simulated connections did not take their farewell");
         }
+        tokio::task::spawn_blocking(move || markets.end_truth()).await.context("cannot end the truth")?;
         Ok(())
     }
 }

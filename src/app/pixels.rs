@@ -7,6 +7,7 @@ mod sum;
 use std::sync::Arc;
 
 use crate::engine::{Print, Snapshot, VenueView};
+use crate::estimate::calibrate::band::Spread;
 use crate::estimate::{Bar, BinTable, TIERS, Tier, TierSet};
 use crate::market::{Side, Venue};
 
@@ -161,7 +162,7 @@ pub struct Probe {
     /// USD by tier.
     pub tiers: [f64; TIERS],
     /// Variance of what is modelled of it, USD².
-    pub variance: f64,
+    pub spread: Spread,
     /// USD by venue.
     pub venues: Vec<(Venue, f64)>,
     /// The venues whose open interest is not known here and was held constant.
@@ -294,7 +295,8 @@ impl Grid {
 
     /// The tier and venue split of a pixel, and how far it can be trusted.
     pub fn probe(&self, column: usize, row: usize) -> Probe {
-        let mut probe = Probe { tiers: [0.0; TIERS], variance: 0.0, venues: Vec::new(), held: Vec::new() };
+        let mut probe =
+            Probe { tiers: [0.0; TIERS], spread: Spread::default(), venues: Vec::new(), held: Vec::new() };
         let Some(column) = self.columns.get(column) else { return probe };
         let row =
             Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };
@@ -320,7 +322,9 @@ impl Grid {
                 }
                 probe.tiers.iter_mut().zip(by_tier).for_each(|(sum, usd)| *sum += sign * usd);
                 // Its columns tell of the same positions: what is off in one is off in all.
-                probe.variance += own.last().map_or(0.0, |s| s.column.uncertainty.variance(&by_tier));
+                if let Some(source) = own.last() {
+                    probe.spread.add(&by_tier, &source.column.uncertainty);
+                }
                 if own.iter().any(|s| s.column.reconstructed) && !probe.held.contains(&venue) {
                     probe.held.push(venue);
                 }

@@ -119,7 +119,7 @@ fn write_map(
 
 fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()> {
     if header {
-        write!(out, "ts,asset,side,price_low,price_high,usd,position_usd,measured_usd")?;
+        write!(out, "ts,asset,side,price_low,price_high,usd,usd_low,usd_high,position_usd,measured_usd")?;
         for tier in Tier::MODELLED {
             write!(out, ",usd_{tier}")?;
         }
@@ -129,12 +129,14 @@ fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()>
         let side = if level.side == Side::Long { "long" } else { "short" };
         write!(
             out,
-            "{},{},{side},{},{},{},{},{}",
+            "{},{},{side},{},{},{},{},{},{},{}",
             map.ts,
             map.asset,
             level.price_low,
             level.price_high,
             level.usd,
+            level.usd_low,
+            level.usd_high,
             level.position_usd,
             level.measured_usd
         )?;
@@ -183,8 +185,8 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
     let wide = kept.iter().flat_map(|l| [&l.price_low, &l.price_high]).map(String::len).max().unwrap_or(0);
     writeln!(
         out,
-        "{:>wide$} {:>wide$} {:<5} {:>8} {:>9} {:>9}  mostly",
-        "from", "to", "side", "distance", "level", "positions"
+        "{:>wide$} {:>wide$} {:<5} {:>8} {:>9} {:>15} {:>9}  mostly",
+        "from", "to", "side", "distance", "level", "80 % within", "positions"
     )?;
     for level in kept {
         let middle = f64::midpoint(low(&level.price_low), low(&level.price_high));
@@ -194,13 +196,14 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
             .unwrap_or(Tier::Low);
         writeln!(
             out,
-            "{:>wide$} {:>wide$} {:<5} {:>+7.2}% {:>9} {:>9}  {mostly}{}",
+            "{:>wide$} {:>wide$} {:<5} {:>+7.2}% {:>9} {:>15} {:>9}  {mostly}{}",
             level.price_low,
             level.price_high,
             if level.side == Side::Long { "long" } else { "short" },
             (middle / mark - 1.0) * 100.0,
-            Usd(level.usd),
-            Usd(level.position_usd),
+            Usd(level.usd).to_string(),
+            format!("{}–{}", Usd(level.usd_low), Usd(level.usd_high)),
+            Usd(level.position_usd).to_string(),
             largest_venues(level),
         )?;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::estimate::calibrate::band::Spread;
 use crate::estimate::{Readout, TIERS, Tier};
 use crate::feed::status::LinkState;
 use crate::market::{Asset, Side, Venue};
@@ -80,6 +81,10 @@ pub struct LiquidationLevel {
     pub side: Side,
     /// USD expected to be force-closed if price sweeps the bin (T2).
     pub usd: f64,
+    /// The lower and upper end of what may come: eight of ten should lie between them (docs/MODEL.md says how many do).
+    pub usd_low: f64,
+    /// See `usd_low`.
+    pub usd_high: f64,
     /// USD of positions there now (T1).
     pub position_usd: f64,
     /// `usd` by leverage tier.
@@ -190,6 +195,7 @@ impl Engine {
         for bin in low..=high {
             let mut tiers = [0.0; TIERS];
             let mut position = 0.0;
+            let mut spread = Spread::default();
             let mut venues = BTreeMap::new();
             for (venue, readout) in readouts {
                 let levels = readout.side(side);
@@ -198,16 +204,20 @@ impl Engine {
                 if usd > 0.0 {
                     tiers.iter_mut().zip(by_tier).for_each(|(sum, part)| *sum += part);
                     position += levels.position(bin);
+                    spread.add(&by_tier, &readout.uncertainty);
                     venues.insert(*venue, cents(usd));
                 }
             }
             let usd = cents(tiers.iter().sum());
             if usd > 0.0 {
+                let (low, high) = spread.range();
                 let level = LiquidationLevel {
                     price_low: price_text(bins.edge(bin)),
                     price_high: price_text(bins.edge(bin + 1)),
                     side,
                     usd,
+                    usd_low: cents(low),
+                    usd_high: cents(high),
                     position_usd: cents(position),
                     tiers: tiers.map(cents),
                     venues,

@@ -97,6 +97,13 @@ impl VenueMarket {
         self.seen > i64::MIN
     }
 
+    /// Takes the gains of a venue that is better observed as the prior.
+    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
+        if self.estimator.adopt(gains) {
+            self.changes += 1;
+        }
+    }
+
     /// The closed columns.
     pub fn history(&self) -> &Arc<History> {
         &self.ladder.history

@@ -144,6 +144,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimate::calibrate::Uncertainty;
 
     fn column(minute: i64, interval: Interval) -> Arc<Column> {
         Arc::new(Column {
@@ -153,7 +154,7 @@ mod tests {
             mark_bin: 0,
             oi: 1.0,
             coverage: 1.0,
-            uncertainty: Default::default(),
+            uncertainty: Uncertainty::default(),
             levels: Default::default(),
             factors: Default::default(),
             swept: Default::default(),

@@ -167,6 +167,14 @@ impl Calibration {
         }
     }
 
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        4 * self.slots * size_of::<Source>()
+            + self.prints.bytes()
+            + size_of_val(&self.tallies)
+            + self.tallies.iter().len() * size_of::<Tally>()
+    }
+
     /// What was foretold and what came.
     pub fn tallies(&self) -> &Tallies {
         &self.tallies
@@ -360,6 +368,20 @@ impl Calibration {
         self.prints.expect(ts.div_euclid(1_000), side, forced);
     }
 
+    /// The path took so many coins of public positions: no weight is needed to foretell that they are liquidated.
+    pub fn swept_known(&mut self, side: usize, qty: f64) {
+        if let Some(running) = &mut self.running {
+            running.predicted[side] += qty;
+        }
+    }
+
+    /// So many coins of public positions were printed.
+    pub fn came_of_known(&mut self, side: usize, qty: f64) {
+        if let Some(running) = &mut self.running {
+            running.realised[side] += qty;
+        }
+    }
+
     /// Learns from a print. Returns how much of it is believed, base coin.
     pub fn print(&mut self, seen: &Observed, books: &[Cohorts; 2]) -> f64 {
         let &Observed { ts, side, qty, level: (price, bin), is_sampled, oi, path, background } = seen;
@@ -377,6 +399,8 @@ impl Calibration {
             self.evidence = Evidence::Prints;
             self.forget(books);
         }
+        // The usual size is about to change: what was swept before counts by the old one.
+        self.count(books);
         if let Some(running) = &mut self.running {
             running.realised[side] += qty;
         }

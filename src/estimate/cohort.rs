@@ -12,9 +12,11 @@ const H: usize = CLASSES.len();
 /// Mass farther than this many bins from the path leaves the grid (a factor of 54 in price at 5 bp).
 const REACH: i32 = 8_000;
 /// Cells are made this many bins further than asked, so that a drifting price does not move them at every step.
-const SLACK: i32 = 128;
+const SLACK: i32 = 32;
 /// A scale below this is folded into the cells.
 const SMALLEST_SCALE: f64 = 1e-30;
+/// When nearly all of a side comes to be known, at least this share stays.
+const SMALLEST_SHARE: f64 = 1e-6;
 /// Largest hazard applied at one reading.
 const LARGEST_HAZARD: f64 = 5.0;
 
@@ -29,7 +31,7 @@ pub struct Ledger {
     pub swept: f64,
     /// The part of it that was opened behind where the path had already been.
     pub crossed: f64,
-    /// Closed by hand.
+    /// Closed by hand, or come to be known and counted as measured from then on.
     pub closed: f64,
     /// Carried too far from price to matter.
     pub left: f64,
@@ -97,6 +99,12 @@ pub fn common(a: &Range<i32>, b: &Range<i32>) -> Range<i32> {
     a.start.max(b.start)..a.end.min(b.end)
 }
 
+/// What mass of a hazard is divided by when a share of open interest is closed by hand: `e^x` to the second order, by + − × ÷ alone.
+pub fn closing_divisor(hazard: f64, share: f64) -> f64 {
+    let x = (hazard * share).min(LARGEST_HAZARD);
+    if x > 0.0 { 1.0 + x + x * x / 2.0 } else { 1.0 }
+}
+
 /// The cohorts of one side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cohorts {
@@ -143,6 +151,13 @@ impl Cohorts {
         self.first..self.first + (self.cells.len() / self.slots) as i32
     }
 
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<f64>()
+            + self.ledger.len() * size_of::<Ledger>()
+            + self.extents.len() * size_of::<Range<i32>>()
+    }
+
     /// The lazy scale of each class.
     pub fn scale(&self) -> [f64; H] {
         self.scale
@@ -166,11 +181,11 @@ impl Cohorts {
         cells.chunks_exact(self.slots).map(move |cell| &cell[component * H..component * H + H])
     }
 
-    /// Opens coins, as seen from `center`, the bin the path is in now.
-    pub fn open(&mut self, components: &Components, openings: &[Opening], center: i32) {
+    /// Opens `share` of these coins, as seen from `center`, the bin the path is in now.
+    pub fn open(&mut self, components: &Components, openings: &[Opening], share: f64, center: i32) {
         let bins = openings.iter().map(|o| o.bin);
         let (Some(lowest), Some(highest)) = (bins.clone().min(), bins.max()) else { return };
-        let qty: f64 = openings.iter().map(|o| o.qty).sum();
+        let qty: f64 = share * openings.iter().map(|o| o.qty).sum::<f64>();
         let inverse = self.scale.map(|a| 1.0 / a);
         let reach = (center - REACH).max(0)..center + REACH;
         let mut added = Vec::new();
@@ -191,9 +206,10 @@ impl Cohorts {
                         continue;
                     }
                     let shares = &kernel.shares[(bins.start - begin) as usize..(bins.end - begin) as usize];
-                    for (slot, share) in added[(bins.start - inside.start) as usize..].iter_mut().zip(shares)
+                    for (slot, part_of_bin) in
+                        added[(bins.start - inside.start) as usize..].iter_mut().zip(shares)
                     {
-                        let mass = opening.qty * share;
+                        let mass = share * opening.qty * part_of_bin;
                         let stays = part * mass;
                         *slot += stays;
                         kept += stays;
@@ -235,12 +251,17 @@ impl Cohorts {
 
     /// Ages all mass: `share` of open interest was closed by hand.
     pub fn close(&mut self, share: f64) {
-        for (h, (hazard, _)) in CLASSES.iter().enumerate() {
-            let x = (hazard * share).min(LARGEST_HAZARD);
-            if x <= 0.0 {
-                continue;
-            }
-            let divisor = 1.0 + x + x * x / 2.0;
+        self.divide(CLASSES.map(|(hazard, _)| closing_divisor(hazard, share)));
+    }
+
+    /// Part of the mass is known from now on: `share` stays.
+    pub fn keep(&mut self, share: f64) {
+        self.divide([1.0 / share.max(SMALLEST_SHARE); H]);
+    }
+
+    /// Divides all mass, by class.
+    fn divide(&mut self, divisors: [f64; H]) {
+        for (h, divisor) in divisors.into_iter().enumerate().filter(|(_, d)| *d > 1.0) {
             self.scale[h] /= divisor;
             for ledger in self.ledger.iter_mut().skip(h).step_by(H) {
                 let rest = ledger.resting / divisor;
@@ -288,6 +309,12 @@ impl Cohorts {
             if span.is_empty() { (low, high + 1) } else { (low.min(span.start), (high + 1).max(span.end)) };
         let start = if start < span.start || span.is_empty() { start - SLACK } else { start };
         let end = if end > span.end || span.is_empty() { end + SLACK } else { end };
+        // Longs rest below the path and shorts above: the cells on the other side have been swept empty.
+        let (start, end) = if self.side == 0 {
+            (start, end.min(high.max(center) + 1 + SLACK))
+        } else {
+            (start.max(low.min(center) - SLACK), end)
+        };
         self.resize(start.max(center - REACH), end.min(center + REACH));
     }
 

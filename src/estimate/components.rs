@@ -7,6 +7,7 @@ use crate::market::{Instrument, Side, Venue};
 
 use super::bins::BinTable;
 use super::margin::{self, maintenance_rate};
+use super::measured::Fit;
 use super::tiers::Tier;
 
 /// Spike leverages with their prior share of openings, by notional (docs/MODEL.md). The first stands for 150x where a
@@ -31,6 +32,11 @@ const SPIKE_HALF: f64 = 0.0002;
 /// Holding classes: hazard per closed share of open interest, and prior share of openings. Three points that stand in for
 /// heavy-tailed holding times.
 pub const CLASSES: [(f64, f64); 3] = [(0.5, 0.5), (3.0, 0.3), (20.0, 0.2)];
+
+/// Public positions the prior of distances is worth.
+const PRIOR_POSITIONS: f64 = 30.0;
+/// No fitted log-normal is narrower than this.
+const NARROWEST: f64 = 0.2;
 
 /// Share of open interest that can be liquidated at all (the rest is hedged or barely levered).
 const LIQUIDATABLE: f64 = 0.9;
@@ -76,11 +82,20 @@ impl Components {
     ///
     /// Hyperliquid's margin is cross by default and its true distances are public: no spikes, the measured log-normal
     /// (median 28 %, sigma 1.16). Everywhere else half of the openings are spikes, half smears (median 12 %, sigma 1).
-    pub fn new(venue: &Venue, instrument: Option<&Instrument>, bins: &BinTable) -> Self {
+    /// Where true distances of public positions are at hand (`fit`), both give way to them as more are known.
+    pub fn new(venue: &Venue, instrument: Option<&Instrument>, fit: Option<&Fit>, bins: &BinTable) -> Self {
+        let trust = fit.map_or(0.0, |f| f.count as f64 / (f.count as f64 + PRIOR_POSITIONS));
+        let fitted = |smears: Smears| {
+            let Some(fit) = fit else { return smears };
+            let between = |prior: f64, found: f64| prior + trust * (found - prior);
+            let median = libm::exp(between(libm::log(smears.median), libm::log(fit.median)));
+            Smears { median, sigma: between(smears.sigma, fit.sigma).max(NARROWEST), ..smears }
+        };
         if venue.as_str() == "hyperliquid" {
             let smears = Smears { count: 16, farthest: 0.90, median: 0.28, sigma: 1.16 };
-            return Self(smears.components(1.0, bins));
+            return Self(fitted(smears).components(1.0, bins));
         }
+        let spiked = 0.5 * (1.0 - trust);
         let tiers: Vec<margin::Tier> =
             instrument.map(|i| i.tiers.iter().map(margin::Tier::from).collect()).unwrap_or_default();
         let limit = tiers.iter().map(|t| t.max_leverage).fold(0.0, f64::max);
@@ -93,11 +108,11 @@ impl Components {
                 let rate = maintenance_rate(leverage, &tiers);
                 let distance = Side::BOTH.map(|side| margin::distance(side, leverage, rate).max(NEAREST));
                 let spans = distance.map(|d| (d - SPIKE_HALF, d + SPIKE_HALF));
-                Component::new(tier, if allowed { 0.5 * share } else { 0.0 }, spans, bins)
+                Component::new(tier, if allowed { spiked * share } else { 0.0 }, spans, bins)
             })
             .collect();
         let smears = Smears { count: 14, farthest: 0.60, median: 0.12, sigma: 1.0 };
-        all.extend(smears.components(0.5, bins));
+        all.extend(fitted(smears).components(1.0 - spiked, bins));
         let total: f64 = all.iter().map(|c| c.weight).sum();
         for component in &mut all {
             component.weight /= total;
@@ -192,7 +207,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Components {
-        Components::new(&"binance".parse().unwrap(), None, &BinTable::new(5.0))
+        Components::new(&"binance".parse().unwrap(), None, None, &BinTable::new(5.0))
     }
 
     #[test]
@@ -251,7 +266,7 @@ mod tests {
             linear: true,
             tiers: vec![tier("5000", "0.015", "0", "50"), tier("10000", "0.025", "50", "20")],
         };
-        let all = Components::new(&"binance".parse().unwrap(), Some(&instrument), &BinTable::new(5.0));
+        let all = Components::new(&"binance".parse().unwrap(), Some(&instrument), None, &BinTable::new(5.0));
         let heavy: f64 = all.iter().filter(|c| c.tier == Tier::X100).map(|c| c.weight).sum();
         assert_eq!(heavy, 0.0);
         let total: f64 = all.iter().map(|c| c.weight).sum();

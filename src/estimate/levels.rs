@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use crate::market::candle::Ohlc;
-use crate::market::event::{LiquidationBar, PriceKind, Sampled};
+use crate::market::event::{LiquidationBar, Position, PriceKind, Sampled};
 use crate::market::{Candle, EventKind, Instrument, Liquidation, MarketEvent, Side, TakerSide, Venue};
 
 use super::bins::BinTable;
 use super::calibrate::{Calibration, Observed, Tallies};
-use super::cohort::{Cohorts, Opening, Trail};
-use super::components::Components;
+use super::cohort::{Cohorts, Opening, Trail, closing_divisor};
+use super::components::{CLASSES, Components};
 use super::margin;
-use super::readout::{Background, Readout};
+use super::measured::{Fit, Measured};
+use super::readout::{Background, Readout, Sources};
 
 /// Share of the volume not explained by the change of open interest that really replaces positions; the rest is
 /// inventory passed between market makers.
@@ -27,6 +28,8 @@ const NEAREST_BINS: i32 = 3;
 const MOST_ENTRIES: usize = 2_048;
 /// Steps a candle's openings are spread over, at most.
 const CANDLE_STEPS: f64 = 40.0;
+/// Public positions are fitted this often, ms.
+const REFIT: i64 = 3_600_000;
 /// Minutes remembered as traded, so that a late candle does not count their volume twice.
 const TRADED_MINUTES: usize = 2_880;
 
@@ -67,6 +70,18 @@ pub struct Estimator {
     oi: Option<f64>,
     /// Coins liquidated by the feed since the last reading, by side.
     liquidated: [f64; 2],
+    /// Positions that are public, and since the last reading: coins of theirs that came to be known, that they traded, and that the
+    /// path took.
+    measured: Measured,
+    found: [f64; 2],
+    known_trades: [f64; 2],
+    known_swept: [f64; 2],
+    /// Coins that were not known at the last reading, by side.
+    unknown: [f64; 2],
+    /// The distances of public positions, and the hour they were fitted.
+    fit: Option<Fit>,
+    fitted_at: i64,
+    instrument: Option<Instrument>,
     activity: Activity,
     /// Counts what changes the levels.
     version: u64,
@@ -75,7 +90,7 @@ pub struct Estimator {
 impl Estimator {
     /// An empty estimator with prior weights.
     pub fn new(venue: Venue, bins: Arc<BinTable>) -> Self {
-        let components = Components::new(&venue, None, &bins);
+        let components = Components::new(&venue, None, None, &bins);
         let count = components.len();
         Self {
             venue,
@@ -95,6 +110,14 @@ impl Estimator {
             traded: std::collections::VecDeque::new(),
             oi: None,
             liquidated: [0.0; 2],
+            measured: Measured::new(),
+            found: [0.0; 2],
+            known_trades: [0.0; 2],
+            known_swept: [0.0; 2],
+            unknown: [0.0; 2],
+            fit: None,
+            fitted_at: i64::MIN,
+            instrument: None,
             activity: Activity::default(),
             version: 0,
         }
@@ -114,7 +137,8 @@ impl Estimator {
             EventKind::LiquidationBar(b) => self.liquidation_bar(event.ts, b),
             EventKind::Instrument(i) => self.instrument(i),
             EventKind::Gap(gap) if &*gap.stream != "book" && !gap.is_held() => self.calibration.gap(gap.from),
-            EventKind::Position(_) | EventKind::Book(_) | EventKind::Gap(_) => {}
+            EventKind::Position(p) => self.position(p),
+            EventKind::Book(_) | EventKind::Gap(_) => {}
         }
     }
 
@@ -123,14 +147,45 @@ impl Estimator {
         let (hidden, changed) = self.calibration.advance(now, &self.books);
         self.liquidated.iter_mut().zip(hidden).for_each(|(sum, more)| *sum += more);
         self.version += u64::from(changed);
+        let hour = now.div_euclid(REFIT);
+        if hour > self.fitted_at && !self.measured.is_empty() {
+            self.fitted_at = hour;
+            if let Some(fit) = self.measured.fit() {
+                self.version += 1;
+                self.fit = Some(fit);
+                self.set_components();
+            }
+        }
     }
 
     /// The contract's terms decide maintenance rates and which leverages exist. Mass already resting stays where it is.
     fn instrument(&mut self, instrument: &Instrument) {
         self.version += 1;
         self.tiers = instrument.tiers.iter().map(margin::Tier::from).collect();
-        self.components = Components::new(&self.venue, Some(instrument), &self.bins);
+        self.instrument = Some(instrument.clone());
+        self.set_components();
+    }
+
+    fn set_components(&mut self) {
+        let Self { venue, instrument, fit, bins, .. } = self;
+        self.components = Components::new(venue, instrument.as_ref(), fit.as_ref(), bins);
         self.calibration.set_components(&self.components);
+    }
+
+    /// A public position: exact mass from now on. What was not known of it before was part of what is estimated.
+    fn position(&mut self, position: &Position) {
+        self.version += 1;
+        let oi = self.oi.unwrap_or(0.0);
+        let before = [0, 1].map(|side| self.measured.coins(side));
+        let change = self.measured.tell(position);
+        for (side, before) in before.into_iter().enumerate() {
+            self.found[side] += change.found[side];
+            self.known_trades[side] += change.traded[side].abs();
+            let unknown = oi - before;
+            if change.found[side] > 0.0 && unknown > 0.0 {
+                self.books[side].keep(1.0 - (change.found[side] / unknown).min(1.0));
+            }
+        }
     }
 
     fn trade(&mut self, ts: i64, price: f64, qty: f64, taker: TakerSide) {
@@ -240,6 +295,7 @@ impl Estimator {
 
     /// A reading of open interest settles the volume since the last one.
     fn open_interest(&mut self, oi: f64) {
+        let is_first = self.oi.is_none();
         let before = self.oi.unwrap_or(oi);
         if self.volume <= 0.0 && self.oi.is_some() {
             // Open interest moves by trading alone: the change belongs to volume still under way.
@@ -247,27 +303,35 @@ impl Estimator {
         }
         self.version += 1;
         self.oi = Some(oi);
-        let change = oi - before;
         // Where all volume came as candles it may be rounded or late: it is at least the change.
-        let volume =
-            if self.candle_volume >= self.volume { self.volume.max(change.abs()) } else { self.volume };
-        let change = change.clamp(-volume, volume);
-        let turnover = TURNOVER * (volume - change.abs()) / 2.0;
-        let opened = change.max(0.0) + turnover;
-        let closed = (-change).max(0.0) + turnover;
+        let volume = if self.candle_volume >= self.volume {
+            self.volume.max((oi - before).abs())
+        } else {
+            self.volume
+        };
+        let center = self.path.map_or_else(|| self.pending.first().map_or(0, |e| e.bin), |(_, bin)| bin);
+        let mut closed_share = 0.0;
         for side in 0..2 {
-            let by_hand = (closed - self.liquidated[side]).max(0.0);
-            self.books[side].close(by_hand / oi.max(f64::MIN_POSITIVE));
-        }
-        if opened > 0.0 && self.volume > 0.0 {
-            let center = self.path.map_or_else(|| self.pending.first().map_or(0, |e| e.bin), |(_, bin)| bin);
-            for entry in &mut self.pending {
-                entry.qty *= opened / self.volume;
+            // Everything here is about what is not known: without public positions that is all of it.
+            let known = self.measured.coins(side);
+            let unknown = (oi - known).max(0.0);
+            let unknown_before = if is_first { unknown } else { self.unknown[side] - self.found[side] };
+            let volume = (volume - self.known_trades[side]).max(0.0);
+            let change = (unknown - unknown_before).clamp(-volume, volume);
+            let turnover = TURNOVER * (volume - change.abs()) / 2.0;
+            let opened = change.max(0.0) + turnover;
+            let closed = (-change).max(0.0) + turnover;
+            let by_hand = (closed - self.liquidated[side]).max(0.0) / unknown.max(f64::MIN_POSITIVE);
+            self.books[side].close(by_hand);
+            closed_share += by_hand / 2.0;
+            if opened > 0.0 && self.volume > 0.0 {
+                self.books[side].open(&self.components, &self.pending, opened / self.volume, center);
             }
-            for book in &mut self.books {
-                book.open(&self.components, &self.pending, center);
-            }
         }
+        // Who is not told again fades as those who hold for the shortest time.
+        self.measured.fade(closing_divisor(CLASSES[CLASSES.len() - 1].0, closed_share));
+        self.unknown = [0, 1].map(|side| (oi - self.measured.coins(side)).max(0.0));
+        (self.found, self.known_trades, self.known_swept) = Default::default();
         self.pending.clear();
         self.volume = 0.0;
         self.candle_volume = 0.0;
@@ -295,7 +359,15 @@ impl Estimator {
         let background = self.background.mass(oi);
         let seen =
             Observed { ts, side: side.index(), qty, level: (level, bin), is_sampled, oi, path, background };
-        self.liquidated[side.index()] += self.calibration.print(&seen, &self.books);
+        // What public positions lost teaches nothing about the others.
+        let known = &mut self.known_swept[side.index()];
+        let of_known = qty.min(*known);
+        *known -= of_known;
+        self.calibration.came_of_known(side.index(), of_known);
+        let seen = Observed { qty: qty - of_known, ..seen };
+        if seen.qty > 0.0 {
+            self.liquidated[side.index()] += self.calibration.print(&seen, &self.books);
+        }
         self.show_print(side, qty, price);
     }
 
@@ -352,6 +424,13 @@ impl Estimator {
                 *self.activity.swept[side].entry(b).or_default() += forced * self.bins.mid(b);
             }
         }
+        for (level, qty) in self.measured.sweep(side, price) {
+            self.known_swept[side] += qty;
+            self.calibration.swept_known(side, qty);
+            if let Some(bin) = self.bins.bin(level) {
+                *self.activity.swept[side].entry(bin).or_default() += qty * level;
+            }
+        }
         if bin != from_bin {
             for entry in &mut self.pending {
                 entry.trail.extend(bin);
@@ -378,8 +457,9 @@ impl Estimator {
     /// The levels now.
     pub fn readout(&self) -> Option<Readout> {
         let (price, bin) = self.path?;
-        let Self { bins, components, calibration, background, books, .. } = self;
-        Some(Readout::new(bins, components, calibration, background, books, self.oi?, (price, bin)))
+        let Self { bins, components, calibration, background, books, measured, .. } = self;
+        let sources = Sources { bins, components, calibration, background, books, measured };
+        Some(Readout::new(&sources, self.oi?, (price, bin)))
     }
 
     /// What was swept and printed since it was last taken.
@@ -402,10 +482,25 @@ impl Estimator {
         &self.calibration
     }
 
-    /// Takes the gains of a venue that is better observed as the prior.
-    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
-        self.version += 1;
-        self.calibration.adopt(&self.components, gains);
+    /// The positions that are public.
+    pub fn measured(&self) -> &Measured {
+        &self.measured
+    }
+
+    /// The distances of public positions, once enough are known.
+    pub fn fit(&self) -> Option<Fit> {
+        self.fit
+    }
+
+    /// Takes the gains of a venue that is better observed as the prior. Says whether it could: components of another kind (there
+    /// are no spikes where all margin is cross) have nothing to learn from these.
+    pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) -> bool {
+        let fits = gains.iter().all(|side| side.len() == self.calibration.theta(0).len());
+        if fits {
+            self.version += 1;
+            self.calibration.adopt(&self.components, gains);
+        }
+        fits
     }
 
     /// Where the path is, USD per coin: the mark where marks are dense, else the last trade or close.
@@ -426,6 +521,16 @@ impl Estimator {
     /// The cohorts by side, for the book-keeping identity.
     pub fn books(&self) -> &[Cohorts; 2] {
         &self.books
+    }
+
+    /// Bytes of state held, without what all venues share, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        let books: usize = self.books.iter().map(Cohorts::bytes).sum();
+        size_of::<Self>()
+            + books
+            + self.calibration.bytes()
+            + self.pending.capacity() * size_of::<Opening>()
+            + self.traded.capacity() * size_of::<i64>()
     }
 
     /// The bins.

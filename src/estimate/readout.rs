@@ -9,6 +9,7 @@ use super::bins::BinTable;
 use super::calibrate::{Calibration, Uncertainty};
 use super::cohort::{Cohorts, common};
 use super::components::{CLASSES, Components, SURVIVAL};
+use super::measured::Measured;
 use super::tiers::{TIERS, Tier};
 
 /// Background mass of a 5 bp bin, share of open interest: it explains prints no level predicted and is the map's floor.
@@ -106,19 +107,13 @@ pub struct Readout {
 
 impl Readout {
     /// Reads both sides at a price and its bin.
-    pub fn new(
-        bins: &BinTable,
-        components: &Components,
-        calibration: &Calibration,
-        background: &Background,
-        books: &[Cohorts; 2],
-        oi: f64,
-        (mark, mark_bin): (f64, i32),
-    ) -> Self {
+    pub fn new(sources: &Sources<'_>, oi: f64, (mark, mark_bin): (f64, i32)) -> Self {
+        let &Sources { bins, components, calibration, background, books, measured } = sources;
         let mut covered = 0.0;
         let sides = Side::BOTH.map(|side| {
             let i = side.index();
-            let reading = Reading { bins, components, theta: calibration.theta(i), book: &books[i], side: i };
+            let reading =
+                Reading { bins, components, theta: calibration.theta(i), book: &books[i], measured, side: i };
             let floor = (background.span(i, mark_bin), background.mass(oi) * calibration.background(i));
             let (levels, share) = reading.read(&floor, oi, mark, mark_bin);
             covered += share;
@@ -134,12 +129,30 @@ impl Readout {
     }
 }
 
+/// What levels are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The bins.
+    pub bins: &'a BinTable,
+    /// The distance components.
+    pub components: &'a Components,
+    /// Their weights.
+    pub calibration: &'a Calibration,
+    /// The floor of the map.
+    pub background: &'a Background,
+    /// Mass by side.
+    pub books: &'a [Cohorts; 2],
+    /// Positions that are public.
+    pub measured: &'a Measured,
+}
+
 /// What one side is read from.
 struct Reading<'a> {
     bins: &'a BinTable,
     components: &'a Components,
     theta: &'a [f64],
     book: &'a Cohorts,
+    measured: &'a Measured,
     side: usize,
 }
 
@@ -147,7 +160,7 @@ impl Reading<'_> {
     /// The side's levels, and the share of open interest they cover. `floor`: where the background lies, and its T2 a bin.
     fn read(&self, floor: &(Range<i32>, f64), oi: f64, mark: f64, mark_bin: i32) -> (SideLevels, f64) {
         const H: usize = CLASSES.len();
-        let &Reading { bins, components, theta, book, side } = self;
+        let &Reading { bins, components, theta, book, measured, side } = self;
         let cells = book.span();
         let live = if side == 0 {
             cells.start.min(floor.0.start)..mark_bin + 1
@@ -170,7 +183,13 @@ impl Reading<'_> {
             .collect();
         let middles: Vec<f64> = live.clone().map(|bin| bins.mid(bin)).collect();
         // Tiers the venue does not have stay empty.
-        let used = |tier: usize| tier == Tier::Low.index() || lines.iter().any(|(t, ..)| *t == tier);
+        let known_tier = Tier::Known.index();
+        let has_known = measured.coins(side) > 0.0;
+        let used = |tier: usize| {
+            tier == Tier::Low.index()
+                || tier == known_tier && has_known
+                || lines.iter().any(|(t, ..)| *t == tier)
+        };
         let zeros = |tier: usize| if used(tier) { vec![0.0; live.len()] } else { Vec::new() };
         let mut levels: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
         let mut positions: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
@@ -202,13 +221,26 @@ impl Reading<'_> {
             positions[low][i] += floor.1 * middles[i];
             coins[i] += floor.1;
         }
-        let covered: f64 = coins.iter().sum();
-        let scale = if covered > oi { oi / covered } else { 1.0 };
+        // What is public is exact; the estimate may fill what is left of open interest, not more.
+        let known = measured.coins(side).min(oi);
+        let modelled: f64 = coins.iter().sum();
+        let scale = if modelled > oi - known { (oi - known) / modelled } else { 1.0 };
         if scale < 1.0 {
             for value in levels.iter_mut().chain(&mut positions).flatten() {
                 *value *= scale;
             }
         }
+        if has_known {
+            let exact = known / measured.coins(side);
+            for (level, qty) in measured.levels(Side::BOTH[side]) {
+                let bin = bins.bin(level).filter(|bin| live.contains(bin));
+                if let Some(i) = bin.map(|bin| (bin - live.start) as usize) {
+                    levels[known_tier][i] += exact * qty * middles[i];
+                    positions[known_tier][i] += exact * qty * middles[i];
+                }
+            }
+        }
+        let covered = known + modelled * scale;
         let share = if oi > 0.0 { (covered / oi).min(1.0) } else { 0.0 };
         (SideLevels { first: live.start, levels, positions, scale }, share)
     }

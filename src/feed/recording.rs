@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::market::event::sort_events;
 use crate::market::ndjson::{self, LineError, Lines};
-use crate::market::{Asset, MarketEvent, Venue};
+use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use super::book::BookLimits;
 use super::capture;
@@ -200,8 +200,9 @@ impl Recording {
                 Next::Event(event) => keep(event),
             }
         }
-        // Sums over venues would count twice what a venue of its own tells (`design.md` §9).
-        if events.iter().any(|e| !e.venue.is_aggregate()) {
+        // Sums over venues would count twice what a venue of its own tells (`design.md` §9); public positions tell no market.
+        let tells_market = |e: &MarketEvent| !matches!(e.kind, EventKind::Position(_));
+        if events.iter().any(|e| !e.venue.is_aggregate() && tells_market(e)) {
             events.retain(|e| !e.venue.is_aggregate());
         }
         sort_events(&mut events);

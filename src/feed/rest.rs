@@ -74,7 +74,7 @@ pub enum RestError {
         status: u16,
     },
     /// The venue does not like the call.
-    #[error("{venue} refuses a request (HTTP {status}): {body}")]
+    #[error("{venue} refuses a request (HTTP {status}){}", after_colon(body))]
     Refused {
         /// Who.
         venue: &'static str,
@@ -128,6 +128,14 @@ impl RestError {
     /// The venue said just now that we ask too much.
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::Slow { .. } | Self::Banned { .. })
+    }
+}
+
+/// What a venue says, as the end of a sentence; nothing where it says nothing.
+fn after_colon(words: &str) -> String {
+    match words.trim() {
+        "" => String::new(),
+        words => format!(": {words}"),
     }
 }
 
@@ -309,6 +317,15 @@ mod tests {
         assert_eq!(limiter.admit(1, start + MINUTE), Admission::Now);
         limiter.closed_until = start + 2 * MINUTE;
         assert_eq!(limiter.admit(1, start + MINUTE), Admission::Closed(MINUTE));
+    }
+
+    #[test]
+    fn a_refusal_without_words_ends_with_its_status() {
+        let told = |body| RestError::of("OKX", StatusCode::NOT_FOUND, None, body).to_string();
+        for nothing in ["", " \r\n", "\u{1b}"] {
+            assert_eq!(told(nothing), "OKX refuses a request (HTTP 404)");
+        }
+        assert_eq!(told("no such page\n"), "OKX refuses a request (HTTP 404): no such page");
     }
 
     #[test]

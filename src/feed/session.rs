@@ -273,6 +273,7 @@ impl Session {
         self.note_ready(&watch, &role, &told.ready);
         let mut held = VecDeque::new();
         let mut texts = self.texts.subscribe();
+        let mut again = self.spec.again.as_slice();
         let keep_alive = self.spec.keep_alive.as_ref();
         let every = |k: &KeepAlive| k.every.min(self.config.ping_most);
         let mut ping_at = keep_alive.map(|k| Instant::now() + every(k));
@@ -305,6 +306,15 @@ impl Session {
                     match self.listen(&frame, &mut watch, &role, &told.ready) {
                         Nature::Data => {}
                         Nature::Pong => pong_by = None,
+                        // Here and not in the wire: the frames of a standby do not reach that yet.
+                        Nature::Refused => {
+                            for text in std::mem::take(&mut again) {
+                                if let Err(e) = socket.send(Message::text(text.as_str())).await {
+                                    return End::Lost(obstacle(&e));
+                                }
+                                sleep(SPACING).await;
+                            }
+                        }
                         Nature::Restart => {
                             told.restart.send_replace(true);
                         }

@@ -117,6 +117,8 @@ pub struct ConnSpec {
     pub urls: Vec<String>,
     /// Texts to send once connected.
     pub hello: Vec<String>,
+    /// Texts to send, once a connection, where the venue refuses the hello as a whole ([`Nature::Refused`]): its parts one by one.
+    pub again: Vec<String>,
     /// For venues that want more than protocol pings.
     pub keep_alive: Option<KeepAlive>,
     /// What it carries.
@@ -130,6 +132,8 @@ pub enum Nature {
     Data,
     /// The answer to our ping.
     Pong,
+    /// The venue refuses all that the hello asked for, for the sake of one part.
+    Refused,
     /// The venue will close this connection soon: another is opened at once, and takes over when it speaks.
     Restart,
 }

@@ -107,6 +107,11 @@ impl Listing {
         self.stalls.iter().position(|stall| stall.venue == venue).map(|desk| (&self.world, desk))
     }
 
+    /// The market itself on all venues.
+    pub fn market(&self) -> &World {
+        &self.world
+    }
+
     /// Tells everything that happens until `clock_ms` (UTC ms of simulated time).
     pub fn advance(&mut self, clock_ms: i64, tell: Teller<'_>) {
         loop {

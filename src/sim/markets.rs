@@ -13,6 +13,9 @@ use super::contracts::COINS;
 use super::history::History;
 use super::hub::lock;
 use super::listing::{Event, Listing};
+use super::record::truth_ends;
+use super::spool::Spool;
+use super::truth::{self, Bins, QUARTER_MS};
 use super::venue::VenueId;
 use super::world::scenario::Scenario;
 
@@ -44,6 +47,8 @@ pub(crate) struct Markets {
     /// Simulated time everything was told up to, UTC ms. Held while telling, so that frames leave in order.
     told_ms: Mutex<i64>,
     ears: OnceLock<Ears>,
+    /// Where the truth goes, if anyone asked for it.
+    truth: Mutex<Option<(Spool, Bins)>>,
     /// Ends the connections.
     pub stop: CancellationToken,
     /// Tasks and connections that run.
@@ -68,6 +73,7 @@ impl Markets {
             listings: Default::default(),
             told_ms: Mutex::new(clock.start_ms()),
             ears: OnceLock::new(),
+            truth: Mutex::new(None),
             stop,
             running: watch::Sender::new(0),
         }
@@ -80,10 +86,34 @@ impl Markets {
         }
     }
 
+    /// From now on the truth of every market that is simulated goes to this file each quarter of an hour.
+    pub fn write_truth(&self, file: Spool) {
+        *lock(&self.truth) = Some((file, Bins::default()));
+    }
+
+    /// Ends the file of truth. Waits for the disk.
+    pub fn end_truth(&self) {
+        let truth = lock(&self.truth).take();
+        if let Some(Err(error)) = truth.map(|(file, _)| file.finish()) {
+            truth_ends(&error);
+        }
+    }
+
     /// The market of a coin, simulated up to now if nobody asked for it before.
-    pub async fn listing(&self, coin: usize) -> anyhow::Result<&Mutex<Listing>> {
+    pub async fn listing(self: &Arc<Self>, coin: usize) -> anyhow::Result<&Mutex<Listing>> {
+        if self.built(coin).is_none() {
+            // In a task of its own: who asked may lose patience, and whoever asks next must not begin anew.
+            let markets = Arc::clone(self);
+            let build = tokio::spawn(async move { markets.build(coin).await });
+            build.await.context("cannot simulate the history")??;
+        }
+        self.built(coin).context("no such coin")
+    }
+
+    /// Simulates a coin, unless that was done or is being done.
+    async fn build(&self, coin: usize) -> anyhow::Result<()> {
         let cell = self.listings.get(coin).context("no such coin")?;
-        cell.get_or_try_init(|| async move {
+        let built = cell.get_or_try_init(|| async move {
             let (scenario, seed, start_ms) = (self.scenario, self.seed, self.clock.start_ms());
             let asked_ms = self.clock.now_ms();
             let build = move || {
@@ -93,9 +123,9 @@ impl Markets {
                 listing
             };
             let listing = tokio::task::spawn_blocking(build).await.context("cannot simulate the history")?;
-            Ok(Mutex::new(listing))
-        })
-        .await
+            anyhow::Ok(Mutex::new(listing))
+        });
+        built.await.map(|_| ())
     }
 
     /// The market of a coin if it was built.
@@ -110,7 +140,7 @@ impl Markets {
         }
         let markets = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = markets.listing(coin).await {
+            if let Err(error) = markets.build(coin).await {
                 tracing::error!("{error:#}");
             }
         });
@@ -149,11 +179,31 @@ impl Markets {
         while second <= now {
             self.tell(&ears, second);
             ears.iter().flatten().for_each(|ear| ear.second(second));
+            if second % QUARTER_MS == 0 {
+                self.tell_truth(second);
+            }
             second += 1_000;
         }
         self.tell(&ears, now);
         *told = now;
         then(now)
+    }
+
+    /// Hands the truth of a quarter of an hour to the file without waiting for the disk.
+    fn tell_truth(&self, ms: i64) {
+        let mut place = lock(&self.truth);
+        let Some((file, bins)) = place.as_mut() else { return };
+        let mut block = Vec::new();
+        let written = self.listings.iter().filter_map(OnceCell::get).try_for_each(|listing| {
+            let listing = lock(listing);
+            // A market that was just built may be ahead of what was told; its truth begins with the next quarter.
+            let now = listing.market().now_ms() == ms;
+            if now { truth::write_lines(&mut block, listing.market(), bins) } else { Ok(()) }
+        });
+        if let Err(error) = written.and_then(|()| file.offer(block)) {
+            truth_ends(&error);
+            *place = None;
+        }
     }
 
     fn tell(&self, ears: &[Option<Arc<dyn Ear>>; VenueId::COUNT], to_ms: i64) {
@@ -182,5 +232,26 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.send_modify(|n| *n -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_market_is_built_though_who_asked_for_it_has_gone() {
+        let clock = Clock::start(1_763_800_000_000, 1.0);
+        let markets = Arc::new(Markets::new(clock, Scenario::Base, 1, CancellationToken::new()));
+        assert!(markets.listing(1).now_or_never().is_none());
+        let built = async {
+            while markets.built(1).is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), built).await.expect("nobody builds it");
+        assert!(markets.listing(COINS.len()).await.is_err(), "no such coin");
     }
 }

@@ -18,12 +18,12 @@ pub mod scenario;
 pub mod tick;
 mod traders;
 
-use contract::Coin;
+use contract::{Coin, Contract};
 use desk::{Desk, Doomed, Weather};
 use dice::Dice;
 use scenario::{Params, Scenario, staged_return};
 use tick::{Party, Tick};
-use traders::{AtStop, Mood, Terms, Traders, wish};
+use traders::{AtStop, Mood, Terms, Traders, shelf, wish};
 
 use crate::market::Side;
 use crate::sim::contracts::{self, COINS};
@@ -32,11 +32,11 @@ use crate::sim::venue::VenueId;
 const DAY: f64 = 86_400.0;
 /// Newcomers of the past as a multiple of a quiet market's: activity is above one more than below it, and some
 /// holders the draw below lets go would still be there. Measured, so that open interest starts where it settles.
-const USUAL_ACTIVITY: f64 = 1.7;
+const USUAL_ACTIVITY: f64 = 2.2;
 /// How far back the first population came, days.
 const SETTLE_DAYS: f64 = 8.0;
 /// Positions that can live at once on the largest venue; the others in proportion.
-const SLOTS: f64 = 24_000.0;
+const SLOTS: f64 = 36_000.0;
 /// Seconds between two looks at what changes slowly.
 const SLOW: i64 = 8;
 /// Part of the difference between a venue's price and the others' that arbitrage takes away in a second.
@@ -164,6 +164,16 @@ impl World {
         self.desks.iter().map(|desk| desk.venue)
     }
 
+    /// The coin.
+    pub fn coin(&self) -> &'static Coin {
+        self.coin
+    }
+
+    /// What is traded at a desk.
+    pub fn contract(&self, desk: usize) -> &'static Contract {
+        self.desks[desk].contract
+    }
+
     /// What a desk showed in the last second.
     pub fn tick(&self, desk: usize) -> &Tick {
         &self.desks[desk].tick
@@ -263,10 +273,10 @@ impl World {
         self.sentiment +=
             (self.params.lean - self.sentiment) * dt / 28_800.0 + 0.35 * walk(28_800.0) * self.dice.normal();
         self.activity =
-            libm::exp(0.5 * self.log_volatility) + (self.momentum.abs() / (0.015 * wildness)).min(2.0);
+            libm::exp(0.7 * self.log_volatility) + (self.momentum.abs() / (0.01 * wildness)).min(3.0);
         if self.slide.0 == 0 && self.dice.chance(self.params.slides * dt / DAY) {
             let length = self.dice.range(300.0, 2_400.0);
-            let depth = 0.022 * wildness * self.dice.normal();
+            let depth = 0.022 * wildness * self.dice.far_normal();
             self.slide = (length as i64, depth / length);
         }
         for desk in &mut self.desks {
@@ -278,7 +288,7 @@ impl World {
     fn move_index(&mut self) -> f64 {
         let mut drift = self.volatility * self.dice.normal();
         if self.dice.chance(4.0 / DAY) {
-            drift += 0.004 * self.coin.wildness * self.dice.normal();
+            drift += 0.004 * self.coin.wildness * self.dice.far_normal();
         }
         if self.slide.0 > 0 {
             self.slide.0 -= 1;
@@ -362,7 +372,7 @@ impl World {
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();
-            self.traders.by_stop[side.index()].collect(at, last_before, last, &mut due);
+            self.traders.by_stop.collect(shelf(at, side), last_before, last, &mut due);
             for slot in due.drain(..) {
                 let Some(p) = self.traders.get(slot) else { continue };
                 let hit = if side == Side::Long { price <= p.stop } else { price >= p.stop };
@@ -385,13 +395,13 @@ impl World {
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();
-            self.traders.by_target[side.index()].collect(at, last_before, last, &mut due);
+            self.traders.by_target.collect(shelf(at, side), last_before, last, &mut due);
             for slot in due.drain(..) {
                 let Some(p) = self.traders.get(slot) else { continue };
                 if if side == Side::Long { price >= p.target } else { price <= p.target } {
                     // A resting order was filled: the taker is whoever came for it.
                     let (_, party) = self.close(slot);
-                    self.desks[at].order(party, false);
+                    self.desks[at].order_met(party);
                 }
             }
             self.due = due;
@@ -404,7 +414,7 @@ impl World {
         for side in Side::BOTH {
             let mut due = std::mem::take(&mut self.due);
             due.clear();
-            self.traders.by_liquidation[side.index()].collect(at, mark_before, log_mark, &mut due);
+            self.traders.by_liquidation.collect(shelf(at, side), mark_before, log_mark, &mut due);
             for slot in due.drain(..) {
                 let Some(p) = self.traders.get(slot) else { continue };
                 if if side == Side::Long { mark <= p.liquidation } else { mark >= p.liquidation } {

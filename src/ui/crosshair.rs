@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use crate::estimate::Tier;
-use crate::estimate::calibrate::band;
 use crate::market::Venue;
 
 use super::{Canvas, text};
@@ -97,11 +96,9 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
         let what = if total < 0.0 { "removed" } else { "built" };
         lines.push(format!("{} {what} in {}", amount(total), text::span(app.settings.difference.ms())));
     } else {
-        let known: f64 = halves.iter().map(|p| p.tiers[Tier::Known.index()]).sum();
         // What is measured is no estimate: it moves both ends of the band.
-        let variance = halves.iter().map(|p| p.variance).sum();
-        let (low, high) = band::range(total - known, variance);
-        let band = text::usd_range(low + known, high + known);
+        let (low, high) = halves[0].spread.joined(&halves[1].spread).range();
+        let band = text::usd_range(low, high);
         lines.push(format!("{} estimated ({})", text::usd(total), band.trim_start_matches('$')));
     }
     for tier in Tier::ALL {

@@ -117,7 +117,7 @@ impl Inks {
                     std::array::from_fn(|i| letters.get(i).map(char::to_string).unwrap_or_default());
                 // The last stands for all from its place on.
                 if letters.len() > TIERS {
-                    parts[TIERS - 1] = "+".to_owned();
+                    "+".clone_into(&mut parts[TIERS - 1]);
                 }
                 (theme.venues, parts)
             }

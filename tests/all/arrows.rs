@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms it may name beside itself.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("market", &[]),
     ("feed", &["market"]),
     ("estimate", &["market"]),
     ("engine", &["market", "feed", "estimate"]),
+    ("insight", &["market", "estimate"]),
     ("app", &["market", "estimate", "engine"]),
     ("ui", &["market", "estimate", "engine", "app"]),
     ("term", &[]),

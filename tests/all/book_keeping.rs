@@ -6,7 +6,7 @@ use meltline::estimate::{BinTable, Estimator};
 use meltline::market::{Interval, MarketEvent, Side};
 use proptest::prelude::*;
 
-use crate::support::{candle, liquidation, mark, open_interest, trade};
+use crate::support::{candle, liquidation, mark, open_interest, position, trade};
 
 /// One step of a random market: what happens, how price moves, how much.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ struct Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let jump = prop_oneof![8 => -0.003..0.003_f64, 2 => -0.03..0.03_f64, 1 => -0.5..0.5_f64];
     let pause = prop_oneof![10 => 100..4_000_i64, 1 => 60_000..7_200_000_i64];
-    let step = (0..10_u8, jump, 0.0..50.0_f64, pause).prop_map(|(kind, jump, size, pause_ms)| Step {
+    let step = (0..11_u8, jump, 0.0..50.0_f64, pause).prop_map(|(kind, jump, size, pause_ms)| Step {
         kind,
         jump,
         size,
@@ -47,6 +47,13 @@ fn events(steps: &[Step]) -> Vec<MarketEvent> {
                 ts - 60_000,
                 Interval::M1,
                 [price, price * 1.002, price * 0.997, price * 1.001, step.size],
+            ),
+            9 => position(
+                ts,
+                &format!("account {}", step.size as u32 / 5),
+                if step.jump > 0.0 { Side::Long } else { Side::Short },
+                (step.size - 5.0).max(0.0),
+                price * if step.jump > 0.0 { 0.96 } else { 1.04 },
             ),
             _ => liquidation(
                 ts,

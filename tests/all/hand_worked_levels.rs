@@ -220,7 +220,7 @@ fn ten_times_the_coins_are_ten_times_the_levels() {
 
 #[test]
 fn with_no_instrument_all_components_are_allowed() {
-    let all = Components::new(&"test".parse().unwrap(), None, &BinTable::new(5.0));
+    let all = Components::new(&"test".parse().unwrap(), None, None, &BinTable::new(5.0));
     assert_eq!(all.len(), 23);
     assert!(all.iter().all(|c| c.weight > 0.0));
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not seen as tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meltline::sim::hub::Kind;
 use meltline::sim::{Directory, Faults, KeepAlive, Scenario, SimServer};
@@ -187,6 +187,19 @@ struct Heard {
 }
 
 impl Heard {
+    /// Listens until there is enough. Who says nothing for a minute is cut off (exchanges.md §6.1), and a slow machine may need
+    /// longer than that.
+    async fn until(&mut self, line: &mut Line, enough: impl Fn(&Self) -> bool) {
+        let mut spoke = Instant::now();
+        while !enough(self) {
+            if spoke.elapsed() > Duration::from_secs(15) {
+                line.say(r#"{"method":"ping"}"#).await;
+                spoke = Instant::now();
+            }
+            self.take(&line.hear().await.unwrap());
+        }
+    }
+
     fn take(&mut self, frame: &Value) {
         let data = &frame["data"];
         match frame["channel"].as_str().unwrap() {
@@ -225,6 +238,7 @@ impl Heard {
                 self.contexts += 1;
             }
             "bbo" => self.best += 1,
+            "pong" => {}
             other => panic!("{other}: {frame}"),
         }
     }
@@ -257,9 +271,7 @@ async fn two_minutes_of_all_subscriptions_agree_with_each_other() {
     let (server, stop) = serve(Scenario::Base, 30.0).await;
     let mut line = connected(&server).await;
     let mut heard = all_of_btc(&mut line).await;
-    while heard.candles.len() < 4 {
-        heard.take(&line.hear().await.unwrap());
-    }
+    heard.until(&mut line, |heard| heard.candles.len() >= 4).await;
     let first = heard.first_trade.unwrap();
     let last = *heard.candles.last_key_value().unwrap().0;
     let whole: Vec<_> = heard.candles.iter().filter(|(start, _)| **start > first && **start < last).collect();
@@ -312,9 +324,7 @@ async fn who_traded_can_be_asked_for_and_shows_the_position() {
     let (server, stop) = serve(Scenario::Base, 100.0).await;
     let mut line = connected(&server).await;
     let mut heard = all_of_btc(&mut line).await;
-    while heard.users.len() < 120 || heard.mark == 0.0 {
-        heard.take(&line.hear().await.unwrap());
-    }
+    heard.until(&mut line, |heard| heard.users.len() >= 120 && heard.mark > 0.0).await;
     let (mut makers, mut held, mut sides) = (0, 0, BTreeSet::new());
     for user in heard.users.keys().take(120) {
         let state = info(&server, json!({"type":"clearinghouseState","user":user})).await;

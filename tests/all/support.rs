@@ -1,6 +1,6 @@
 //! Short ways to write events.
 
-use meltline::market::event::{EventKind, LiquidationBar, Mark, MarketEvent, PriceKind, Sampled};
+use meltline::market::event::{EventKind, LiquidationBar, Mark, MarketEvent, Position, PriceKind, Sampled};
 use meltline::market::{Candle, Interval, Liquidation, Price, Qty, Side, TakerSide, Trade};
 
 pub fn price(value: f64) -> Price {
@@ -48,6 +48,20 @@ pub fn liquidation(ts: i64, position: Side, at: f64, coins: f64) -> MarketEvent 
             sampled: Sampled::No,
         }),
     )
+}
+
+/// An account's position, entered 5 % from where it would be liquidated.
+pub fn position(ts: i64, account: &str, side: Side, coins: f64, level: f64) -> MarketEvent {
+    let entry = level / if side == Side::Long { 0.95 } else { 1.05 };
+    let told = Position {
+        account: account.into(),
+        side,
+        qty: qty(coins),
+        entry: price(entry),
+        leverage: None,
+        liq_price: Some(price(level)),
+    };
+    event(ts, EventKind::Position(Box::new(told)))
 }
 
 pub fn liquidation_bar(ts: i64, long: f64, short: f64) -> MarketEvent {

@@ -114,6 +114,7 @@ pub fn rows(geometry: &Geometry, first: i32, bins: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::estimate::calibrate::Uncertainty;
     use crate::estimate::{Packed, TIERS, Tier};
     use crate::market::Interval;
 
@@ -127,7 +128,7 @@ pub(super) mod tests {
             mark_bin: first_bin,
             oi: 1.0,
             coverage: 1.0,
-            uncertainty: Default::default(),
+            uncertainty: Uncertainty::default(),
             levels,
             factors: Default::default(),
             swept: Default::default(),

@@ -1,9 +1,9 @@
 //! How far from the estimate what comes may lie: a band that should hold eight of ten.
 //!
 //! A level's variance has three parts (`estimator.md` §4): what is not known of the weights, the lumps liquidations come in, and what
-//! the model gets wrong. The band is that of a Gamma distribution with this mean and variance, widened by a factor the venue's own
-//! history teaches: a little wider after each miss, a little narrower after each hit, so that it settles where four of five hit
-//! (Gibbs and Candès, "Adaptive conformal inference under distribution shift", 2021).
+//! the model gets wrong. The band is that of a Gamma distribution with this mean and variance, both ends moved out by a power the
+//! venue's own history teaches: a little wider after each miss, a little narrower after each hit, so that it settles where four of
+//! five hit (Gibbs and Candès, "Adaptive conformal inference under distribution shift", 2021).
 
 use crate::estimate::tiers::{TIERS, Tier};
 
@@ -13,8 +13,10 @@ const MODEL_ERROR: f64 = 0.6;
 const NOMINAL: f64 = 0.8;
 /// Step of the widening, by hour and side.
 const STEP: f64 = 0.08;
-/// Widening, as a factor on the standard deviation.
-const WIDEST: f64 = 8.0;
+/// Limits of the widening.
+const WIDENING: [f64; 2] = [0.5, 8.0];
+/// Beyond this relative variance the upper quantile of a Gamma distribution falls again, and the cube with it.
+const LARGEST_VARIANCE: f64 = 3.7;
 /// Memory of the real coverage, hours and sides.
 const MEMORY: f64 = 200.0;
 /// Observations below which no coverage is stated.
@@ -44,17 +46,13 @@ impl Band {
             return;
         }
         let spread = MODEL_ERROR * predicted;
-        let (low, high) = range(predicted, self.widened(spread * spread + lump * predicted));
+        let (low, high) = range(predicted, spread * spread + lump * predicted, self.widening);
         let hit = (low..=high).contains(&realised);
         let step = if hit { NOMINAL - 1.0 } else { NOMINAL };
-        self.widening = (self.widening * libm::exp(STEP * step)).clamp(0.5, WIDEST);
+        self.widening = (self.widening * libm::exp(STEP * step)).clamp(WIDENING[0], WIDENING[1]);
         let left = 1.0 - 1.0 / MEMORY;
         self.seen = self.seen * left + 1.0;
         self.hits = self.hits * left + f64::from(u8::from(hit));
-    }
-
-    fn widened(&self, variance: f64) -> f64 {
-        variance * self.widening * self.widening
     }
 
     /// The share of hours whose total lay in its band, of late; `None` while there are too few.
@@ -70,7 +68,7 @@ pub struct Uncertainty {
     pub weights: [f32; TIERS],
     /// Mean square over mean of one liquidation, USD.
     pub lump: f32,
-    /// The history's widening of the standard deviation.
+    /// The history's widening, a power on both ends' ratio to the middle.
     pub widening: f32,
 }
 
@@ -85,20 +83,63 @@ impl Uncertainty {
         let part = |t: &Tier| (by_tier[t.index()], f64::from(self.weights[t.index()]));
         let usd: f64 = Tier::MODELLED.iter().map(|t| part(t).0).sum();
         let unknown: f64 = Tier::MODELLED.iter().map(part).map(|(usd, share)| usd * usd * share).sum();
-        let widening = f64::from(self.widening);
-        (unknown + f64::from(self.lump) * usd + (MODEL_ERROR * usd).powi(2)) * widening * widening
+        unknown + f64::from(self.lump) * usd + (MODEL_ERROR * usd).powi(2)
     }
 }
 
-/// The 10 % and 90 % quantiles of a Gamma distribution with a mean and a variance, by Wilson and Hilferty's cube.
-pub fn range(mean: f64, variance: f64) -> (f64, f64) {
+/// The band around a level that several venues share.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spread {
+    /// USD that is estimated, and USD that is known.
+    modelled: f64,
+    known: f64,
+    variance: f64,
+    /// Sum of widenings, weighted by USD.
+    widening: f64,
+}
+
+impl Spread {
+    /// Adds a venue's part, USD by tier.
+    pub fn add(&mut self, by_tier: &[f64; TIERS], uncertainty: &Uncertainty) {
+        let known = by_tier[Tier::Known.index()];
+        let modelled = by_tier.iter().sum::<f64>() - known;
+        self.known += known;
+        self.modelled += modelled;
+        self.variance += uncertainty.variance(by_tier);
+        self.widening += modelled * f64::from(uncertainty.widening);
+    }
+
+    /// The band around two levels taken together.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        Self {
+            modelled: self.modelled + other.modelled,
+            known: self.known + other.known,
+            variance: self.variance + other.variance,
+            widening: self.widening + other.widening,
+        }
+    }
+
+    /// Where eight of ten should lie, USD.
+    pub fn range(&self) -> (f64, f64) {
+        if self.modelled <= 0.0 {
+            return (self.known, self.known);
+        }
+        let (low, high) = range(self.modelled, self.variance, self.widening / self.modelled);
+        (self.known + low, self.known + high)
+    }
+}
+
+/// The 10 % and 90 % quantiles of a Gamma distribution with a mean and a variance, by Wilson and Hilferty's cube, and both moved out
+/// from the mean by a power.
+pub fn range(mean: f64, variance: f64, widening: f64) -> (f64, f64) {
     if mean <= 0.0 {
         return (0.0, 0.0);
     }
-    let ninth = variance / (9.0 * mean * mean);
+    let relative = (variance / (mean * mean)).min(LARGEST_VARIANCE);
     let quantile = |z: f64| {
-        let cube_root = (1.0 - ninth + z * ninth.sqrt()).max(0.0);
-        mean * cube_root * cube_root * cube_root
+        let cube_root = 1.0 - relative / 9.0 + z * (relative / 9.0).sqrt();
+        mean * libm::pow(cube_root.max(0.0), 3.0 * widening)
     };
     (quantile(-Z), quantile(Z))
 }
@@ -110,9 +151,9 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_gamma_distribution() {
         // Shape 4, scale 1 (mean 4, variance 4): chi-square with 8 degrees of freedom over 2: 3.490 / 2 and 13.362 / 2.
-        let (low, high) = range(4.0, 4.0);
-        assert!((low - 1.745).abs() < 0.01 && (high - 6.681).abs() < 0.01, "{low} {high}");
-        assert_eq!(range(0.0, 1.0), (0.0, 0.0));
+        let (low, high) = range(4.0, 4.0, 1.0);
+        assert!((low - 1.745).abs() < 0.02 && (high - 6.681).abs() < 0.02, "{low} {high}");
+        assert_eq!(range(0.0, 1.0, 1.0), (0.0, 0.0));
     }
 
     #[test]

@@ -115,6 +115,14 @@ impl Prints {
         self.size.map_or(0.0, |size| self.square / size)
     }
 
+    /// Bytes held, for the memory budget.
+    pub fn bytes(&self) -> usize {
+        let seconds = self.seconds.iter().chain(&self.spare);
+        seconds
+            .map(|s| size_of::<Second>() + s.masses.capacity() * size_of::<f64>() + s.cells.capacity() * 8)
+            .sum()
+    }
+
     /// The second `at`, made if it is new. Times before the oldest remembered belong to the oldest.
     fn second(&mut self, at: i64) -> usize {
         match self.seconds.iter().rposition(|s| s.at <= at) {
@@ -201,16 +209,13 @@ impl Prints {
                 }
             }
         }
-        there.iter_mut().zip(weights.theta(side)).for_each(|(mass, theta)| *mass *= theta);
         let floor = floor * background;
-        let total = floor + there.iter().sum::<f64>();
+        let total = floor + weights.forecast(side, &there);
         if total <= 0.0 {
             return 0.0;
         }
         let events = believed / size;
-        for (source, part) in weights.sources_mut(side).iter_mut().zip(&there) {
-            source.events += events * part / total;
-        }
+        weights.credit(side, &there, events / total);
         events * floor / total
     }
 
@@ -262,10 +267,7 @@ impl Prints {
         let second = &self.seconds[i];
         let cells = second.cells.iter().zip(second.masses.chunks_exact(self.slots));
         for (_, masses) in cells.filter(|((s, _), _)| usize::from(*s) == side) {
-            for slot in 0..self.slots {
-                let part = weights.theta(side)[slot] * masses[slot] / forecast;
-                weights.sources_mut(side)[slot].events += more * part;
-            }
+            weights.credit(side, masses, more / forecast);
         }
         more * size
     }

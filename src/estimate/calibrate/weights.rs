@@ -121,16 +121,22 @@ impl GammaPoisson {
         self.theta[side].iter().zip(masses).map(|(theta, mass)| theta * mass).sum()
     }
 
+    /// Attributes events to the sources of these masses: `rate` for each unit expected of them.
+    pub fn credit(&mut self, side: usize, masses: &[f64], rate: f64) {
+        for ((source, theta), mass) in self.sides[side].iter_mut().zip(&self.theta[side]).zip(masses) {
+            source.events += theta * mass * rate;
+        }
+    }
+
     /// Takes in that `total` was forced closed while these masses were swept; `size` is the usual size, `most` the largest
     /// total that is believed.
     pub fn learn(&mut self, side: usize, masses: &[f64], total: f64, size: f64, most: f64) {
         let forecast = self.forecast(side, masses);
-        let believed = total.min(most);
-        for ((source, theta), mass) in self.sides[side].iter_mut().zip(&self.theta[side]).zip(masses) {
+        for (source, mass) in self.sides[side].iter_mut().zip(masses) {
             source.exposure += mass / size;
-            if forecast > 0.0 {
-                source.events += theta * mass / forecast * believed / size;
-            }
+        }
+        if forecast > 0.0 {
+            self.credit(side, masses, total.min(most) / size / forecast);
         }
     }
 

@@ -104,6 +104,7 @@ mod tests {
             name: "market".into(),
             urls: Vec::new(),
             hello: Vec::new(),
+            again: Vec::new(),
             keep_alive: None,
             streams: vec![
                 stream("mark", Some(SECOND), Some(2 * SECOND)),

@@ -107,6 +107,7 @@ impl Adapter for Binance {
                 urls: vec![format!("{}/stream?streams={}", base.trim_end_matches('/'), names.join("/"))],
                 hello: Vec::new(),
                 // Protocol pings only (§1.5).
+                again: Vec::new(),
                 keep_alive: None,
                 streams,
             }

@@ -132,10 +132,13 @@ impl Adapter for Bybit {
         let stream = |name, first, idle, cadence| StreamSpec { name, first, idle, cadence };
         let (first, beat) = (Some(self.first), Some(BEAT));
         let idle = Some(self.idle.max(BEAT * 3));
+        let topics = stream::topics(&listing.symbol);
+        let alone = |topic: &String| stream::request("subscribe", topic, std::slice::from_ref(topic));
         vec![ConnSpec {
             name: Cow::Borrowed(CONN),
             urls: vec![self.config.ws.clone()],
-            hello: vec![stream::request("subscribe", &listing.symbol, &stream::topics(&listing.symbol))],
+            hello: vec![stream::request("subscribe", &listing.symbol, &topics)],
+            again: topics.iter().map(alone).collect(),
             keep_alive: Some(KeepAlive {
                 // Well inside the time after which silence counts.
                 every: PING_EVERY.min(self.idle * 2 / 3),
@@ -162,7 +165,11 @@ impl Adapter for Bybit {
     }
 
     fn nature(&self, text: &str) -> Nature {
-        if stream::is_pong(text) { Nature::Pong } else { Nature::Data }
+        match text {
+            _ if stream::is_pong(text) => Nature::Pong,
+            _ if stream::is_refusal_of_all(text) => Nature::Refused,
+            _ => Nature::Data,
+        }
     }
 
     fn contact(&self, _listing: &Listing) -> Box<dyn Contact> {
@@ -214,6 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_of_all_topics_is_told_from_that_of_one() {
+        let refusal = |id: &str, words: &str, op: &str| {
+            bybit()
+                .nature(&format!(r#"{{"success":false,"ret_msg":"{words}","conn_id":"c",{id}"op":"{op}"}}"#))
+        };
+        let wrong = "Invalid topic: orderbook.200.BTCUSDT";
+        let (all, one) = (r#""req_id":"BTCUSDT","#, r#""req_id":"orderbook.200.BTCUSDT","#);
+        // The documented one (§4.1) repeats no name.
+        for id in [all, "", r#""req_id":"","#] {
+            assert_eq!(refusal(id, wrong, "subscribe"), Nature::Refused, "{id}");
+        }
+        assert_eq!(refusal(one, wrong, "subscribe"), Nature::Data);
+        assert_eq!(refusal(all, wrong, "unsubscribe"), Nature::Data);
+        assert_eq!(refusal(all, "error:already subscribed,topic:tickers.BTCUSDT", "subscribe"), Nature::Data);
+        let granted = r#"{"success":true,"ret_msg":"","conn_id":"c","req_id":"BTCUSDT","op":"subscribe"}"#;
+        assert_eq!(bybit().nature(granted), Nature::Data);
+        assert_eq!(bybit().nature(r#"{"success":false,"op":"subscribe""#), Nature::Data);
+    }
+
+    #[test]
     fn the_second_address_is_tried_only_beside_the_first_of_the_venue() {
         assert_eq!(bybit().rest_bases(), ["https://api.bybit.com", "https://api.bytick.com"]);
         let config = BybitConfig { rest: "http://127.0.0.1:1".into(), ..BybitConfig::default() };
@@ -224,7 +251,11 @@ mod tests {
     #[test]
     fn a_connection_subscribes_pings_and_waits_for_what_has_a_beat() {
         let [conn] = bybit().connections(&symbols::guess("BTCUSDT").unwrap()).try_into().unwrap();
-        assert_eq!(conn.hello.len(), 1);
+        assert_eq!((conn.hello.len(), conn.again.len()), (1, 5));
+        assert_eq!(
+            conn.again[4],
+            r#"{"req_id":"orderbook.200.BTCUSDT","op":"subscribe","args":["orderbook.200.BTCUSDT"]}"#
+        );
         // A connection takes 21,000 characters of topics (§4.1).
         assert!(conn.hello[0].contains("\"req_id\":\"BTCUSDT\"") && conn.hello[0].len() < 21_000);
         let keep_alive = conn.keep_alive.unwrap();

@@ -122,6 +122,7 @@ impl Adapter for Hyperliquid {
                 subscribe("candle", r#","interval":"1m""#),
                 subscribe("l2Book", r#","nSigFigs":3"#),
             ],
+            again: Vec::new(),
             keep_alive: Some(KeepAlive {
                 // Where silence is not to last long, a dead link is not to stay unnoticed either.
                 every: PING.min(self.idle),

@@ -71,6 +71,7 @@ impl Okx {
             hello: vec![subscription("subscribe", args)],
             // OKX cuts a connection on which nothing was said for 30 s (§1.5). The patience is ten seconds unless set otherwise,
             // which makes it a ping every 25 s.
+            again: Vec::new(),
             keep_alive: Some(KeepAlive {
                 every: (self.pong * 5 / 2).min(Duration::from_secs(25)),
                 text: "ping".into(),

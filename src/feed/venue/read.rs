@@ -1,8 +1,12 @@
 //! What every wire does with a text and the numbers in it.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 
 use crate::market::event::is_time;
 
@@ -34,6 +38,41 @@ impl std::ops::Deref for Text<'_> {
     }
 }
 
+/// A number that is written as one or as text: where a venue may do either, and it is read too rarely for haste.
+#[derive(Debug, Clone, Copy)]
+pub struct Number<T>(pub T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Number<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<T: FromStr<Err: Display>> Visitor<'_> for Either<T> {
+            type Value = Number<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or one as text")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number<T>, E> {
+                text.parse().map(Number).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Number<T>, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number<T>, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Number<T>, E> {
+                // Written out in full, without an exponent, and without a point where it is whole.
+                self.visit_str(&number.to_string())
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
 /// More than nothing. Asked also after a conversion to coins: the smallest price of a thousand coins is none of one.
 pub fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
     if number > T::default() { Ok(number) } else { Err("not a positive number") }
@@ -47,6 +86,7 @@ pub fn time(ms: i64) -> Result<i64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::Qty;
 
     #[derive(Debug, Deserialize)]
     struct Named<'a> {
@@ -62,6 +102,26 @@ mod tests {
         assert_eq!(escaped.name.as_deref(), Some("BTC"));
         assert!(parse::<Named<'_>>(r#"{"name":null}"#).unwrap().name.is_none());
         assert!(parse::<Named<'_>>("{}").unwrap().name.is_none());
+    }
+
+    #[test]
+    fn a_number_may_be_written_as_text() {
+        let qty = |text| parse::<Number<Qty>>(text).map(|n| n.0.to_string());
+        for (text, expected) in [
+            ("\"150000000.0\"", "150000000"),
+            ("150000000.0", "150000000"),
+            ("150000000", "150000000"),
+            ("1.5e8", "150000000"),
+            ("-0.25", "-0.25"),
+            ("-3", "-3"),
+        ] {
+            assert_eq!(qty(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert_eq!(parse::<Number<u32>>("40.0").map(|n| n.0), Ok(40));
+        for text in ["null", "true", "[1]", "\"\"", "\"x\"", "1e300"] {
+            assert!(qty(text).is_err(), "{text}");
+        }
+        assert!(parse::<Number<u32>>("-1").is_err() && parse::<Number<u32>>("0.5").is_err());
     }
 
     #[test]

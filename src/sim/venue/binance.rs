@@ -124,6 +124,6 @@ fn all_marks(exchange: &Exchange, ms: i64) -> (Rows, String) {
 }
 
 /// The forced close of a second that is printed: at most one a symbol, the largest (exchanges.md §1.2).
-fn largest(forced: &[Forced]) -> Option<&Forced> {
+pub(crate) fn largest(forced: &[Forced]) -> Option<&Forced> {
     forced.iter().max_by_key(|f| f.largest)
 }

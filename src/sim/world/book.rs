@@ -9,7 +9,7 @@ use super::contract::Contract;
 /// Time between two states of a book, ms.
 pub const STEP_MS: i64 = 100;
 /// Share of open interest that rests within a basis point, on each side.
-const PER_BP: f64 = 0.002;
+const PER_BP: f64 = 0.001;
 
 /// A price level: ticks and lots. Zero lots: nothing rests there any more.
 pub type Level = (i64, i64);

@@ -12,8 +12,9 @@ use crate::sim::venue::VenueId;
 
 /// Displacement of price at which the book has become twice as deep: far orders wait there.
 const DEEPER: f64 = 0.006;
-/// Share of open interest whose net taker volume moves the price by one basis point.
-const BP_DEPTH: f64 = 0.002;
+/// Share of open interest whose net taker volume moves the price by one basis point (`estimator.md` §5.1: a million USD, of
+/// a thousand million).
+const BP_DEPTH: f64 = 0.001;
 /// How far a venue's prices usually stand from the index for no reason, and how long it takes to forget, seconds.
 const BASIS: f64 = 2e-4;
 const BASIS_TAU: f64 = 5_400.0;
@@ -67,6 +68,8 @@ pub(super) struct Desk {
     /// Net taker lots of stops and liquidations, to be executed in the coming second; and the liquidations among them.
     pub carry: i64,
     pub doomed: Vec<Doomed>,
+    /// Net taker lots of the coming second that have moved the price already.
+    met: i64,
     premium: f64,
     /// Traders whose orders are to be printed.
     waiting: Vec<Party>,
@@ -106,6 +109,7 @@ impl Desk {
             stress: 0.0,
             carry: 0,
             doomed: Vec::new(),
+            met: 0,
             premium: 0.0,
             waiting: Vec::new(),
             tick: Tick::default(),
@@ -129,6 +133,13 @@ impl Desk {
         self.waiting.push(party);
     }
 
+    /// A trader's resting exit that was filled: printed like any other, but the price has already moved for whoever came
+    /// for it.
+    pub fn order_met(&mut self, party: Party) {
+        self.met += if party.buys { -party.lots } else { party.lots };
+        self.order(party, false);
+    }
+
     /// What changes slowly, `dt` seconds after the last time.
     pub fn drift_slowly(&mut self, dt: f64) {
         let walk = libm::sqrt(2.0 * dt / BASIS_TAU);
@@ -145,7 +156,7 @@ impl Desk {
         let share = (0.5 + 0.1 * drift.signum() + 0.12 * self.dice.normal()).clamp(0.05, 0.95);
         self.flow.add(true, (lots * share) as i64);
         self.flow.add(false, (lots * (1.0 - share)) as i64);
-        self.makers.churn(&mut self.dice, (0.1 * lots) as i64);
+        self.makers.churn(&mut self.dice, (0.6 * lots) as i64);
     }
 
     /// Lets the second's orders move this venue's price; gives by how much.
@@ -153,9 +164,9 @@ impl Desk {
         let unit = coin.price * self.contract.lot_coins() / self.contract.open_interest_usd;
         let carried = self.carry as f64;
         // Two thirds of voluntary flow meets resting orders that were placed for it.
-        let net = carried + 0.35 * self.flow.net() as f64;
-        self.stress += carried.abs() * unit / BP_DEPTH * 0.1 - self.stress / 300.0;
-        let per_unit = self.params.impact * 1e-4 / BP_DEPTH * (1.0 + self.stress.min(1.5));
+        let net = carried + 0.35 * (self.flow.net() - std::mem::take(&mut self.met)) as f64;
+        self.stress += carried.abs() * unit / BP_DEPTH * 0.02 - self.stress / 300.0;
+        let per_unit = self.params.impact * 1e-4 / BP_DEPTH * (1.0 + self.stress.min(2.0));
         let deeper = if self.push * net > 0.0 { 1.0 + self.push.abs() / DEEPER } else { 1.0 };
         let hit = per_unit * unit * net / deeper;
         self.push = (self.push * (1.0 - 1.0 / 90.0) + hit).clamp(-0.06, 0.06);

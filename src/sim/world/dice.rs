@@ -51,9 +51,16 @@ impl Dice {
         (sum as f64 / 65_536.0 + 2.0 / 65_536.0 - 2.0) * SQRT_3
     }
 
+    /// Standard normal with its tails, for what is drawn rarely and matters most when it is far out: sizes, crashes.
+    pub fn far_normal(&mut self) -> f64 {
+        // Box and Muller's transform.
+        let (radius, turn) = (libm::sqrt(2.0 * self.wait()), std::f64::consts::TAU * self.unit());
+        radius * libm::cos(turn)
+    }
+
     /// Log-normal with this median and this sigma of the logarithm.
     pub fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
-        median * libm::exp(sigma * self.normal())
+        median * libm::exp(sigma * self.far_normal())
     }
 
     /// Exponential with mean 1.

@@ -8,10 +8,10 @@ const WIDTH: f64 = 2e-4;
 /// Bins on either side of the anchor: e^±1.6 is a fifth to five times the anchor price.
 const REACH: i32 = 8_000;
 
-/// Bins of one venue.
+/// Bins of one shelf.
 const BINS: u32 = 2 * REACH as u32 + 1;
 
-/// Trigger prices of one kind on one side, by slot. Slots are shared by the venues, bins are each venue's own.
+/// Trigger prices of one kind, by slot. Bins are each shelf's own: a venue and a side have one.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     anchor: f64,
@@ -22,28 +22,28 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// For `slots` positions at `venues` venues around the anchor, which is the logarithm of a price.
-    pub fn new(anchor: f64, slots: usize, venues: usize) -> Self {
+    /// For `slots` positions on so many shelves around the anchor, which is the logarithm of a price.
+    pub fn new(anchor: f64, slots: usize, shelves: usize) -> Self {
         Self {
             anchor,
-            heads: vec![NONE; BINS as usize * venues],
+            heads: vec![NONE; BINS as usize * shelves],
             next: vec![NONE; slots],
             prev: vec![NONE; slots],
             bins: vec![NONE; slots],
         }
     }
 
-    /// A venue's bin of a price given by its logarithm; prices beyond the reach share the outermost bin.
-    fn bin(&self, venue: usize, log_price: f64) -> u32 {
+    /// A shelf's bin of a price given by its logarithm; prices beyond the reach share the outermost bin.
+    fn bin(&self, shelf: usize, log_price: f64) -> u32 {
         let offset = libm::floor((log_price - self.anchor) / WIDTH);
         let bin = (offset.clamp(-f64::from(REACH), f64::from(REACH)) as i32 + REACH) as u32;
-        venue as u32 * BINS + bin
+        shelf as u32 * BINS + bin
     }
 
-    /// Files a slot under a price of a venue, in place of where it was.
-    pub fn set(&mut self, slot: u32, venue: usize, log_price: f64) {
+    /// Files a slot under a price on a shelf, in place of where it was.
+    pub fn set(&mut self, slot: u32, shelf: usize, log_price: f64) {
         self.remove(slot);
-        let bin = self.bin(venue, log_price);
+        let bin = self.bin(shelf, log_price);
         let head = self.heads[bin as usize];
         let at = slot as usize;
         self.next[at] = head;
@@ -74,10 +74,10 @@ impl Ladder {
         self.bins[at] = NONE;
     }
 
-    /// Collects the slots of every bin of a venue between two prices (logarithms, either order), bin by bin from the
+    /// Collects the slots of every bin of a shelf between two prices (logarithms, either order), bin by bin from the
     /// first price towards the second.
-    pub fn collect(&self, venue: usize, from: f64, to: f64, out: &mut Vec<u32>) {
-        let (first, last) = (self.bin(venue, from), self.bin(venue, to));
+    pub fn collect(&self, shelf: usize, from: f64, to: f64, out: &mut Vec<u32>) {
+        let (first, last) = (self.bin(shelf, from), self.bin(shelf, to));
         if first <= last {
             for bin in first..=last {
                 self.collect_bin(bin, out);
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(found, [2, 1]);
         found.clear();
         ladder.collect(1, -1.0, 1.0, &mut found);
-        assert_eq!(found, [4], "each venue has prices of its own");
+        assert_eq!(found, [4], "each shelf has prices of its own");
     }
 
     #[test]

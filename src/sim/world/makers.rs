@@ -18,11 +18,11 @@ impl Makers {
         self.0[if lots > 0 { shorter } else { longer }] += lots;
     }
 
-    /// Two makers trade with each other, mostly so that both end up flatter.
+    /// Two makers trade with each other: one always likes to get flatter, the other lets itself be used in three of ten.
     pub fn churn(&mut self, dice: &mut Dice, lots: i64) {
         let (a, b) = (dice.below(COUNT), dice.below(COUNT));
         let (shorter, longer) = if self.0[a] < self.0[b] { (a, b) } else { (b, a) };
-        let (buyer, seller) = if dice.chance(0.7) { (shorter, longer) } else { (longer, shorter) };
+        let (buyer, seller) = if dice.chance(0.85) { (shorter, longer) } else { (longer, shorter) };
         self.0[buyer] += lots;
         self.0[seller] -= lots;
     }

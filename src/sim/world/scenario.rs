@@ -1,4 +1,12 @@
 //! The kinds of market that can be simulated and the numbers that make them so.
+//!
+//! The first five are the reference market of `estimator.md` §5.1, number by number. What differs from it differs on
+//! purpose: sizes, flow and impact are shares of open interest (the reference's is a thousand million USD, 400,000 times
+//! its median account), so that a coin of any size behaves alike; two fifths as many newcomers, each standing for as many
+//! more accounts, keep a coin cheap enough to simulate two days of it at the start; a position is cut in part where the
+//! venue's own table says that it is large, not above a million USD everywhere; the book gets deeper far from the price,
+//! and nobody holds for more than eight days, so that a market can run for weeks. Four venues share a coin, each with its
+//! crowd ([`Habits`]), and coins are wild in different degrees.
 
 use std::fmt;
 use std::str::FromStr;
@@ -120,8 +128,8 @@ impl Params {
             follow: 0.40,
             fade: 0.25,
             lean: 0.0,
-            arrivals: 0.20,
-            settled: 130_000.0,
+            arrivals: 0.25,
+            settled: 215_000.0,
             slides: 0.8,
         };
         let high = [0.03, 0.07, 0.18, 0.22, 0.14, 0.18, 0.06, 0.09, 0.03];
@@ -129,31 +137,29 @@ impl Params {
             Scenario::Base => base,
             Scenario::IsoHigh => Self {
                 cross: 0.2,
-                stop: 0.35,
+                stop: 0.30,
                 top_up: 0.05,
                 pro: 0.10,
                 taker: 0.75,
-                impact: 0.7,
-                settled: 94_000.0,
+                settled: 142_000.0,
                 menu: high,
                 ..base
             },
             Scenario::CrossLow => Self {
-                cross: 0.7,
-                stop: 0.50,
+                cross: 0.8,
+                stop: 0.55,
                 top_up: 0.12,
-                pro: 0.25,
-                churn: 3.4,
+                pro: 0.30,
+                churn: 1.8,
                 taker: 0.50,
                 menu: [0.16, 0.26, 0.28, 0.16, 0.05, 0.06, 0.01, 0.02, 0.0],
-                volatility: 0.036,
                 impact: 0.8,
-                arrivals: 0.12,
-                settled: 138_000.0,
+                arrivals: 0.15,
+                settled: 255_000.0,
                 ..base
             },
-            Scenario::Churny => Self { churn: 9.0, taker: 0.55, settled: 128_000.0, ..base },
-            Scenario::Calm => Self { volatility: 0.016, settled: 138_000.0, ..base },
+            Scenario::Churny => Self { churn: 10.4, taker: 0.55, settled: 216_000.0, ..base },
+            Scenario::Calm => Self { volatility: 0.016, settled: 227_000.0, ..base },
             Scenario::Squeeze => Self {
                 cross: 0.3,
                 stop: 0.32,
@@ -162,7 +168,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: -0.9,
-                settled: 180_000.0,
+                settled: 327_000.0,
                 slides: 0.0,
                 ..base
             },
@@ -175,7 +181,7 @@ impl Params {
                 follow: 0.10,
                 fade: 0.45,
                 lean: 1.2,
-                settled: 180_000.0,
+                settled: 379_000.0,
                 slides: 0.0,
                 ..base
             },

@@ -105,7 +105,7 @@ pub(crate) fn wish(dice: &mut Dice, coin: &Coin, contract: &Contract, params: &P
         lean -= pull;
     }
     let side = if dice.chance(1.0 / (1.0 + libm::exp(-lean))) { Side::Long } else { Side::Short };
-    let largest = 250.0 * coin.account_usd;
+    let largest = 12_000.0 * coin.account_usd;
     if dice.chance(params.pro) {
         let leverage = dice.log_normal(4.0, 0.6).max(1.15);
         return Wish {
@@ -120,7 +120,7 @@ pub(crate) fn wish(dice: &mut Dice, coin: &Coin, contract: &Contract, params: &P
     let mut leverage = pick(dice, &params.menu);
     leverage = leverage.min(params.max_leverage);
     // Few put a large stake on a high setting, whatever the venue allows.
-    if notional > 100.0 * coin.account_usd {
+    if notional > 120.0 * coin.account_usd {
         leverage = leverage.min(20.0);
     }
     leverage = tier_of(contract.tiers, notional).map_or(leverage, |t| leverage.min(t.max_leverage));
@@ -152,18 +152,23 @@ fn pick(dice: &mut Dice, weights: &[f64; 9]) -> f64 {
     MENU[0]
 }
 
+/// Where the ladders keep a desk's positions of a side.
+pub(crate) fn shelf(desk: usize, side: Side) -> usize {
+    2 * desk + side.index()
+}
+
 /// Every open position of traders, and where each is found by price and by time.
 #[derive(Debug)]
 pub(crate) struct Traders {
     slots: Vec<Position>,
     free: Vec<u32>,
     exits: BinaryHeap<Reverse<(i64, u32, u32)>>,
-    /// By liquidation price, one ladder a side.
-    pub by_liquidation: [Ladder; 2],
+    /// By liquidation price, on the [`shelf`] of its desk and side.
+    pub by_liquidation: Ladder,
     /// By stop price.
-    pub by_stop: [Ladder; 2],
+    pub by_stop: Ladder,
     /// By take-profit price.
-    pub by_target: [Ladder; 2],
+    pub by_target: Ladder,
     /// Lots held, by desk and side.
     lots: Vec<[i64; 2]>,
 }
@@ -172,14 +177,14 @@ impl Traders {
     /// Nobody yet, with room for so many positions at so many desks, which is taken now and never grows; prices are
     /// filed around the anchor, a logarithm.
     pub fn new(anchor: f64, slots: usize, desks: usize) -> Self {
-        let pair = || [Ladder::new(anchor, slots, desks), Ladder::new(anchor, slots, desks)];
+        let ladder = || Ladder::new(anchor, slots, 2 * desks);
         Self {
             slots: vec![EMPTY; slots],
             free: (0..slots as u32).rev().collect(),
             exits: BinaryHeap::new(),
-            by_liquidation: pair(),
-            by_stop: pair(),
-            by_target: pair(),
+            by_liquidation: ladder(),
+            by_stop: ladder(),
+            by_target: ladder(),
             lots: vec![[0; 2]; desks],
         }
     }
@@ -259,16 +264,16 @@ impl Traders {
             parts: 0,
             tenancy,
         };
-        let side = wish.side.index();
-        self.by_liquidation[side].set(slot, desk, libm::log(liquidation));
+        let shelf = shelf(desk, wish.side);
+        self.by_liquidation.set(slot, shelf, libm::log(liquidation));
         if at_stop != AtStop::Nothing {
-            self.by_stop[side].set(slot, desk, libm::log(stop));
+            self.by_stop.set(slot, shelf, libm::log(stop));
         }
         if target > 0.0 {
-            self.by_target[side].set(slot, desk, libm::log(target));
+            self.by_target.set(slot, shelf, libm::log(target));
         }
         self.exits.push(Reverse((now + 1 + wish.hold.min(LONGEST_HOLD) as i64, slot, tenancy)));
-        self.lots[desk][side] += lots;
+        self.lots[desk][wish.side.index()] += lots;
         Some(slot)
     }
 
@@ -292,9 +297,9 @@ impl Traders {
         let at = slot as usize;
         let Position { desk, side, lots, .. } = self.slots[at];
         self.slots[at].lots = 0;
-        self.by_liquidation[side.index()].remove(slot);
-        self.by_stop[side.index()].remove(slot);
-        self.by_target[side.index()].remove(slot);
+        self.by_liquidation.remove(slot);
+        self.by_stop.remove(slot);
+        self.by_target.remove(slot);
         self.lots[desk][side.index()] -= lots;
         self.free.push(slot);
         (side, lots)
@@ -306,9 +311,9 @@ impl Traders {
         p.at_stop = AtStop::Nothing;
         p.margin *= 2.0;
         p.liquidation = liquidation_price(contract.tiers, p.side, p.entry, p.size, p.margin);
-        let (desk, side, log_price) = (p.desk, p.side.index(), libm::log(p.liquidation));
-        self.by_stop[side].remove(slot);
-        self.by_liquidation[side].set(slot, desk, log_price);
+        let (shelf, log_price) = (shelf(p.desk, p.side), libm::log(p.liquidation));
+        self.by_stop.remove(slot);
+        self.by_liquidation.set(slot, shelf, log_price);
     }
 
     /// Liquidates what is due at `mark`: side and lots closed. A position beyond the first tier is first cut by a
@@ -333,7 +338,7 @@ impl Traders {
         p.parts += 1;
         let (desk, side) = (p.desk, p.side);
         self.lots[desk][side.index()] -= cut;
-        self.by_liquidation[side.index()].set(slot, desk, libm::log(price));
+        self.by_liquidation.set(slot, shelf(desk, side), libm::log(price));
         (side, cut)
     }
 }

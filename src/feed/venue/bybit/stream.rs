@@ -67,8 +67,6 @@ pub struct Reply<'a> {
     #[serde(borrow)]
     pub ret_msg: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub conn_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     pub req_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub op: Option<Cow<'a, str>>,
@@ -78,6 +76,20 @@ pub struct Reply<'a> {
 pub fn is_pong(text: &str) -> bool {
     // An answer is short, and data begin with their topic.
     text.len() < 400 && !text.starts_with("{\"topic\"") && text.contains("\"pong\"")
+}
+
+/// Whether a text says that a subscription to all our topics was refused; one bad topic is enough for that (§4.1). Runs on
+/// every frame.
+pub fn is_refusal_of_all(text: &str) -> bool {
+    if text.len() > 1_000 || text.starts_with("{\"topic\"") || !text.contains("\"success\":false") {
+        return false;
+    }
+    serde_json::from_str(text).is_ok_and(|reply: Reply<'_>| {
+        // Those for one topic are named by it, those for all by the symbol; the name need not be repeated.
+        let one = reply.req_id.is_some_and(|id| id.contains('.'));
+        let held = reply.ret_msg.is_some_and(|words| words.contains("already subscribed"));
+        reply.op.as_deref() == Some("subscribe") && !one && !held
+    })
 }
 
 /// Frames that carry rows: trades, liquidations, bars.

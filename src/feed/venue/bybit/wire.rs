@@ -12,7 +12,6 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::Want;
 use crate::feed::venue::read::{Fault, parse, positive, time};
 use crate::market::event::Mark;
 use crate::market::{
@@ -150,8 +149,6 @@ pub struct BybitWire {
     places: HashMap<Box<str>, usize>,
     /// Place of the symbol seen last; the next frame is likely of the same.
     recent: usize,
-    /// The socket whose refused subscription was last asked for again, topic by topic.
-    retried: Option<Box<str>>,
 }
 
 /// What became of a frame.
@@ -168,7 +165,6 @@ impl BybitWire {
             known: Vec::new(),
             places: HashMap::new(),
             recent: 0,
-            retried: None,
         }
     }
 
@@ -205,7 +201,7 @@ impl BybitWire {
     }
 
     fn frame(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        let Some(topic) = stream::topic(text) else { return self.reply(text, out) };
+        let Some(topic) = stream::topic(text) else { return reply(text) };
         let (kind, rest) = topic.split_once('.').unwrap_or((topic, ""));
         match kind {
             stream::TRADES => self.trades(text, out),
@@ -320,49 +316,6 @@ impl BybitWire {
         let used = contract.book.take(depth, &push, limits, &mut contract.series, out)?;
         class(KIND, used, None)
     }
-
-    /// The answer to a request of ours.
-    fn reply(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        if !text.trim_ascii_start().starts_with('{') {
-            return Err("not an object".into());
-        }
-        let reply: Reply<'_> = parse(text)?;
-        if reply.op.as_deref() == Some("pong") || reply.ret_msg.as_deref() == Some("pong") {
-            return Ok(Class::Ignored("pong"));
-        }
-        match reply.success {
-            Some(true) => Ok(Class::Ignored("ack")),
-            Some(false) => {
-                self.refused(&reply, out);
-                Ok(Class::Ignored("refusal"))
-            }
-            None => Ok(Class::Unknown),
-        }
-    }
-
-    /// One bad topic fails a whole subscription (§4.1): its topics are asked for one by one, once a socket.
-    fn refused(&mut self, reply: &Reply<'_>, out: &mut Sink<'_>) {
-        let words = reply.ret_msg.as_deref().unwrap_or_default();
-        tracing::warn!("bybit refuses a request: {}", clean(words, 200));
-        if reply.op.as_deref() != Some("subscribe") || words.contains("already subscribed") {
-            return;
-        }
-        // Our requests for all topics are named by the symbol, those for one by the topic. A refusal that does not repeat the
-        // name shows the topic that was wrong.
-        let symbol = match reply.req_id.as_deref().filter(|id| !id.is_empty()) {
-            Some(id) => id,
-            None => words.rsplit('.').next().unwrap_or_default(),
-        };
-        let socket = reply.conn_id.as_deref().unwrap_or_default();
-        if self.retried.as_deref() == Some(socket) || self.contract(symbol).is_none() {
-            return;
-        }
-        self.retried = Some(socket.into());
-        for topic in stream::topics(symbol) {
-            let text = stream::request("subscribe", &topic, std::slice::from_ref(&topic));
-            out.wants.push(Want::Send { conn: CONN, text });
-        }
-    }
 }
 
 impl Wire for BybitWire {
@@ -378,7 +331,6 @@ impl Wire for BybitWire {
         if conn != CONN {
             return;
         }
-        self.retried = None;
         for contract in self.contracts() {
             contract.series.lost();
             contract.quote.forget();
@@ -476,6 +428,27 @@ fn key(id: &str) -> u128 {
         return number;
     }
     id.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
+}
+
+/// The answer to a request of ours.
+fn reply(text: &str) -> Read {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err("not an object".into());
+    }
+    let reply: Reply<'_> = parse(text)?;
+    if reply.op.as_deref() == Some("pong") || reply.ret_msg.as_deref() == Some("pong") {
+        return Ok(Class::Ignored("pong"));
+    }
+    match reply.success {
+        Some(true) => Ok(Class::Ignored("ack")),
+        // What was refused as a whole has been asked for again, part by part, by whoever keeps the socket.
+        Some(false) => {
+            let words = reply.ret_msg.as_deref().unwrap_or_default();
+            tracing::warn!("bybit refuses a request: {}", clean(words, 200));
+            Ok(Class::Ignored("refusal"))
+        }
+        None => Ok(Class::Unknown),
+    }
 }
 
 #[cfg(test)]

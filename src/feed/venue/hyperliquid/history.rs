@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::feed::instruments::Listing;
+use crate::feed::venue::read::Number;
 use crate::feed::venue::{Directory, Request};
 use crate::market::candle::Ohlc;
 use crate::market::{Asset, Candle, Instrument, Interval, MarginTier, Price, Qty};
@@ -91,15 +92,15 @@ struct Meta<'a> {
 struct Coin<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    sz_decimals: u32,
-    max_leverage: u32,
-    margin_table_id: Option<i64>,
+    sz_decimals: Number<u32>,
+    max_leverage: Number<u32>,
+    margin_table_id: Option<Number<i64>>,
     is_delisted: Option<bool>,
 }
 
 /// One table of [`Meta`]: `[56,{"description":"tiered 40x","marginTiers":[{"lowerBound":"0.0","maxLeverage":40}]}]`
 #[derive(Deserialize)]
-struct MarginTable(i64, MarginRows);
+struct MarginTable(Number<i64>, MarginRows);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,8 +111,8 @@ struct MarginRows {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MarginRow {
-    lower_bound: Qty,
-    max_leverage: u32,
+    lower_bound: Number<Qty>,
+    max_leverage: Number<u32>,
 }
 
 /// A coin that trades, and how it stands if the answer tells it.
@@ -151,12 +152,12 @@ fn listing(coin: &Coin<'_>, context: Option<&AssetCtx<'_>>, tables: &[MarginTabl
         return None;
     }
     let (asset, multiplier) = asset_of(&coin.name)?;
-    let tick = tick(context.and_then(|c| c.mark_px), coin.sz_decimals)?.checked_div(multiplier)?;
+    let tick = tick(context.and_then(|c| c.mark_px), coin.sz_decimals.0)?.checked_div(multiplier)?;
     let instrument = Instrument {
         symbol: coin.name.as_ref().into(),
         tick,
         // Sizes go in steps of 10^−szDecimals (§6.4).
-        lot: Qty::from_raw(10_i128.checked_pow(Qty::DIGITS.checked_sub(coin.sz_decimals)?)?),
+        lot: Qty::from_raw(10_i128.checked_pow(Qty::DIGITS.checked_sub(coin.sz_decimals.0)?)?),
         contract: Qty::from_raw(10_i128.pow(Qty::DIGITS)),
         multiplier,
         linear: true,
@@ -173,12 +174,12 @@ fn listing(coin: &Coin<'_>, context: Option<&AssetCtx<'_>>, tables: &[MarginTabl
 }
 
 fn tiers(asset: Asset, coin: &Coin<'_>, tables: &[MarginTable]) -> Vec<MarginTier> {
-    let table = coin.margin_table_id.and_then(|id| tables.iter().find(|t| t.0 == id));
+    let table = coin.margin_table_id.and_then(|id| tables.iter().find(|t| t.0.0 == id.0));
     let rows = table.map(|MarginTable(_, rows)| {
-        rows.margin_tiers.iter().map(|r| (r.lower_bound, r.max_leverage)).collect::<Vec<_>>()
+        rows.margin_tiers.iter().map(|r| (r.lower_bound.0, r.max_leverage.0)).collect::<Vec<_>>()
     });
     let listed = rows.and_then(|rows| margin::tiers(&rows));
-    listed.unwrap_or_else(|| margin::fallback(asset, coin.max_leverage))
+    listed.unwrap_or_else(|| margin::fallback(asset, coin.max_leverage.0))
 }
 
 /// The smallest price step near a price, in the venue's own unit: at most five significant figures and at most 6 − szDecimals

@@ -7,7 +7,11 @@ use serde::Deserialize;
 use crate::feed::venue::read::Text;
 use crate::market::{Price, Qty, Rate};
 
-/// Every frame: `{"channel":"trades","data":[…]}`. The channel is known from the head by the time this is read.
+/// What a connection may begin with, and no JSON. Not in `exchanges.md`: the venue's own client passes it over
+/// (`hyperliquid-python-sdk`, `websocket_manager.py`).
+pub const GREETING: &str = "Websocket connection established.";
+
+/// Every frame but the [`GREETING`]: `{"channel":"trades","data":[…]}`. The channel is known from the head by the time this is read.
 #[derive(Debug, Deserialize)]
 pub struct Frame<T> {
     pub data: T,

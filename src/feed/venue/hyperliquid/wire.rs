@@ -121,6 +121,7 @@ impl HyperliquidWire {
             Some(channel) => Cow::Borrowed(channel),
             // A struct would also be read from an array.
             None if text.trim_ascii_start().starts_with('{') => parse::<Head<'_>>(text)?.channel,
+            None if text == stream::GREETING => return Ok(Class::Ignored("greeting")),
             None => return Err("not an object".into()),
         };
         match channel.as_ref() {

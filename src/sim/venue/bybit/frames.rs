@@ -78,17 +78,24 @@ pub(super) fn taker(print: &Print) -> &'static str {
     if print.taker_buys { "Buy" } else { "Sell" }
 }
 
-/// `allLiquidation`: every forced close. A simulated position stands for accounts of unlike size, so it is told as several.
+/// The lots of each account in a forced close: a simulated position stands for accounts of unlike size.
+pub fn accounts(forced: &Forced) -> impl Iterator<Item = i64> {
+    let (mut left, largest) = (forced.lots, forced.largest.max(1));
+    std::iter::from_fn(move || {
+        let lots = left.min(largest);
+        left -= lots;
+        (lots > 0).then_some(lots)
+    })
+}
+
+/// `allLiquidation`: every forced close, account by account.
 /// `S` is the side that died, as an order would open it: `Buy` for a long; `p` the bankruptcy price (exchanges.md §4.2).
 pub fn liquidations(contract: &Contract, forced: &[&Forced], ts: i64) -> (usize, String) {
     let symbol = contract.symbol;
     let mut rows = Vec::new();
     for forced in forced {
         let side = if forced.side == Side::Long { "Buy" } else { "Sell" };
-        let mut left = forced.lots;
-        while left > 0 {
-            let lots = left.min(forced.largest.max(1));
-            left -= lots;
+        for lots in accounts(forced) {
             rows.push(format!(
                 r#"{{"T":{ms},"s":"{symbol}","S":"{side}","v":"{qty}","p":"{price}"}}"#,
                 ms = forced.ms,

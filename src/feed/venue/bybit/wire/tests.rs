@@ -7,6 +7,7 @@ use super::*;
 use crate::feed::frame::{BACKFILL, Body, RawFrame};
 use crate::feed::status::Counters;
 use crate::feed::translate::Translator;
+use crate::feed::venue::Want;
 use crate::market::ndjson::write_event;
 use crate::market::{EventKind, MarketEvent};
 
@@ -502,44 +503,6 @@ fn texts(wants: &[Want]) -> Vec<&str> {
         other => panic!("{other:?}"),
     };
     wants.iter().map(text).collect()
-}
-
-#[test]
-fn a_refused_subscription_is_asked_for_again_topic_by_topic_once() {
-    let refusal = |id: &str, words: &str, socket: &str| {
-        format!(
-            r#"{{"success":false,"ret_msg":"{words}","conn_id":"{socket}","req_id":"{id}","op":"subscribe"}}"#
-        )
-    };
-    let mut feed = Feed::new();
-    feed.ws(&refusal("BTCUSDT", "Invalid topic: orderbook.200.BTCUSDT", "one"));
-    let asked = texts(&feed.wants);
-    assert_eq!(asked.len(), 5);
-    assert_eq!(
-        asked[4],
-        r#"{"req_id":"orderbook.200.BTCUSDT","op":"subscribe","args":["orderbook.200.BTCUSDT"]}"#
-    );
-    // The single one that is refused too is left alone; so is the whole, the second time.
-    feed.ws(&refusal("orderbook.200.BTCUSDT", "Invalid topic: orderbook.200.BTCUSDT", "one"));
-    feed.ws(&refusal("BTCUSDT", "Invalid topic: orderbook.200.BTCUSDT", "one"));
-    assert_eq!(feed.wants.len(), 5);
-    // Another socket, and after an outage the same name, is another matter.
-    feed.ws(&refusal("BTCUSDT", "Invalid topic: orderbook.200.BTCUSDT", "two"));
-    assert_eq!(feed.wants.len(), 10);
-    feed.take(CONN, Body::Open);
-    feed.take(CONN, Body::Close);
-    // A refusal that repeats no name shows the topic.
-    feed.ws(&REFUSAL.replace("cejreaspqfm9se7usbrg-2xh", "two"));
-    assert_eq!(feed.wants.len(), 15);
-    for harmless in [
-        refusal("BTCUSDT", "error:already subscribed,topic:tickers.BTCUSDT", "three"),
-        refusal("weather", "Invalid topic: weather", "three"),
-        refusal("tickers.BTCUSDT", "Invalid topic: tickers.BTCUSDT", "three"),
-        refusal("BTCUSDT", "x", "three").replace(r#""op":"subscribe""#, r#""op":"unsubscribe""#),
-    ] {
-        feed.ws(&harmless);
-    }
-    assert_eq!((feed.wants.len(), feed.counters().malformed, feed.counters().unknown), (15, 0, 0));
 }
 
 #[test]

@@ -79,6 +79,19 @@ fn tiers_are_those_the_venue_lists_and_else_built_in() {
 }
 
 #[test]
+fn a_list_may_write_its_numbers_as_numbers_or_as_text() {
+    let other_way = LIST
+        .replace("\"lowerBound\":\"0.0\"", "\"lowerBound\":0.0")
+        .replace("\"150000000.0\"", "150000000.0")
+        .replace("\"100000000.0\"", "100000000")
+        .replace("\"3000000.0\"", "3e6")
+        .replace("\"maxLeverage\":40", "\"maxLeverage\":\"40\"")
+        .replace("\"szDecimals\":5", "\"szDecimals\":\"5\"");
+    assert_ne!(other_way, LIST);
+    assert_eq!(directory(&other_way).unwrap().listings, listed());
+}
+
+#[test]
 fn meta_alone_lists_as_well() {
     let meta = r#"{"universe":[{"isDelisted":null,"maxLeverage":40,"name":"BTC","onlyIsolated":null,"szDecimals":5}]}"#;
     let [btc] = directory(meta).unwrap().listings.try_into().unwrap();

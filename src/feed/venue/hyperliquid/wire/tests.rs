@@ -143,7 +143,8 @@ fn every_message_type_becomes_the_expected_event() {
     };
     let parties = r#","parties":{"buyer":"0xbuyer3","seller":"0xseller3"}"#;
     let book = r#"{"type":"book","asset":"BTC","ts":1769916003000,"bids":[["98450.5","2.5"],["98449.75","1.8"]],"asks":[["98451","1.5"],["98451.75","2.1"]]}"#;
-    let table: [(&str, &str, Vec<String>); 23] = [
+    let table: [(&str, &str, Vec<String>); 24] = [
+        ("Websocket connection established.", "greeting", vec![]),
         (ACK, "ack", vec![]),
         (&trades(&[(1, 2)]), "trades (history)", vec![]),
         (&trade, "trades", vec![of_trade("sell", 300_003, parties)]),

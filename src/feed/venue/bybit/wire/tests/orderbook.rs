@@ -66,6 +66,25 @@ fn a_hole_in_the_numbers_brings_a_new_subscription_and_a_gap() {
 }
 
 #[test]
+fn old_updates_that_come_after_the_snapshot_of_a_new_subscription_are_left_out() {
+    let mut feed = Feed::new();
+    feed.ws(&frame("snapshot", 200, 10, 1_000, r#"["100","1"]"#, r#"["101","1"]"#));
+    feed.ws(&frame("delta", 200, 13, 1_300, r#"["100","9"]"#, ""));
+    assert_eq!(feed.wants.len(), 2, "11 and 12 are missing");
+    feed.ws(&frame("snapshot", 200, 15, 2_500, r#"["100","5"]"#, r#"["101","5"]"#));
+    // On their way when the new subscription began: one before the snapshot, one that is in it.
+    for (u, ts) in [(14, 2_400), (15, 2_500)] {
+        assert!(feed.ws(&frame("delta", 200, u, ts, r#"["100","0"]"#, "")).is_empty());
+    }
+    assert_eq!((feed.counters().duplicates, feed.wants.len()), (2, 2));
+    let events = feed.ws(&frame("delta", 200, 16, 3_600, "", r#"["101","6"]"#));
+    assert_eq!(
+        lines(&events),
+        [r#"{"type":"book","asset":"BTC","ts":3600,"bids":[["100","5"]],"asks":[["101","6"]]}"#]
+    );
+}
+
+#[test]
 fn a_restart_of_the_service_and_a_new_snapshot_replace_everything() {
     let mut feed = Feed::new();
     feed.ws(&frame("snapshot", 200, 10, 1_000, r#"["100","1"]"#, r#"["101","1"]"#));

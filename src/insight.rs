@@ -1,0 +1,3 @@
+//! What is read out of the levels. Pure: no clock, no I/O.
+
+pub mod score;
