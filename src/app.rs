@@ -30,6 +30,7 @@ use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
 use criticality::Criticality;
 use fit::Fit;
+use model::View;
 use pixels::{Change, Grid, Selection};
 use popup::Popup;
 use profile::{Profile, Widths};
@@ -79,7 +80,12 @@ pub struct App {
 impl App {
     /// A screen on a first picture, which may still be empty.
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
-        let selection = Selection { tiers: settings.tiers, model: settings.model, ..Selection::default() };
+        let selection = Selection {
+            tiers: settings.tiers,
+            model: settings.model,
+            view: settings.preset.map_or(View::Ours, View::Preset),
+            ..Selection::default()
+        };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
         let grid = Grid::new(geometry, selection.clone(), Arc::clone(&snapshot.bins));
@@ -390,10 +396,10 @@ impl App {
     /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
     pub fn totals(&self) -> [[f64; TIERS]; 2] {
         let mut totals = [[0.0; TIERS]; 2];
-        for column in self.selection.venues(&self.snapshot).filter_map(|v| v.live.as_ref()) {
+        for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
             for side in crate::market::Side::BOTH {
                 let sums = column.totals(side);
-                for tier in self.selection.tiers.iter() {
+                for tier in self.selection.counted().iter() {
                     totals[side.index()][tier.index()] += sums[tier.index()];
                 }
             }

@@ -287,6 +287,7 @@ impl Market {
                 held_until: book.is_smeared().then_some(START + HELD_UNTIL * MINUTE),
                 book: Some(Arc::new(book.resting(self.price))),
                 history: Arc::new(history.clone()),
+                preset: None,
                 live: Some(Arc::new(live)),
             }
         });

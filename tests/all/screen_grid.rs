@@ -64,7 +64,6 @@ fn the_probe_adds_up_to_the_pixel() {
                 (tiers - usd).abs() < off && (venues - usd).abs() < off,
                 "row {row}: {tiers} {venues} {usd}"
             );
-            assert!(probe.variance > 0.0 || tiers == 0.0);
             seen += usize::from(*usd != 0.0);
         }
         assert!(seen > 10, "{keys}");
