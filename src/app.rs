@@ -82,9 +82,9 @@ impl App {
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
         let selection = Selection {
             tiers: settings.tiers,
-            hidden: Vec::new(),
             model: settings.model,
-            view: View::default(),
+            view: settings.preset.map_or(View::Ours, View::Preset),
+            ..Selection::default()
         };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
@@ -396,10 +396,10 @@ impl App {
     /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
     pub fn totals(&self) -> [[f64; TIERS]; 2] {
         let mut totals = [[0.0; TIERS]; 2];
-        for column in self.selection.venues(&self.snapshot).filter_map(|v| v.live.as_ref()) {
+        for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
             for side in crate::market::Side::BOTH {
                 let sums = column.totals(side);
-                for tier in self.selection.tiers.iter() {
+                for tier in self.selection.counted().iter() {
                     totals[side.index()][tier.index()] += sums[tier.index()];
                 }
             }

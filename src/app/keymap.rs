@@ -51,7 +51,8 @@ actions! {
     CandleInterval "candle_interval" ["i"] "candle interval";
     Candles "candles" ["c"] "candles on or off";
     Model "model" ["m"] "model: precise, zones, comprehensive";
-    Difference "difference" ["D"] "what was built and what was removed";
+    Difference "difference" ["D"] "built and removed; ours less preset";
+    Preset "preset" ["P"] "next map by another's published rule";
     Tiers "tiers" ["v"] "leverage tiers";
     Venues "venues" ["x"] "venues: what they deliver, on or off";
     MapBy "map_by" ["M"] "map by leverage tier or by venue";

@@ -11,7 +11,7 @@ use crate::market::{Asset, Interval};
 use super::model::View;
 use super::popup::{Picker, Popup};
 use super::viewport::Viewport;
-use super::{Action, App, Crosshair, Effect, manual, settings};
+use super::{Action, App, Crosshair, Effect, manual, model, settings};
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) -> Effect {
@@ -170,9 +170,21 @@ impl App {
                 self.selection.model = self.settings.model;
             }
             Action::Difference => {
+                let change = View::Change(self.settings.difference.ms());
                 self.selection.view = match self.selection.view {
-                    View::Ours => View::Change(self.settings.difference.ms()),
-                    View::Change(_) => View::Ours,
+                    View::Preset(preset) => View::Against(preset),
+                    View::Ours | View::Against(_) => change,
+                    View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
+                };
+            }
+            Action::Preset => {
+                let preset = model::next_preset(self.settings.preset);
+                self.settings.preset = preset;
+                let is_compared = matches!(self.selection.view, View::Against(_));
+                self.selection.view = match preset {
+                    Some(preset) if is_compared => View::Against(preset),
+                    Some(preset) => View::Preset(preset),
+                    None => View::Ours,
                 };
             }
             Action::Tiers => self.popup = Some(Popup::Tiers(0)),
@@ -209,14 +221,18 @@ impl App {
             | Action::ThresholdUnit
             | Action::Reset
             | Action::Model
-            | Action::Difference => {
+            | Action::Difference
+            | Action::Preset => {
                 self.scale.reset();
                 self.rescale(true);
             }
             Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.rescale(true),
             _ => {}
         }
-        Effect::Redraw
+        match action {
+            Action::Preset => Effect::Command(Command::Preset(self.settings.preset)),
+            _ => Effect::Redraw,
+        }
     }
 
     fn step_symbol(&mut self, by: isize) -> Effect {

@@ -10,7 +10,7 @@ struct Page {
 }
 
 /// After the keys.
-const PAGES: [Page; 5] = [
+const PAGES: [Page; 6] = [
     Page {
         title: "model 1: precise",
         words: &[
@@ -49,6 +49,17 @@ const PAGES: [Page; 5] = [
             "Each column less the column so much earlier, and in the map panel this moment less that one. Blue (+ * #) was \
              built: positions opened. Orange (- ~ =) was removed: swept, closed or aged.",
             "Only venues with data at both times count, so that data that begin are not taken for levels that came.",
+        ],
+    },
+    Page {
+        title: "presets",
+        words: &[
+            "The published rules of other maps, to compare with, on the same data of the last seven days; named by what they do. \
+             uniform: the same everywhere. oi_static: open interest now, at fixed leverages. oi_candle: growth of open interest, \
+             all to the side of the candle. oi_taker: growth by who took liquidity. volume_uniform: all volume, at five \
+             leverages alike. large_trades: trades of $100k and more. volume_bursts: lines from bars of unusual volume.",
+            "None of them learns. While one is drawn the first line says so; the view of changes then also offers ours less the \
+             preset: blue where ours has more, orange where the preset has more.",
         ],
     },
     Page {

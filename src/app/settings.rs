@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::TierSet;
+use crate::estimate::{Preset, TierSet};
 use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
@@ -112,6 +112,8 @@ pub struct Settings {
     pub fps: u32,
     /// The display model.
     pub model: Model,
+    /// Another map's rule that is drawn instead of ours.
+    pub preset: Option<Preset>,
     /// How far back the view of changes looks.
     pub difference: Interval,
     /// What the bars of the map are split by.
@@ -149,6 +151,7 @@ impl Default for Settings {
             colour_steps: 32,
             fps: 10,
             model: Model::default(),
+            preset: None,
             difference: Interval::H1,
             map_by: MapBy::Tier,
             tiers: TierSet::ALL,

@@ -97,10 +97,20 @@ async fn supervise(
         );
         let forward = forward(received, inputs.clone());
         let mut running = std::pin::pin!(async { tokio::join!(feed, forward).0 });
-        let next = tokio::select! {
-            ended = &mut running => return ended,
-            () = stop.cancelled() => None,
-            command = commands.recv() => command,
+        let next = loop {
+            tokio::select! {
+                ended = &mut running => return ended,
+                () = stop.cancelled() => break None,
+                command = commands.recv() => match command {
+                    // The feed does not care whose map is drawn.
+                    Some(Command::Preset(preset)) => {
+                        if inputs.send(Input::Preset(preset)).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    other => break other,
+                },
+            }
         };
         // The old feed ends, and all it sent is with the engine, before the next asset begins.
         feed_stop.cancel();
@@ -112,7 +122,7 @@ async fn supervise(
                     return Ok(());
                 }
             }
-            None => return Ok(()),
+            Some(Command::Preset(_)) | None => return Ok(()),
         }
     }
 }

@@ -71,8 +71,8 @@ struct Session {
     /// Whether snapshots can still come.
     open: bool,
     commands: mpsc::Sender<Command>,
-    /// The newest command the engine has not taken yet.
-    pending: Option<Command>,
+    /// Commands the engine has not taken yet: the newest of each kind.
+    pending: Vec<Command>,
     quit_when_ended: bool,
     frame: Duration,
     drawn: Option<Instant>,
@@ -94,6 +94,7 @@ impl Session {
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         };
+        let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
         let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
         let guard = Guard::take().context("cannot take the terminal")?;
@@ -106,7 +107,7 @@ impl Session {
             snapshots,
             open: true,
             commands,
-            pending: None,
+            pending: pending.into_iter().collect(),
             quit_when_ended,
             frame,
             drawn: None,
@@ -134,9 +135,10 @@ impl Session {
                     Some(event) => self.input(event.context("the terminal is gone")?)?,
                     None => false,
                 },
-                permit = self.commands.clone().reserve_owned(), if self.pending.is_some() => {
-                    // An error means that nobody takes commands: a recording, or the end is near.
-                    if let (Ok(permit), Some(command)) = (permit, self.pending.take()) {
+                permit = self.commands.clone().reserve_owned(), if !self.pending.is_empty() => {
+                    let command = self.pending.remove(0);
+                    // An error means that nobody takes commands: the end is near.
+                    if let Ok(permit) = permit {
                         permit.send(command);
                     }
                     true
@@ -194,7 +196,9 @@ impl Session {
             Effect::None => {}
             Effect::Redraw => self.dirty = true,
             Effect::Command(command) => {
-                self.pending = Some(command);
+                let kind = std::mem::discriminant(&command);
+                self.pending.retain(|waiting| std::mem::discriminant(waiting) != kind);
+                self.pending.push(command);
                 self.dirty = true;
             }
             Effect::Suspend => {

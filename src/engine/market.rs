@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
-use crate::estimate::{Bar, BinTable, Column, Estimator};
+use crate::estimate::{Bar, BinTable, Column, Estimator, Preset};
 use crate::feed::status::VenueStatus;
 use crate::market::event::{Book, Gap};
-use crate::market::{Candle, EventKind, Interval, MarketEvent, Venue};
+use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Venue};
 
 use super::ladder::Ladder;
 use super::pack::{PackedLevels, pack};
+use super::preset::{Minutes, PresetLane};
 use super::snapshot::{History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
@@ -49,6 +50,9 @@ pub struct VenueMarket {
     tallies: Arc<[Tally]>,
     /// The running column as last shown, with the count then.
     live: Option<(u64, Option<Arc<Column>>)>,
+    /// What another map's columns are made from, and those of the one that is chosen.
+    minutes: Minutes,
+    preset: Option<PresetLane>,
 }
 
 impl VenueMarket {
@@ -74,7 +78,19 @@ impl VenueMarket {
             packed: None,
             tallies: Arc::from([]),
             live: None,
+            minutes: Minutes::default(),
+            preset: None,
         }
+    }
+
+    /// Makes another map's columns from the last week, and on from here; or none.
+    pub fn set_preset(&mut self, preset: Option<Preset>, asset: Asset) {
+        if preset == self.preset.as_ref().map(PresetLane::preset) {
+            return;
+        }
+        let (bins, until) = (self.estimator.bins(), self.open.unwrap_or(i64::MIN));
+        self.preset =
+            preset.map(|preset| PresetLane::build(preset, bins, &self.minutes, until, (self.venue, asset)));
     }
 
     /// Which venue.
@@ -137,6 +153,10 @@ impl VenueMarket {
             _ => {}
         }
         self.estimator.apply(event);
+        self.minutes.apply(event);
+        if let Some(lane) = &mut self.preset {
+            lane.apply(event);
+        }
         self.seen = self.seen.max(known_at);
         if self.open.is_none() {
             self.open = Some(self.base.floor(known_at));
@@ -209,6 +229,9 @@ impl VenueMarket {
             if self.seen >= start {
                 let column = self.column(start);
                 self.estimator.take_activity();
+                if let Some(lane) = &mut self.preset {
+                    lane.close(&column);
+                }
                 self.ladder.push(column);
                 self.open = Some(end);
             } else {
@@ -298,6 +321,7 @@ impl VenueMarket {
             tallies: self.tallies(),
             book: self.book.as_ref().map(|(_, book)| Arc::clone(book)),
             history: Arc::clone(&self.ladder.history),
+            preset: self.preset.as_mut().map(|lane| lane.view(live.as_ref(), self.changes)),
             live,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
-use crate::estimate::{Bar, BinTable, Column};
+use crate::estimate::{Bar, BinTable, Column, Preset};
 pub use crate::feed::instruments::AssetInfo;
 pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
 use crate::market::event::Book;
@@ -90,6 +90,19 @@ pub struct VenueView {
     /// Its closed columns.
     pub history: Arc<History>,
     /// The running column: levels as they are now.
+    pub live: Option<Arc<Column>>,
+    /// The same by another map's rule, while one is chosen.
+    pub preset: Option<PresetView>,
+}
+
+/// One venue by another map's rule. All levels are in the lowest tier: a rule knows no tiers of ours.
+#[derive(Debug, Clone)]
+pub struct PresetView {
+    /// Whose rule.
+    pub preset: Preset,
+    /// Its closed columns.
+    pub history: Arc<History>,
+    /// Its running column.
     pub live: Option<Arc<Column>>,
 }
 
