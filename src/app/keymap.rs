@@ -56,6 +56,13 @@ actions! {
     Tiers "tiers" ["v"] "leverage tiers";
     Venues "venues" ["x"] "venues: what they deliver, on or off";
     MapBy "map_by" ["M"] "map by leverage tier or by venue";
+    Bars "bars" ["b"] "liquidations per column";
+    Depth "depth" ["d"] "depth of market";
+    Pools "pools" ["g"] "pools";
+    Tape "tape" ["t"] "tape of liquidations";
+    TapeFilter "tape_filter" ["T"] "tape: larger liquidations only";
+    Market "market" ["o"] "open interest, funding, skew";
+    Watchlist "watchlist" ["W"] "watchlist";
     Palette "palette" ["p"] "next palette";
     Left "left" ["left", "h"] "crosshair left; at the edge, earlier";
     Down "down" ["down", "j"] "crosshair down";

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::calibrate::band::Spread;
-use crate::estimate::{Bar, BinTable, Column, Preset, TIERS, Tier, TierSet};
+use crate::estimate::{Bar, BinTable, Column, Packed, Preset, TIERS, Tier, TierSet};
 use crate::market::{Side, Venue};
 
 use super::model::{Model, View};
@@ -31,6 +31,8 @@ pub struct PixelColumn {
     pub usd: Vec<f64>,
     /// USD of liquidations **observed** by row and side, where the model marks them; rows rising.
     pub prints: Vec<(usize, [f64; 2])>,
+    /// USD of levels the mark's path consumed, as `prints`: **estimated**.
+    pub swept: Vec<(usize, [f64; 2])>,
     /// Whether there is data to speak of, of any venue; without it the column is hatched.
     pub covered: bool,
     /// The venues that are drawn elsewhere and have no data to speak of here. Their share is not guessed.
@@ -78,23 +80,32 @@ impl PixelColumn {
         self.against = shared.collect();
     }
 
-    /// Finds the rows in which liquidations were observed; a column that straddles two counts where it starts.
-    fn find_prints(&mut self, start: i64, geometry: &Geometry) {
-        let mut rows = std::collections::BTreeMap::<usize, [f64; 2]>::new();
-        for column in self.sources.iter().map(|s| &s.column).filter(|c| c.start >= start) {
-            for side in Side::BOTH {
-                for (bin, len, usd) in column.printed[side.index()].spans().filter(|s| s.2 > 0.0) {
-                    for bin in bin..bin + len {
-                        let row = geometry.row(f64::from(bin) + 0.5);
-                        if (0..geometry.rows as i64).contains(&row) {
-                            rows.entry(row as usize).or_default()[side.index()] += usd;
-                        }
+    /// Finds the rows in which liquidations were observed, and those that were swept; a column that straddles two counts where it
+    /// starts.
+    fn find_marks(&mut self, start: i64, geometry: &Geometry) {
+        let columns = || self.sources.iter().map(|s| &*s.column).filter(|c| c.start >= start);
+        let prints = by_row(columns().map(|c| &c.printed), geometry);
+        let swept = by_row(columns().map(|c| &c.swept), geometry);
+        (self.prints, self.swept) = (prints, swept);
+    }
+}
+
+/// USD by row and side of what has a place in price; rows rising.
+fn by_row<'a>(columns: impl Iterator<Item = &'a [Packed; 2]>, geometry: &Geometry) -> Vec<(usize, [f64; 2])> {
+    let mut rows = std::collections::BTreeMap::<usize, [f64; 2]>::new();
+    for sides in columns {
+        for side in Side::BOTH {
+            for (bin, len, usd) in sides[side.index()].spans().filter(|s| s.2 > 0.0) {
+                for bin in bin..bin + len {
+                    let row = geometry.row(f64::from(bin) + 0.5);
+                    if (0..geometry.rows as i64).contains(&row) {
+                        rows.entry(row as usize).or_default()[side.index()] += usd;
                     }
                 }
             }
         }
-        self.prints = rows.into_iter().collect();
     }
+    rows.into_iter().collect()
 }
 
 /// What is drawn: which tiers, which venues, and how.
@@ -245,7 +256,7 @@ impl Grid {
                 change = if fresh.live && change != Change::Closed { Change::Live } else { Change::Closed };
                 self.fill(&mut fresh, &mut scratch);
                 if self.selection.marks() {
-                    fresh.find_prints(geometry.time(i), &geometry);
+                    fresh.find_marks(geometry.time(i), &geometry);
                 }
                 fresh
             });

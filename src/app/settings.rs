@@ -7,6 +7,7 @@ use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
 use super::model::Model;
+use super::panels::Kept;
 use super::profile::MapBy;
 use super::scale::{Limit, Unit};
 
@@ -124,6 +125,10 @@ pub struct Settings {
     pub watchlist: Vec<Asset>,
     /// Which key does what.
     pub keymap: Keymap,
+    /// What is kept between runs: the panels that are wanted, the filter of the tape.
+    pub kept: Kept,
+    /// Something to tell once, until the first key; empty for nothing.
+    pub note: String,
 }
 
 impl Settings {
@@ -157,6 +162,8 @@ impl Default for Settings {
             tiers: TierSet::ALL,
             watchlist: Vec::new(),
             keymap: Keymap::default(),
+            kept: Kept::default(),
+            note: String::new(),
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::feed::status::LinkState;
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 
-use super::screen;
+use super::state::StateFile;
+use super::{screen, state};
 
 /// How long a headless command waits for the first full picture.
 pub const SETTLE: Duration = Duration::from_secs(60);
@@ -29,7 +30,9 @@ const ITEMS: usize = 256;
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let runtime = runtime()?;
-    watch_live(&runtime, config)
+    // A simulator is a place to try things: what is switched there is not kept.
+    let state = if config.feed.simulated { None } else { state::default_path() };
+    watch_live(&runtime, config, state.map(StateFile::open))
 }
 
 /// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
@@ -42,14 +45,23 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the network runtime")
 }
 
-/// Feed, engine and screen, until the user quits.
-pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<()> {
+/// Feed, engine and screen, until the user quits. With a state file, as it was opened, the screen starts as it was left.
+pub fn watch_live(
+    runtime: &tokio::runtime::Runtime,
+    config: &Config,
+    state: Option<(StateFile, Option<String>)>,
+) -> anyhow::Result<()> {
     let origin = if config.feed.simulated { Origin::Simulated } else { Origin::Live };
     let venues = config.venues.enabled();
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
-    let (settings, caps) = super::start::screen(config)?;
+    let (mut settings, caps) = super::start::screen(config)?;
+    let state = state.map(|(file, note)| {
+        settings.kept = file.kept();
+        settings.note = note.unwrap_or_default();
+        file
+    });
     let bins = Arc::new(BinTable::new(config.bin_bp));
     let mut engine = Engine::new(config.asset, origin, bins, &venues);
     let (snapshots, seen) = watch::channel(engine.snapshot());
@@ -66,7 +78,7 @@ pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow:
         asked,
         stop.clone(),
     ));
-    let shown = screen::run(settings, caps, seen, commands, false);
+    let shown = screen::run(settings, caps, seen, commands, state, false);
     stop.cancel();
     let fed = runtime.block_on(supervisor).context("the feed's supervisor failed")?;
     if thread.join().is_err() {

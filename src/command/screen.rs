@@ -18,17 +18,20 @@ use crate::term::guard::{self, Guard};
 use crate::term::{self, Screen};
 use crate::ui;
 
+use super::state::StateFile;
+
 /// Ages count in seconds; twice as often is soon enough.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Runs the screen until the user quits, the terminal is gone or a signal ends it; blocks, on a thread of its own.
 ///
-/// With `quit_when_ended` it also ends when no more snapshots can come.
+/// What the user switches is kept in the state file, where there is one. With `quit_when_ended` it also ends when no more snapshots can come.
 pub fn run(
     mut settings: Settings,
     caps: Caps,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     commands: mpsc::Sender<Command>,
+    state: Option<StateFile>,
     quit_when_ended: bool,
 ) -> anyhow::Result<()> {
     if !std::io::stdout().is_terminal() {
@@ -43,7 +46,9 @@ pub fn run(
     };
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Session::open(settings, snapshots, commands, quit_when_ended)?.run().await })
+        runtime.block_on(async {
+            Session::open(settings, snapshots, commands, state, quit_when_ended)?.run().await
+        })
     })?;
     match thread.join() {
         Ok(result) => result,
@@ -73,6 +78,7 @@ struct Session {
     commands: mpsc::Sender<Command>,
     /// Commands the engine has not taken yet: the newest of each kind.
     pending: Vec<Command>,
+    state: Option<StateFile>,
     quit_when_ended: bool,
     frame: Duration,
     drawn: Option<Instant>,
@@ -84,6 +90,7 @@ impl Session {
         settings: Settings,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
         commands: mpsc::Sender<Command>,
+        state: Option<StateFile>,
         quit_when_ended: bool,
     ) -> anyhow::Result<Self> {
         let signals = Signals {
@@ -108,6 +115,7 @@ impl Session {
             open: true,
             commands,
             pending: pending.into_iter().collect(),
+            state,
             quit_when_ended,
             frame,
             drawn: None,
@@ -186,6 +194,14 @@ impl Session {
                 }
             }
             next = self.events.next().now_or_never().flatten().transpose().context("the terminal is gone")?;
+        }
+        if let Some(state) = &mut self.state
+            && let Err(error) = state.keep(self.app.settings.kept)
+        {
+            tracing::warn!("the panels will not be remembered: {error:#}");
+            "the panels will not be remembered: the log has the reason"
+                .clone_into(&mut self.app.settings.note);
+            self.dirty = true;
         }
         Ok(true)
     }

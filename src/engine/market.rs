@@ -40,6 +40,7 @@ pub struct VenueMarket {
     held_until: Option<i64>,
     last: Option<f64>,
     funding: Option<f64>,
+    funding_hours: Option<u32>,
     /// The newest book and its time. It says nothing about levels: columns never see it.
     book: Option<(i64, Arc<Book>)>,
     /// Counts what may change the running column.
@@ -73,6 +74,7 @@ impl VenueMarket {
             held_until: None,
             last: None,
             funding: None,
+            funding_hours: None,
             book: None,
             changes: 0,
             packed: None,
@@ -148,7 +150,10 @@ impl VenueMarket {
                 self.add_trade(event.ts, t.price.to_f64(), t.qty.to_f64());
             }
             EventKind::Candle(c) => self.add_candle(event.ts, c),
-            EventKind::Mark(m) => self.funding = m.funding.map(crate::market::Rate::to_f64).or(self.funding),
+            EventKind::Mark(m) => {
+                self.funding = m.funding.map(crate::market::Rate::to_f64).or(self.funding);
+                self.funding_hours = m.funding_hours.or(self.funding_hours);
+            }
             EventKind::Gap(gap) => self.add_gap(gap),
             _ => {}
         }
@@ -314,6 +319,7 @@ impl VenueMarket {
             last: self.last,
             oi_usd: self.oi_usd(),
             funding: self.funding,
+            funding_hours: self.funding_hours,
             coverage: live.as_ref().map_or(0.0, |c| c.coverage),
             held_until: self.held_until,
             odd_prints: self.estimator.calibration().odd_prints(),

@@ -203,11 +203,11 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         View::Change(ms) => format!("estimated levels built and removed in {}", text::span(ms)),
     };
     let left = vec![text::Piece::new(1, title, theme.dim)];
-    let zone = |mark: &str, zone: Option<super::zones::Zone>| {
-        zone.map(|z| {
+    let zone = |mark: &str, side: Side| {
+        canvas.app.pools().watched(side).map(|z| {
             let words = format!(
                 "{mark} {} at {} ({})",
-                text::usd(z.usd),
+                text::usd(z.pool.usd),
                 text::price(z.price, text::decimals(z.price).saturating_sub(1)),
                 text::percent(z.distance)
             );
@@ -215,9 +215,9 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         })
     };
     let mut right: Vec<text::Piece<'_>> =
-        [zone("▲", canvas.zones.above), zone("▼", canvas.zones.below)].into_iter().flatten().collect();
+        [zone("▲", Side::Short), zone("▼", Side::Long)].into_iter().flatten().collect();
     if !right.is_empty() {
-        right.insert(0, text::Piece::new(2, "hot zones", theme.dim));
+        right.insert(0, text::Piece::new(2, "pools", theme.dim));
     }
     text::pieces(buf, heat, left, right);
     if let Some(map) = canvas.layout.map {

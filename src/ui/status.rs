@@ -211,6 +211,9 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
+    if !app.settings.note.is_empty() {
+        pieces.push(Piece::new(0, format!(" {}", app.settings.note), canvas.theme.warn));
+    }
     let shown: Vec<&VenueView> = app.selection().venues(app.latest()).collect();
     let all_out = shown.iter().all(|v| is_out(v));
     // That a venue does not list the asset is worth a mark, not a line for ever.

@@ -280,6 +280,7 @@ impl Market {
                 last: Some(self.price),
                 oi_usd: Some(live.oi * self.price),
                 funding: Some(1e-4),
+                funding_hours: Some(8),
                 coverage: 0.9,
                 odd_prints: 0,
                 band_coverage: Some(0.78),
