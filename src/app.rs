@@ -1,6 +1,8 @@
 //! The screen's state: what is looked at, and what each key does to it. No I/O, no clock.
 
+pub mod beside;
 pub mod criticality;
+pub mod figures;
 pub mod fit;
 pub mod keymap;
 mod keys;
@@ -9,9 +11,11 @@ pub mod manual;
 pub mod message;
 pub mod model;
 pub mod names;
+pub mod panels;
 pub mod pixels;
 pub mod popup;
 pub mod profile;
+pub mod resting;
 pub mod scale;
 pub mod settings;
 pub mod viewport;
@@ -28,12 +32,15 @@ use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
 use crate::engine::{Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
+use beside::Pools;
 use criticality::Criticality;
+use figures::Market;
 use fit::Fit;
 use model::View;
 use pixels::{Change, Grid, Selection};
 use popup::Popup;
 use profile::{Profile, Widths};
+use resting::Resting;
 use scale::{Cells, Scale};
 use viewport::Viewport;
 
@@ -68,6 +75,14 @@ pub struct App {
     profile: Profile,
     criticality: Criticality,
     fit: Fit,
+    pools: Pools,
+    market: Market,
+    resting: Resting,
+    /// USD liquidated in each column of the grid, longs then shorts, and the USD at the end of their scale.
+    liquidated: Vec<[f64; 2]>,
+    liquidated_top: f64,
+    /// When the figures were last read, UTC ms.
+    read_at: i64,
     /// Rows of the map wait for the next picture.
     behind: bool,
     crosshair: Option<Crosshair>,
@@ -82,9 +97,9 @@ impl App {
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
         let selection = Selection {
             tiers: settings.tiers,
-            hidden: Vec::new(),
             model: settings.model,
-            view: View::default(),
+            view: settings.preset.map_or(View::Ours, View::Preset),
+            ..Selection::default()
         };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
@@ -95,7 +110,7 @@ impl App {
             snapshot,
             frozen: false,
             size: (80, 24),
-            layout: Layout::new(80, 24),
+            layout: None,
             selection,
             viewport,
             grid,
@@ -106,6 +121,12 @@ impl App {
             profile: Profile::default(),
             criticality: Criticality::default(),
             fit: Fit::default(),
+            pools: Pools::default(),
+            market: Market::default(),
+            resting: Resting::default(),
+            liquidated: Vec::new(),
+            liquidated_top: 0.0,
+            read_at: 0,
             behind: false,
             crosshair: None,
             popup: None,
@@ -124,7 +145,6 @@ impl App {
             Message::Snapshot(snapshot) => self.take(snapshot),
             Message::Resize(width, height) => {
                 self.size = (width, height);
-                self.layout = Layout::new(width, height);
                 self.refresh();
                 Effect::Redraw
             }
@@ -160,6 +180,7 @@ impl App {
 
     /// Brings grid, scale and threshold up to date with snapshot, view and size.
     fn refresh(&mut self) {
+        self.layout = Layout::new(self.size.0, self.size.1, self.settings.kept.panels);
         let Some(layout) = self.layout else { return };
         let (columns, rows) = (usize::from(layout.heat.width), 2 * usize::from(layout.heat.height));
         let range = self.settings.range.ms();
@@ -183,6 +204,7 @@ impl App {
         } else {
             Criticality::default()
         };
+        self.read_panels(&layout, change);
         let levels = self.levels_now();
         let kind = |p: &Profile| (p.by, p.is_difference, p.rows.len());
         let same = kind(&levels) == kind(&self.profile);
@@ -193,6 +215,52 @@ impl App {
             // A row is redrawn when it moved by a cell, not by every trade; and where all moved at once, a few a picture.
             let cell = self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width));
             self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE);
+        }
+    }
+
+    /// Reads the panels anew: the threshold moved under them.
+    fn reread(&mut self) {
+        if let Some(layout) = self.layout {
+            self.read_panels(&layout, Change::Closed);
+        }
+    }
+
+    /// Brings what stands beside the heatmap up to date. Figures are held for a while: nobody reads them ten times a second.
+    fn read_panels(&mut self, layout: &Layout, change: Change) {
+        let is_closed = change == Change::Closed;
+        let now = self.snapshot.now;
+        let since = |ms: i64| now.div_euclid(ms) != self.read_at.div_euclid(ms);
+        let price = self.price();
+        if is_closed || since(HOLD_POOLS) {
+            self.pools = price.map_or_else(Pools::default, |price| {
+                Pools::new(&self.grid.geometry, &self.selection, &self.snapshot, (price, self.threshold))
+            });
+        }
+        if is_closed || since(HOLD_FIGURES) {
+            self.market = Market::new(&self.selection, &self.snapshot, price);
+        }
+        self.read_at = now;
+        if let Some(depth) = layout.depth {
+            let how = (depth.width, is_closed);
+            self.resting = std::mem::take(&mut self.resting).follow(
+                &self.grid.geometry,
+                &self.selection,
+                &self.snapshot,
+                how,
+            );
+        }
+        if layout.bars.is_some() {
+            let columns = self.grid.columns.iter().enumerate();
+            let g = self.grid.geometry;
+            if is_closed || self.liquidated.len() != self.grid.columns.len() {
+                self.liquidated = columns.map(|(i, c)| c.printed(g.time(i))).collect();
+            } else {
+                columns.filter(|(_, c)| c.live).for_each(|(i, c)| self.liquidated[i] = c.printed(g.time(i)));
+            }
+            let largest = self.liquidated.iter().flatten().copied().fold(0.0, f64::max);
+            if is_closed || largest > self.liquidated_top {
+                self.liquidated_top = scale::steady_top(self.liquidated_top, largest);
+            }
         }
     }
 
@@ -247,6 +315,10 @@ impl App {
 
 /// Rows of the map that may move with one picture; the rest follow with the next.
 const ROWS_A_PICTURE: usize = 8;
+/// Pools are read anew this often, ms of market time.
+const HOLD_POOLS: i64 = 1_000;
+/// The figures of the market are.
+const HOLD_FIGURES: i64 = 5_000;
 /// A threshold that would move by less than this share stays.
 const STILL: f64 = 0.05;
 /// After this long without a frame a venue is stale.
@@ -348,6 +420,26 @@ impl App {
         self.fit
     }
 
+    /// The pools above and below price.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The market in figures.
+    pub fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// Resting orders by row.
+    pub fn resting(&self) -> &Resting {
+        &self.resting
+    }
+
+    /// USD liquidated in each column, longs then shorts, and the USD at the end of their scale. **Observed**, not estimated.
+    pub fn liquidated(&self) -> (&[[f64; 2]], f64) {
+        (&self.liquidated, self.liquidated_top)
+    }
+
     /// Price now, USD per coin: the mark prices of the venues that are drawn, weighted by open interest.
     pub fn price(&self) -> Option<f64> {
         let shown = self.selection.venues(&self.snapshot);
@@ -396,10 +488,10 @@ impl App {
     /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
     pub fn totals(&self) -> [[f64; TIERS]; 2] {
         let mut totals = [[0.0; TIERS]; 2];
-        for column in self.selection.venues(&self.snapshot).filter_map(|v| v.live.as_ref()) {
+        for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
             for side in crate::market::Side::BOTH {
                 let sums = column.totals(side);
-                for tier in self.selection.tiers.iter() {
+                for tier in self.selection.counted().iter() {
                     totals[side.index()][tier.index()] += sums[tier.index()];
                 }
             }

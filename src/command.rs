@@ -9,6 +9,7 @@ pub mod score;
 pub mod screen;
 pub mod sim;
 mod start;
+pub mod state;
 pub mod tap;
 
 use std::io::{self, Write};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::model::Model;
 use crate::app::scale::Unit;
 use crate::app::settings::{Curve, PaletteName};
-use crate::estimate::Tier;
+use crate::estimate::{Preset, Tier};
 use crate::market::{Asset, Interval};
 pub use venues::{VenueTable, Venues};
 
@@ -115,6 +115,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
 pub struct Screen {
     /// What the heatmap shows: 1 precise, 2 zones, 3 comprehensive.
     pub model: Model,
+    /// Another map's rule that is drawn instead of ours, or `none`.
+    #[serde(with = "none_or")]
+    pub preset: Option<Preset>,
     /// How far back the view of changes looks, at least a minute.
     pub difference: Interval,
     /// Candle interval, or `auto` for one candle a column of the screen.
@@ -159,6 +162,33 @@ pub enum Colour {
     True,
 }
 
+/// A setting that can be `none`.
+mod none_or {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str("none"),
+        }
+    }
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+        D: Deserializer<'de>,
+    {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        if text == "none" {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(serde::de::Error::custom)
+    }
+}
+
 /// `[feed]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -200,6 +230,7 @@ impl Default for Screen {
     fn default() -> Self {
         Self {
             model: Model::default(),
+            preset: None,
             difference: Interval::H1,
             candle_interval: Auto::Auto,
             candles: true,

@@ -5,6 +5,7 @@ mod ladder;
 pub mod map;
 pub mod market;
 mod pack;
+mod preset;
 pub mod snapshot;
 
 use std::collections::VecDeque;
@@ -16,13 +17,13 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::estimate::BinTable;
+use crate::estimate::{BinTable, Preset};
 use crate::feed::FeedItem;
 use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use market::VenueMarket;
-pub use snapshot::{History, Origin, Print, Snapshot, VenueView};
+pub use snapshot::{History, Origin, PresetView, Print, Snapshot, VenueView};
 
 /// Liquidations kept for the tape.
 const TAPE: usize = 500;
@@ -40,6 +41,8 @@ pub const INPUTS: usize = 1_024;
 pub enum Command {
     /// Watch another asset: its feed is opened, its history fetched.
     Watch(Asset),
+    /// Make another map's columns beside ours, or none.
+    Preset(Option<Preset>),
 }
 
 /// What the engine takes in.
@@ -49,6 +52,8 @@ pub enum Input {
     Feed(FeedItem),
     /// Forget everything and watch another asset; what follows is about it.
     Watch(Asset),
+    /// Make another map's columns beside ours, or none.
+    Preset(Option<Preset>),
 }
 
 /// The state of the watched market.
@@ -58,6 +63,7 @@ pub struct Engine {
     origin: Origin,
     bins: Arc<BinTable>,
     venues: Vec<VenueMarket>,
+    preset: Option<Preset>,
     tape: VecDeque<Print>,
     assets: Arc<[AssetInfo]>,
     now: i64,
@@ -76,6 +82,7 @@ impl Engine {
             origin,
             bins,
             venues: markets,
+            preset: None,
             tape: VecDeque::new(),
             assets: Arc::from([]),
             now: 0,
@@ -158,7 +165,9 @@ impl Engine {
         let at = self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
             // In recordings venues turn up as they speak; on screen each has its place.
             let at = self.venues.partition_point(|m| place(m.venue()) <= place(venue));
-            self.venues.insert(at, VenueMarket::new(venue, Arc::clone(&self.bins)));
+            let mut market = VenueMarket::new(venue, Arc::clone(&self.bins));
+            market.set_preset(self.preset, self.asset);
+            self.venues.insert(at, market);
             at
         });
         &mut self.venues[at]
@@ -168,7 +177,17 @@ impl Engine {
     fn watch(&mut self, asset: Asset) {
         let venues: Vec<Venue> = self.venues.iter().map(VenueMarket::venue).collect();
         let fresh = Self::new(asset, self.origin, Arc::clone(&self.bins), &venues);
+        let preset = self.preset;
         *self = Self { seq: self.seq, assets: Arc::clone(&self.assets), ..fresh };
+        self.set_preset(preset);
+    }
+
+    /// Makes another map's columns beside ours, or none.
+    pub fn set_preset(&mut self, preset: Option<Preset>) {
+        self.preset = preset;
+        for market in &mut self.venues {
+            market.set_preset(preset, self.asset);
+        }
     }
 
     /// What is watched.
@@ -260,6 +279,7 @@ pub fn spawn(
                         match input {
                             Input::Feed(item) => engine.apply(item),
                             Input::Watch(asset) => engine.watch(asset),
+                            Input::Preset(preset) => engine.set_preset(preset),
                         }
                     }
                     changed = true;

@@ -3,20 +3,26 @@
 pub mod palette;
 
 mod axis;
+mod bars;
 mod candles;
 mod crosshair;
+mod depth;
 mod heatmap;
 mod help;
 mod legend;
 mod map;
+mod market;
 mod picker;
+mod pools;
 mod status;
 mod switches;
+mod table;
+mod tape;
 mod text;
 mod totals;
 mod trust;
 mod venues;
-mod zones;
+mod watchlist;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -26,7 +32,6 @@ use ratatui::widgets::{Clear, Widget};
 use crate::app::App;
 use crate::app::popup::Popup;
 use palette::{Ramp, Theme};
-use zones::Zones;
 
 /// What every panel draws with.
 struct Canvas<'a> {
@@ -34,7 +39,6 @@ struct Canvas<'a> {
     layout: &'a crate::app::Layout,
     theme: Theme,
     ramp: Ramp,
-    zones: Zones,
 }
 
 /// Draws the whole screen.
@@ -56,7 +60,6 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         } else {
             Ramp::new(settings.palette, settings.depth, settings.colour_steps)
         },
-        zones: Zones::find(app),
     };
     status::draw(&canvas, buf);
     heatmap::draw(&canvas, buf);
@@ -65,12 +68,18 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     legend::draw(&canvas, buf);
     map::draw(&canvas, buf);
     totals::draw(&canvas, buf);
+    depth::draw(&canvas, buf);
+    bars::draw(&canvas, buf);
+    pools::draw(&canvas, buf);
+    tape::draw(&canvas, buf);
+    market::draw(&canvas, buf);
     crosshair::draw(&canvas, buf);
     match app.popup() {
         Some(Popup::Help { page, top }) => help::draw(&canvas, *page, *top, buf),
         Some(Popup::Picker(picker)) => picker::draw(&canvas, picker, buf),
         Some(Popup::Tiers(row)) => switches::draw_tiers(&canvas, *row, buf),
         Some(Popup::Venues(row)) => trust::draw(&canvas, *row, buf),
+        Some(Popup::Watchlist(row)) => watchlist::draw(&canvas, *row, buf),
         None => {}
     }
 }
@@ -82,6 +91,21 @@ fn popup_box(canvas: &Canvas<'_>, buf: &mut Buffer, title: &str, width: u16, hei
     let area =
         Rect::new(room.x + (room.width - width) / 2, room.y + (room.height - height) / 2, width, height);
     framed(canvas, buf, title, area)
+}
+
+/// A panel's title in the first row of its room, with a note on the right if there is a place for it; returns the room below, a cell
+/// of air on both sides.
+fn panel(canvas: &Canvas<'_>, buf: &mut Buffer, area: Rect, title: &str, note: &str) -> Rect {
+    let dim = canvas.theme.dim;
+    let first = Rect { height: 1, ..area };
+    text::line(buf, first, &"─".repeat(usize::from(area.width)), dim);
+    text::line(buf, Rect { x: area.x + 1, width: area.width - 1, ..first }, &format!(" {title} "), dim);
+    let (used, wanted) = (text::width(title) + 4, text::width(note) + 2);
+    if !note.is_empty() && used + wanted + 1 < usize::from(area.width) {
+        let place = Rect { width: area.width - 1, ..first };
+        text::line_right(buf, place, &format!(" {note} "), dim);
+    }
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 1 }
 }
 
 /// Clears an area, frames it, and returns its inside.

@@ -11,7 +11,11 @@ use crate::market::{Asset, Interval};
 use super::model::View;
 use super::popup::{Picker, Popup};
 use super::viewport::Viewport;
-use super::{Action, App, Crosshair, Effect, manual, settings};
+use super::{Action, App, Crosshair, Effect, manual, model, settings};
+
+fn toggle(switch: &mut bool) {
+    *switch = !*switch;
+}
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) -> Effect {
@@ -26,6 +30,8 @@ impl App {
         if key.kind == KeyEventKind::Release {
             return Effect::None;
         }
+        // It was seen, or it is in the way.
+        self.settings.note.clear();
         match self.popup.take() {
             Some(popup) => self.popup_key(popup, key),
             None => match self.settings.keymap.action(key) {
@@ -69,6 +75,12 @@ impl App {
                     None => Effect::Redraw,
                 };
             }
+            (Popup::Watchlist(row), KeyCode::Enter) => {
+                return match self.watchlist().get(*row) {
+                    Some(asset) => self.watch(*asset),
+                    None => Effect::Redraw,
+                };
+            }
             (Popup::Picker(picker), KeyCode::Backspace) => picker.pop(&self.latest.assets),
             (Popup::Picker(picker), _) if typed.is_some() => {
                 picker.push(&typed.map(String::from).unwrap_or_default(), &self.latest.assets);
@@ -87,6 +99,9 @@ impl App {
             (Popup::Tiers(row), _) if step != 0 => *row = row.saturating_add_signed(step).min(TIERS - 1),
             (Popup::Venues(row), _) if step != 0 => {
                 *row = row.saturating_add_signed(step).min(venues.saturating_sub(1));
+            }
+            (Popup::Watchlist(row), _) if step != 0 => {
+                *row = row.saturating_add_signed(step).min(self.watchlist().len().saturating_sub(1));
             }
             (Popup::Tiers(row), KeyCode::Enter | KeyCode::Char(' ' | '1'..='7')) => {
                 *row = digit.unwrap_or(*row);
@@ -115,6 +130,7 @@ impl App {
                     Popup::Picker(_) => Action::SymbolPicker,
                     Popup::Tiers(_) => Action::Tiers,
                     Popup::Venues(_) => Action::Venues,
+                    Popup::Watchlist(_) => Action::Watchlist,
                 };
                 return match action {
                     Some(a) if a == opens => Effect::Redraw,
@@ -170,13 +186,35 @@ impl App {
                 self.selection.model = self.settings.model;
             }
             Action::Difference => {
+                let change = View::Change(self.settings.difference.ms());
                 self.selection.view = match self.selection.view {
-                    View::Ours => View::Change(self.settings.difference.ms()),
-                    View::Change(_) => View::Ours,
+                    View::Preset(preset) => View::Against(preset),
+                    View::Ours | View::Against(_) => change,
+                    View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
+                };
+            }
+            Action::Preset => {
+                let preset = model::next_preset(self.settings.preset);
+                self.settings.preset = preset;
+                let is_compared = matches!(self.selection.view, View::Against(_));
+                self.selection.view = match preset {
+                    Some(preset) if is_compared => View::Against(preset),
+                    Some(preset) => View::Preset(preset),
+                    None => View::Ours,
                 };
             }
             Action::Tiers => self.popup = Some(Popup::Tiers(0)),
             Action::Venues => self.popup = Some(Popup::Venues(0)),
+            Action::Bars => toggle(&mut self.settings.kept.panels.bars),
+            Action::Depth => toggle(&mut self.settings.kept.panels.depth),
+            Action::Pools => toggle(&mut self.settings.kept.panels.pools),
+            Action::Tape => toggle(&mut self.settings.kept.panels.tape),
+            Action::Market => toggle(&mut self.settings.kept.panels.market),
+            Action::TapeFilter => self.settings.kept.tape_usd = self.settings.kept.next_tape_usd(),
+            Action::Watchlist => {
+                let here = self.watchlist().iter().position(|a| *a == self.latest.asset);
+                self.popup = Some(Popup::Watchlist(here.unwrap_or(0)));
+            }
             Action::MapBy => self.settings.map_by = self.settings.map_by.next(),
             Action::Palette => self.settings.palette = self.settings.palette.next(),
             Action::Left => self.move_crosshair(-1, 0),
@@ -209,14 +247,22 @@ impl App {
             | Action::ThresholdUnit
             | Action::Reset
             | Action::Model
-            | Action::Difference => {
+            | Action::Difference
+            | Action::Preset => {
                 self.scale.reset();
                 self.rescale(true);
+                self.reread();
             }
-            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.rescale(true),
+            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => {
+                self.rescale(true);
+                self.reread();
+            }
             _ => {}
         }
-        Effect::Redraw
+        match action {
+            Action::Preset => Effect::Command(Command::Preset(self.settings.preset)),
+            _ => Effect::Redraw,
+        }
     }
 
     fn step_symbol(&mut self, by: isize) -> Effect {

@@ -10,7 +10,7 @@ struct Page {
 }
 
 /// After the keys.
-const PAGES: [Page; 5] = [
+const PAGES: [Page; 6] = [
     Page {
         title: "model 1: precise",
         words: &[
@@ -35,7 +35,10 @@ const PAGES: [Page; 5] = [
         title: "model 3: comprehensive",
         words: &[
             "Shows every component at its own bin, and how it can be trusted:",
-            "▾ ▴ (v ^ without colours): longs, shorts were observed being liquidated there.",
+            "▿ ▾ ▼ (' v V without colours): longs were observed being liquidated there, little, more, much; ▵ ▴ ▲ (, ^ A): shorts. \
+             From 1, 5 and 20% of the end of the colour scale.",
+            "× (x): price took a pool and went so far: levels above the threshold were swept, worth half the end of the scale or \
+             more. Estimated, like the levels.",
             "» beside the axis: self-feeding, R > 1. R = USD of levels / USD of resting orders in the row, over the venues \
              whose book reaches there. More would be forced than the book holds.",
             "crosshair: the estimate with its 10-90% band, widened or narrowed by how often the venue's band has held of \
@@ -49,6 +52,17 @@ const PAGES: [Page; 5] = [
             "Each column less the column so much earlier, and in the map panel this moment less that one. Blue (+ * #) was \
              built: positions opened. Orange (- ~ =) was removed: swept, closed or aged.",
             "Only venues with data at both times count, so that data that begin are not taken for levels that came.",
+        ],
+    },
+    Page {
+        title: "presets",
+        words: &[
+            "The published rules of other maps, to compare with, on the same data of the last seven days; named by what they do. \
+             uniform: the same everywhere. oi_static: open interest now, at fixed leverages. oi_candle: growth of open interest, \
+             all to the side of the candle. oi_taker: growth by who took liquidity. volume_uniform: all volume, at five \
+             leverages alike. large_trades: trades of $100k and more. volume_bursts: lines from bars of unusual volume.",
+            "None of them learns. While one is drawn the first line says so; the view of changes then also offers ours less the \
+             preset: blue where ours has more, orange where the preset has more.",
         ],
     },
     Page {

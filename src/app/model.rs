@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::{Tier, TierSet};
+use crate::estimate::{Preset, Tier, TierSet};
 
 /// The display models (docs/MODEL.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,15 +54,33 @@ pub enum View {
     /// Our levels.
     #[default]
     Ours,
+    /// Another map's levels instead of ours.
+    Preset(Preset),
     /// What was built and what was removed: ours, less ours so many ms earlier.
     Change(i64),
+    /// Ours, less another map's.
+    Against(Preset),
 }
 
 impl View {
     /// Whether it shows a difference, so that amounts have signs.
     pub const fn is_difference(self) -> bool {
-        matches!(self, Self::Change(_))
+        matches!(self, Self::Change(_) | Self::Against(_))
     }
+
+    /// What is above and what is below zero of a difference, in a word each.
+    pub const fn signs(self) -> [&'static str; 2] {
+        match self {
+            Self::Against(_) => ["ours", "preset"],
+            _ => ["built", "removed"],
+        }
+    }
+}
+
+/// The preset after one, round and round; none is before the first.
+pub fn next_preset(now: Option<Preset>) -> Option<Preset> {
+    let at = now.and_then(|now| Preset::ALL.iter().position(|p| *p == now));
+    Preset::ALL.get(at.map_or(0, |at| at + 1)).copied()
 }
 
 /// Why a number is no model.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::calibrate::band::Spread;
-use crate::estimate::{Bar, BinTable, TIERS, Tier, TierSet};
+use crate::estimate::{Bar, BinTable, Column, Packed, Preset, TIERS, Tier, TierSet};
 use crate::market::{Side, Venue};
 
 use super::model::{Model, View};
@@ -31,6 +31,8 @@ pub struct PixelColumn {
     pub usd: Vec<f64>,
     /// USD of liquidations **observed** by row and side, where the model marks them; rows rising.
     pub prints: Vec<(usize, [f64; 2])>,
+    /// USD of levels the mark's path consumed, as `prints`: **estimated**.
+    pub swept: Vec<(usize, [f64; 2])>,
     /// Whether there is data to speak of, of any venue; without it the column is hatched.
     pub covered: bool,
     /// The venues that are drawn elsewhere and have no data to speak of here. Their share is not guessed.
@@ -78,23 +80,32 @@ impl PixelColumn {
         self.against = shared.collect();
     }
 
-    /// Finds the rows in which liquidations were observed; a column that straddles two counts where it starts.
-    fn find_prints(&mut self, start: i64, geometry: &Geometry) {
-        let mut rows = std::collections::BTreeMap::<usize, [f64; 2]>::new();
-        for column in self.sources.iter().map(|s| &s.column).filter(|c| c.start >= start) {
-            for side in Side::BOTH {
-                for (bin, len, usd) in column.printed[side.index()].spans().filter(|s| s.2 > 0.0) {
-                    for bin in bin..bin + len {
-                        let row = geometry.row(f64::from(bin) + 0.5);
-                        if (0..geometry.rows as i64).contains(&row) {
-                            rows.entry(row as usize).or_default()[side.index()] += usd;
-                        }
+    /// Finds the rows in which liquidations were observed, and those that were swept; a column that straddles two counts where it
+    /// starts.
+    fn find_marks(&mut self, start: i64, geometry: &Geometry) {
+        let columns = || self.sources.iter().map(|s| &*s.column).filter(|c| c.start >= start);
+        let prints = by_row(columns().map(|c| &c.printed), geometry);
+        let swept = by_row(columns().map(|c| &c.swept), geometry);
+        (self.prints, self.swept) = (prints, swept);
+    }
+}
+
+/// USD by row and side of what has a place in price; rows rising.
+fn by_row<'a>(columns: impl Iterator<Item = &'a [Packed; 2]>, geometry: &Geometry) -> Vec<(usize, [f64; 2])> {
+    let mut rows = std::collections::BTreeMap::<usize, [f64; 2]>::new();
+    for sides in columns {
+        for side in Side::BOTH {
+            for (bin, len, usd) in sides[side.index()].spans().filter(|s| s.2 > 0.0) {
+                for bin in bin..bin + len {
+                    let row = geometry.row(f64::from(bin) + 0.5);
+                    if (0..geometry.rows as i64).contains(&row) {
+                        rows.entry(row as usize).or_default()[side.index()] += usd;
                     }
                 }
             }
         }
-        self.prints = rows.into_iter().collect();
     }
+    rows.into_iter().collect()
 }
 
 /// What is drawn: which tiers, which venues, and how.
@@ -110,6 +121,13 @@ pub struct Selection {
     pub view: View,
 }
 
+impl Default for Selection {
+    /// Everything, by the default model.
+    fn default() -> Self {
+        Self { tiers: TierSet::ALL, hidden: Vec::new(), model: Model::default(), view: View::default() }
+    }
+}
+
 impl Selection {
     /// The venues that count, in their order.
     pub fn venues<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a VenueView> {
@@ -123,18 +141,53 @@ impl Selection {
 
     /// Whether observed liquidations and self-feeding rows are marked.
     pub fn marks(&self) -> bool {
-        self.model == Model::Comprehensive && !self.view.is_difference()
+        self.model == Model::Comprehensive && self.view == View::Ours
     }
 
-    /// How the heatmap sums our levels.
-    fn way(&self, bins: &BinTable) -> Way {
+    /// How the heatmap sums our levels, and how those of another map: they are drawn as they are.
+    fn ways(&self, bins: &BinTable) -> [Way; 2] {
+        let plain = Way { tiers: TierSet::ALL, smooth: None };
         let smooth = (self.model == Model::Zones).then(|| bins.log_step());
-        Way { tiers: self.model.tiers(self.tiers), smooth }
+        let ours = Way { tiers: self.model.tiers(self.tiers), smooth };
+        match self.view {
+            View::Ours | View::Change(_) => [ours, ours],
+            View::Preset(_) => [plain, plain],
+            View::Against(_) => [ours, plain],
+        }
+    }
+
+    /// The tiers the map panel and the totals count.
+    pub fn counted(&self) -> TierSet {
+        if matches!(self.view, View::Preset(_)) { TierSet::ALL } else { self.tiers }
+    }
+
+    /// The running column that is drawn of a venue.
+    pub fn live<'a>(&self, view: &'a VenueView) -> Option<&'a Arc<Column>> {
+        match self.view {
+            View::Preset(preset) => view.preset.as_ref().filter(|p| p.preset == preset)?.live.as_ref(),
+            _ => view.live.as_ref(),
+        }
     }
 
     /// What is drawn of each venue.
     fn lanes<'a>(&'a self, snapshot: &'a Snapshot) -> Vec<Lane<'a>> {
-        self.venues(snapshot).map(Lane::ours).collect()
+        match self.view {
+            View::Preset(preset) => self.preset_lanes(snapshot, preset),
+            _ => self.venues(snapshot).map(Lane::ours).collect(),
+        }
+    }
+
+    /// What it is compared with.
+    fn other_lanes<'a>(&'a self, snapshot: &'a Snapshot) -> Vec<Lane<'a>> {
+        match self.view {
+            View::Against(preset) => self.preset_lanes(snapshot, preset),
+            View::Change(_) => self.lanes(snapshot),
+            _ => Vec::new(),
+        }
+    }
+
+    fn preset_lanes<'a>(&'a self, snapshot: &'a Snapshot, preset: Preset) -> Vec<Lane<'a>> {
+        self.venues(snapshot).filter_map(|v| Lane::of_preset(v, preset)).collect()
     }
 }
 
@@ -194,7 +247,7 @@ impl Grid {
 
         let mut old: Vec<Option<PixelColumn>> = old.into_iter().map(Some).collect();
         let mut scratch = self.scratch(&geometry);
-        let lanes = self.selection.lanes(snapshot);
+        let lanes = [self.selection.lanes(snapshot), self.selection.other_lanes(snapshot)];
         for i in 0..geometry.columns {
             let mut fresh = self.gather(geometry.time(i), snapshot.now, &lanes);
             let slot = usize::try_from(i as i64 + shift).ok().filter(|_| reusable);
@@ -203,7 +256,7 @@ impl Grid {
                 change = if fresh.live && change != Change::Closed { Change::Live } else { Change::Closed };
                 self.fill(&mut fresh, &mut scratch);
                 if self.selection.marks() {
-                    fresh.find_prints(geometry.time(i), &geometry);
+                    fresh.find_marks(geometry.time(i), &geometry);
                 }
                 fresh
             });
@@ -214,31 +267,33 @@ impl Grid {
 
     /// Buffers for a view, with what may be smoothed into it.
     fn scratch(&self, geometry: &Geometry) -> Scratch {
-        Scratch::new(geometry, self.selection.way(&self.bins).margin(&self.geometry))
+        let [ours, _] = self.selection.ways(&self.bins);
+        Scratch::new(geometry, ours.margin(&self.geometry))
     }
 
     /// Finds what a pixel column is made of.
-    fn gather(&self, start: i64, now: i64, lanes: &[Lane<'_>]) -> PixelColumn {
+    fn gather(&self, start: i64, now: i64, [lanes, other]: &[Vec<Lane<'_>>; 2]) -> PixelColumn {
         let dt = self.geometry.dt;
         let mut pixel = gather(start, dt, now, lanes);
-        if let View::Change(ms) = self.selection.view {
-            let then = if pixel.live {
-                // This moment, less that moment: neither is a mean.
-                gather((now - ms).div_euclid(MOMENT) * MOMENT, MOMENT, now, lanes)
-            } else {
-                gather(start - ms, dt, now, lanes)
-            };
-            pixel.compare(then);
-        }
+        let with = match self.selection.view {
+            // This moment, less that moment: neither is a mean.
+            View::Change(ms) if pixel.live => {
+                gather((now - ms).div_euclid(MOMENT) * MOMENT, MOMENT, now, other)
+            }
+            View::Change(ms) => gather(start - ms, dt, now, other),
+            View::Against(_) => gather(start, dt, now, other),
+            View::Ours | View::Preset(_) => return pixel,
+        };
+        pixel.compare(with);
         pixel
     }
 
     /// Sums the rows of a pixel column.
     fn fill(&self, pixel: &mut PixelColumn, scratch: &mut Scratch) {
-        let way = self.selection.way(&self.bins);
+        let [way, other] = self.selection.ways(&self.bins);
         pixel.usd = scratch.sum(&self.geometry, &pixel.sources, way);
         if self.selection.view.is_difference() {
-            let before = scratch.sum(&self.geometry, &pixel.against, way);
+            let before = scratch.sum(&self.geometry, &pixel.against, other);
             pixel.usd.iter_mut().zip(before).for_each(|(usd, before)| *usd -= before);
         }
     }
@@ -249,7 +304,8 @@ impl Grid {
         let mut rows = vec![[0.0; PARTS]; self.geometry.rows / 2];
         if self.selection.view.is_difference() {
             let start = snapshot.now.div_euclid(self.geometry.dt) * self.geometry.dt;
-            let mut pixel = self.gather(start, snapshot.now, &self.selection.lanes(snapshot));
+            let lanes = [self.selection.lanes(snapshot), self.selection.other_lanes(snapshot)];
+            let mut pixel = self.gather(start, snapshot.now, &lanes);
             self.fill(&mut pixel, &mut self.scratch(&self.geometry));
             for (row, pair) in rows.iter_mut().rev().zip(pixel.usd.chunks(2)) {
                 let usd: f64 = pair.iter().sum();
@@ -273,13 +329,13 @@ impl Grid {
         };
         match by {
             MapBy::Tier => {
-                for tier in self.selection.tiers.iter() {
+                for tier in self.selection.counted().iter() {
                     add(tier.index(), &sources, [tier].into_iter().collect());
                 }
             }
             MapBy::Venue => {
                 for (slot, source) in slots.iter().zip(&sources) {
-                    add(*slot, std::slice::from_ref(source), self.selection.tiers);
+                    add(*slot, std::slice::from_ref(source), self.selection.counted());
                 }
             }
         }
@@ -294,8 +350,8 @@ impl Grid {
         let row =
             Geometry { low: self.geometry.low + row as f64 * self.geometry.step, rows: 1, ..self.geometry };
         let mut scratch = self.scratch(&row);
-        let way = self.selection.way(&self.bins);
-        for (sources, sign) in [(&column.sources, 1.0), (&column.against, -1.0)] {
+        let [way, other] = self.selection.ways(&self.bins);
+        for (sources, way, sign) in [(&column.sources, way, 1.0), (&column.against, other, -1.0)] {
             let mark = mark_bin(sources);
             let counted = |s: &&Source| s.weight > 0.0;
             let mut venues: Vec<Venue> = sources.iter().filter(counted).map(|s| s.venue).collect();

@@ -22,6 +22,8 @@ pub enum Popup {
     Tiers(usize),
     /// Venues; the cursor's row.
     Venues(usize),
+    /// The watchlist; the cursor's row.
+    Watchlist(usize),
 }
 
 /// The fuzzy symbol picker.

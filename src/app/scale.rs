@@ -157,6 +157,13 @@ pub fn nice_below(value: f64) -> f64 {
     if above <= value * (1.0 + 1e-9) { above } else { nice_above(above * 0.999 / 2.5) }
 }
 
+/// The end of a scale that starts at nothing: it moves to the next 1-2-5 step when `largest` does not fit any more, and falls only
+/// once that is well inside the step below.
+pub fn steady_top(top: f64, largest: f64) -> f64 {
+    let falls = largest < 0.8 * nice_below(top * 0.999);
+    if largest > top || falls && largest > 0.0 { nice_above(largest) } else { top }
+}
+
 /// The colour scale: USD per cell at both ends of the ramp.
 ///
 /// The ends move in 1-2-5 steps only, and come together only once the view is well inside the next step: a moving end
@@ -287,6 +294,18 @@ mod tests {
         scale.follow(1e9, 9e9);
         scale.reset();
         assert_eq!(scale.top, 2e6);
+    }
+
+    #[test]
+    fn a_steady_top_grows_at_once_and_falls_late() {
+        let tops: Vec<f64> = [3.0, 5.1, 4.5, 3.9, 0.0, 12.0]
+            .into_iter()
+            .scan(0.0, |top, largest| {
+                *top = steady_top(*top, largest);
+                Some(*top)
+            })
+            .collect();
+        assert_eq!(tops, [5.0, 10.0, 10.0, 5.0, 5.0, 20.0]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::TierSet;
+use crate::estimate::{Preset, TierSet};
 use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
 use super::model::Model;
+use super::panels::Kept;
 use super::profile::MapBy;
 use super::scale::{Limit, Unit};
 
@@ -112,6 +113,8 @@ pub struct Settings {
     pub fps: u32,
     /// The display model.
     pub model: Model,
+    /// Another map's rule that is drawn instead of ours.
+    pub preset: Option<Preset>,
     /// How far back the view of changes looks.
     pub difference: Interval,
     /// What the bars of the map are split by.
@@ -122,6 +125,10 @@ pub struct Settings {
     pub watchlist: Vec<Asset>,
     /// Which key does what.
     pub keymap: Keymap,
+    /// What is kept between runs: the panels that are wanted, the filter of the tape.
+    pub kept: Kept,
+    /// Something to tell once, until the first key; empty for nothing.
+    pub note: String,
 }
 
 impl Settings {
@@ -149,11 +156,14 @@ impl Default for Settings {
             colour_steps: 32,
             fps: 10,
             model: Model::default(),
+            preset: None,
             difference: Interval::H1,
             map_by: MapBy::Tier,
             tiers: TierSet::ALL,
             watchlist: Vec::new(),
             keymap: Keymap::default(),
+            kept: Kept::default(),
+            note: String::new(),
         }
     }
 }

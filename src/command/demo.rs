@@ -22,7 +22,7 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
     point_at(&mut config, server.endpoints());
-    let shown = live::watch_live(&runtime, &config);
+    let shown = live::watch_live(&runtime, &config, None);
     stop.cancel();
     runtime.block_on(server.stopped())?;
     shown

@@ -24,6 +24,9 @@ use super::live;
 /// Less than this is too little for a log and a capture, bytes.
 const ROOM: u64 = 200 << 20;
 
+/// Between trying sockets and watching, which opens them again: OKX counts those of a second (`exchanges.md` §1.5).
+const BREATH: Duration = Duration::from_millis(1_500);
+
 /// The lines, as they come, and whether all is well.
 struct Report<W> {
     out: W,
@@ -142,6 +145,7 @@ async fn venues<W: Write>(
         return Ok(());
     }
     let names: Vec<Venue> = venues.into_iter().filter(|v| contacts.contains_key(v)).collect();
+    tokio::time::sleep(BREATH).await;
     eprintln!("watching {asset} on {} venues for {watch} s …", names.len());
     let (statuses, contacts) =
         watch_live(&config, &names, asset, contacts, Duration::from_secs(watch)).await?;

@@ -16,6 +16,8 @@ use crate::estimate::{BinTable, Tier, TierSet};
 use crate::feed::recording::Recording;
 use crate::market::{Interval, Side, Usd};
 
+use super::live::{self, Settled};
+
 /// Levels a table shows on each side.
 const TABLE_ROWS: usize = 15;
 
@@ -25,7 +27,10 @@ pub fn run(args: &LevelsArgs, config: &Config) -> anyhow::Result<()> {
     if let Some(path) = &args.input {
         from_recording(args, path, config, &mut out)?;
     } else {
-        let engine = super::live::settled_engine(args.asset, config)?;
+        let Settled { engine, missing } = live::settled_engine(args.asset, config, live::SETTLE)?;
+        for venue in missing {
+            eprintln!("meltline: {venue}");
+        }
         write_map(&mut out, args, &engine, engine.now() + 1, true)?;
     }
     out.flush().context("cannot write the levels")

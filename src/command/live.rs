@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::market::VenueMarket;
 use crate::engine::{self, Command, Engine, Input, Origin};
 use crate::estimate::BinTable;
 use crate::feed::book::BookLimits;
@@ -18,17 +19,20 @@ use crate::feed::status::LinkState;
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 
-use super::screen;
+use super::state::StateFile;
+use super::{screen, state};
 
 /// How long a headless command waits for the first full picture.
-const SETTLE: Duration = Duration::from_secs(60);
+pub const SETTLE: Duration = Duration::from_secs(60);
 /// Items under way between a feed and the engine.
 const ITEMS: usize = 256;
 
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let runtime = runtime()?;
-    watch_live(&runtime, config)
+    // A simulator is a place to try things: what is switched there is not kept.
+    let state = if config.feed.simulated { None } else { state::default_path() };
+    watch_live(&runtime, config, state.map(StateFile::open))
 }
 
 /// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
@@ -41,14 +45,23 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the network runtime")
 }
 
-/// Feed, engine and screen, until the user quits.
-pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow::Result<()> {
+/// Feed, engine and screen, until the user quits. With a state file, as it was opened, the screen starts as it was left.
+pub fn watch_live(
+    runtime: &tokio::runtime::Runtime,
+    config: &Config,
+    state: Option<(StateFile, Option<String>)>,
+) -> anyhow::Result<()> {
     let origin = if config.feed.simulated { Origin::Simulated } else { Origin::Live };
     let venues = config.venues.enabled();
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
-    let (settings, caps) = super::start::screen(config)?;
+    let (mut settings, caps) = super::start::screen(config)?;
+    let state = state.map(|(file, note)| {
+        settings.kept = file.kept();
+        settings.note = note.unwrap_or_default();
+        file
+    });
     let bins = Arc::new(BinTable::new(config.bin_bp));
     let mut engine = Engine::new(config.asset, origin, bins, &venues);
     let (snapshots, seen) = watch::channel(engine.snapshot());
@@ -65,7 +78,7 @@ pub fn watch_live(runtime: &tokio::runtime::Runtime, config: &Config) -> anyhow:
         asked,
         stop.clone(),
     ));
-    let shown = screen::run(settings, caps, seen, commands, false);
+    let shown = screen::run(settings, caps, seen, commands, state, false);
     stop.cancel();
     let fed = runtime.block_on(supervisor).context("the feed's supervisor failed")?;
     if thread.join().is_err() {
@@ -97,10 +110,20 @@ async fn supervise(
         );
         let forward = forward(received, inputs.clone());
         let mut running = std::pin::pin!(async { tokio::join!(feed, forward).0 });
-        let next = tokio::select! {
-            ended = &mut running => return ended,
-            () = stop.cancelled() => None,
-            command = commands.recv() => command,
+        let next = loop {
+            tokio::select! {
+                ended = &mut running => return ended,
+                () = stop.cancelled() => break None,
+                command = commands.recv() => match command {
+                    // The feed does not care whose map is drawn.
+                    Some(Command::Preset(preset)) => {
+                        if inputs.send(Input::Preset(preset)).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    other => break other,
+                },
+            }
         };
         // The old feed ends, and all it sent is with the engine, before the next asset begins.
         feed_stop.cancel();
@@ -112,7 +135,7 @@ async fn supervise(
                     return Ok(());
                 }
             }
-            None => return Ok(()),
+            Some(Command::Preset(_)) | None => return Ok(()),
         }
     }
 }
@@ -159,8 +182,20 @@ pub fn feed_config(config: &Config) -> FeedConfig {
     }
 }
 
-/// Connects, waits for history and the first live data of every venue, and returns the engine as it then stands.
-pub fn settled_engine(asset: Asset, config: &Config) -> anyhow::Result<Engine> {
+/// An engine that has taken in what there was to wait for.
+pub struct Settled {
+    /// As it then stands.
+    pub engine: Engine,
+    /// The venues that are not live, and why, for the user.
+    pub missing: Vec<String>,
+}
+
+/// Connects and waits for history and the first live data of every venue. One that refuses us or does not list the asset is not
+/// waited for, and nobody is for longer than `patience`.
+///
+/// # Errors
+/// No venue is live by then.
+pub fn settled_engine(asset: Asset, config: &Config, patience: Duration) -> anyhow::Result<Settled> {
     let venues = config.venues.enabled();
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
@@ -176,34 +211,43 @@ pub fn settled_engine(asset: Asset, config: &Config) -> anyhow::Result<Engine> {
             tokio::spawn(
                 async move { feed::run(config, &venues, asset, items, Taps::default(), stop).await },
             );
-        let settled = tokio::time::timeout(SETTLE, async {
-            while let Some(item) = received.recv().await {
+        let waited = tokio::time::timeout(patience, async {
+            while !engine.venues().iter().all(|m| is_live(m) || is_out(m)) {
+                let Some(item) = received.recv().await else { return false };
                 engine.apply(item);
-                if engine
-                    .venues()
-                    .iter()
-                    .all(|m| m.status.state == LinkState::Live && m.estimator().readout().is_some())
-                {
-                    return true;
-                }
             }
-            false
+            true
         })
         .await;
-        match settled {
-            Ok(true) => Ok(engine),
-            Ok(false) => {
-                feed.await.context("the feed failed")??;
-                bail!("the feed ended before the first picture")
-            }
-            Err(_) => {
-                let told: Vec<String> = engine
-                    .venues()
-                    .iter()
-                    .map(|m| format!("{}: {:?} {}", m.venue(), m.status.state, m.status.note))
-                    .collect();
-                bail!("no full picture of {asset} within {} s ({})", SETTLE.as_secs(), told.join("; "))
-            }
+        if waited == Ok(false) {
+            feed.await.context("the feed failed")??;
+            bail!("the feed ended before the first picture");
         }
+        let missing: Vec<String> = engine.venues().iter().filter(|m| !is_live(m)).map(why_missing).collect();
+        if !engine.venues().iter().any(is_live) {
+            bail!("no venue is live for {asset}: {}", missing.join("; "));
+        }
+        Ok(Settled { engine, missing })
     })
+}
+
+/// All that is expected of a venue is there: every stream delivers, and there is something to estimate from.
+fn is_live(market: &VenueMarket) -> bool {
+    let estimator = market.estimator();
+    market.status.state == LinkState::Live && estimator.price().is_some() && estimator.oi().is_some()
+}
+
+/// Nothing will come of a venue soon.
+fn is_out(market: &VenueMarket) -> bool {
+    matches!(market.status.state, LinkState::Blocked | LinkState::Ended)
+}
+
+fn why_missing(market: &VenueMarket) -> String {
+    let status = &market.status;
+    let why = match status.state {
+        _ if !status.note.is_empty() => &status.note,
+        LinkState::Live if market.estimator().price().is_some() => "no open interest yet",
+        _ => "no data yet",
+    };
+    format!("{} is not live: {why}", market.venue())
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::cli::{ReplayArgs, ReplaySpeed, Time};
 use crate::config::Config;
-use crate::engine::{self, Engine, Input, Origin};
+use crate::engine::{self, Command, Engine, Input, Origin};
 use crate::estimate::BinTable;
 use crate::feed::FeedItem;
 use crate::feed::recording::Recording;
@@ -32,14 +32,15 @@ pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     let mut engine = Engine::new(asset, Origin::Replay, bins, &[]);
     let (snapshots, seen) = watch::channel(engine.snapshot());
     let (inputs, taken) = mpsc::channel(engine::INPUTS);
-    // Nothing can be switched to in a recording of one asset: commands are not taken.
-    let (commands, _) = mpsc::channel(1);
+    let (commands, asked) = mpsc::channel(8);
     let thread = engine::spawn(engine, taken, snapshots)?;
     let runtime = super::live::runtime()?;
+    let asking = runtime.spawn(answer(asked, inputs.clone()));
     let player = Player { recording, inputs, from, to, speed: args.speed, venues: Vec::new() };
     let playing = runtime.spawn(player.play(first, asset));
-    let shown = screen::run(settings, caps, seen, commands, false);
+    let shown = screen::run(settings, caps, seen, commands, None, false);
     playing.abort();
+    asking.abort();
     let played = runtime.block_on(playing);
     if thread.join().is_err() {
         bail!("the engine stopped unexpectedly; the log has the reason");
@@ -48,6 +49,17 @@ pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     match played {
         Ok(result) => super::report(&result?),
         Err(_) => Ok(()),
+    }
+}
+
+/// Passes on what a recording can answer: another map, also at its end. There is no other asset to switch to.
+async fn answer(mut asked: mpsc::Receiver<Command>, inputs: mpsc::Sender<Input>) {
+    while let Some(command) = asked.recv().await {
+        if let Command::Preset(preset) = command
+            && inputs.send(Input::Preset(preset)).await.is_err()
+        {
+            return;
+        }
     }
 }
 

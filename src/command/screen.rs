@@ -18,17 +18,20 @@ use crate::term::guard::{self, Guard};
 use crate::term::{self, Screen};
 use crate::ui;
 
+use super::state::StateFile;
+
 /// Ages count in seconds; twice as often is soon enough.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Runs the screen until the user quits, the terminal is gone or a signal ends it; blocks, on a thread of its own.
 ///
-/// With `quit_when_ended` it also ends when no more snapshots can come.
+/// What the user switches is kept in the state file, where there is one. With `quit_when_ended` it also ends when no more snapshots can come.
 pub fn run(
     mut settings: Settings,
     caps: Caps,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     commands: mpsc::Sender<Command>,
+    state: Option<StateFile>,
     quit_when_ended: bool,
 ) -> anyhow::Result<()> {
     if !std::io::stdout().is_terminal() {
@@ -43,7 +46,9 @@ pub fn run(
     };
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Session::open(settings, snapshots, commands, quit_when_ended)?.run().await })
+        runtime.block_on(async {
+            Session::open(settings, snapshots, commands, state, quit_when_ended)?.run().await
+        })
     })?;
     match thread.join() {
         Ok(result) => result,
@@ -71,8 +76,9 @@ struct Session {
     /// Whether snapshots can still come.
     open: bool,
     commands: mpsc::Sender<Command>,
-    /// The newest command the engine has not taken yet.
-    pending: Option<Command>,
+    /// Commands the engine has not taken yet: the newest of each kind.
+    pending: Vec<Command>,
+    state: Option<StateFile>,
     quit_when_ended: bool,
     frame: Duration,
     drawn: Option<Instant>,
@@ -84,6 +90,7 @@ impl Session {
         settings: Settings,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
         commands: mpsc::Sender<Command>,
+        state: Option<StateFile>,
         quit_when_ended: bool,
     ) -> anyhow::Result<Self> {
         let signals = Signals {
@@ -94,6 +101,7 @@ impl Session {
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         };
+        let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
         let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
         let guard = Guard::take().context("cannot take the terminal")?;
@@ -106,7 +114,8 @@ impl Session {
             snapshots,
             open: true,
             commands,
-            pending: None,
+            pending: pending.into_iter().collect(),
+            state,
             quit_when_ended,
             frame,
             drawn: None,
@@ -134,9 +143,10 @@ impl Session {
                     Some(event) => self.input(event.context("the terminal is gone")?)?,
                     None => false,
                 },
-                permit = self.commands.clone().reserve_owned(), if self.pending.is_some() => {
-                    // An error means that nobody takes commands: a recording, or the end is near.
-                    if let (Ok(permit), Some(command)) = (permit, self.pending.take()) {
+                permit = self.commands.clone().reserve_owned(), if !self.pending.is_empty() => {
+                    let command = self.pending.remove(0);
+                    // An error means that nobody takes commands: the end is near.
+                    if let Ok(permit) = permit {
                         permit.send(command);
                     }
                     true
@@ -185,6 +195,14 @@ impl Session {
             }
             next = self.events.next().now_or_never().flatten().transpose().context("the terminal is gone")?;
         }
+        if let Some(state) = &mut self.state
+            && let Err(error) = state.keep(self.app.settings.kept)
+        {
+            tracing::warn!("the panels will not be remembered: {error:#}");
+            "the panels will not be remembered: the log has the reason"
+                .clone_into(&mut self.app.settings.note);
+            self.dirty = true;
+        }
         Ok(true)
     }
 
@@ -194,7 +212,9 @@ impl Session {
             Effect::None => {}
             Effect::Redraw => self.dirty = true,
             Effect::Command(command) => {
-                self.pending = Some(command);
+                let kind = std::mem::discriminant(&command);
+                self.pending.retain(|waiting| std::mem::discriminant(waiting) != kind);
+                self.pending.push(command);
                 self.dirty = true;
             }
             Effect::Suspend => {

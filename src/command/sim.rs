@@ -26,7 +26,9 @@ pub fn run(args: &SimArgs, config: Config) -> anyhow::Result<()> {
 
 /// The market as fast as it goes, into a file.
 fn write_events(args: &SimArgs, events: &Path, config: &Config) -> anyhow::Result<()> {
-    let coins = if args.asset.is_empty() { vec![Asset::default()] } else { args.asset.clone() };
+    let mut coins = if args.asset.is_empty() { vec![Asset::default()] } else { args.asset.clone() };
+    coins.sort_unstable();
+    coins.dedup();
     let record = RecordConfig {
         scenario: args.market.scenario,
         seed: args.market.seed,

@@ -22,6 +22,7 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
     let settings = Settings {
         range: config.range,
         model: screen.model,
+        preset: screen.preset,
         difference: screen.difference,
         candle_interval: screen.candle_interval.set(),
         candles: screen.candles,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
-use crate::estimate::{Bar, BinTable, Column, Estimator};
+use crate::estimate::{Bar, BinTable, Column, Estimator, Preset};
 use crate::feed::status::VenueStatus;
 use crate::market::event::{Book, Gap};
-use crate::market::{Candle, EventKind, Interval, MarketEvent, Venue};
+use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Venue};
 
 use super::ladder::Ladder;
 use super::pack::{PackedLevels, pack};
+use super::preset::{Minutes, PresetLane};
 use super::snapshot::{History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
@@ -39,6 +40,7 @@ pub struct VenueMarket {
     held_until: Option<i64>,
     last: Option<f64>,
     funding: Option<f64>,
+    funding_hours: Option<u32>,
     /// The newest book and its time. It says nothing about levels: columns never see it.
     book: Option<(i64, Arc<Book>)>,
     /// Counts what may change the running column.
@@ -49,6 +51,9 @@ pub struct VenueMarket {
     tallies: Arc<[Tally]>,
     /// The running column as last shown, with the count then.
     live: Option<(u64, Option<Arc<Column>>)>,
+    /// What another map's columns are made from, and those of the one that is chosen.
+    minutes: Minutes,
+    preset: Option<PresetLane>,
 }
 
 impl VenueMarket {
@@ -69,12 +74,25 @@ impl VenueMarket {
             held_until: None,
             last: None,
             funding: None,
+            funding_hours: None,
             book: None,
             changes: 0,
             packed: None,
             tallies: Arc::from([]),
             live: None,
+            minutes: Minutes::default(),
+            preset: None,
         }
+    }
+
+    /// Makes another map's columns from the last week, and on from here; or none.
+    pub fn set_preset(&mut self, preset: Option<Preset>, asset: Asset) {
+        if preset == self.preset.as_ref().map(PresetLane::preset) {
+            return;
+        }
+        let (bins, until) = (self.estimator.bins(), self.open.unwrap_or(i64::MIN));
+        self.preset =
+            preset.map(|preset| PresetLane::build(preset, bins, &self.minutes, until, (self.venue, asset)));
     }
 
     /// Which venue.
@@ -132,11 +150,18 @@ impl VenueMarket {
                 self.add_trade(event.ts, t.price.to_f64(), t.qty.to_f64());
             }
             EventKind::Candle(c) => self.add_candle(event.ts, c),
-            EventKind::Mark(m) => self.funding = m.funding.map(crate::market::Rate::to_f64).or(self.funding),
+            EventKind::Mark(m) => {
+                self.funding = m.funding.map(crate::market::Rate::to_f64).or(self.funding);
+                self.funding_hours = m.funding_hours.or(self.funding_hours);
+            }
             EventKind::Gap(gap) => self.add_gap(gap),
             _ => {}
         }
         self.estimator.apply(event);
+        self.minutes.apply(event);
+        if let Some(lane) = &mut self.preset {
+            lane.apply(event);
+        }
         self.seen = self.seen.max(known_at);
         if self.open.is_none() {
             self.open = Some(self.base.floor(known_at));
@@ -209,6 +234,9 @@ impl VenueMarket {
             if self.seen >= start {
                 let column = self.column(start);
                 self.estimator.take_activity();
+                if let Some(lane) = &mut self.preset {
+                    lane.close(&column);
+                }
                 self.ladder.push(column);
                 self.open = Some(end);
             } else {
@@ -291,6 +319,7 @@ impl VenueMarket {
             last: self.last,
             oi_usd: self.oi_usd(),
             funding: self.funding,
+            funding_hours: self.funding_hours,
             coverage: live.as_ref().map_or(0.0, |c| c.coverage),
             held_until: self.held_until,
             odd_prints: self.estimator.calibration().odd_prints(),
@@ -298,6 +327,7 @@ impl VenueMarket {
             tallies: self.tallies(),
             book: self.book.as_ref().map(|(_, book)| Arc::clone(book)),
             history: Arc::clone(&self.ladder.history),
+            preset: self.preset.as_mut().map(|lane| lane.view(live.as_ref(), self.changes)),
             live,
         }
     }

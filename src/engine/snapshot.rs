@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
-use crate::estimate::{Bar, BinTable, Column};
+use crate::estimate::{Bar, BinTable, Column, Preset};
 pub use crate::feed::instruments::AssetInfo;
 pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
 use crate::market::event::Book;
@@ -75,6 +75,8 @@ pub struct VenueView {
     pub oi_usd: Option<f64>,
     /// Funding rate of the running period.
     pub funding: Option<f64>,
+    /// Length of that period, hours, where the venue tells it.
+    pub funding_hours: Option<u32>,
     /// Share of its open interest the resting mass explains, 0 to 1.
     pub coverage: f64,
     /// Before this time (UTC ms) the venue keeps no open interest: it was held constant, and columns say reconstructed.
@@ -90,6 +92,19 @@ pub struct VenueView {
     /// Its closed columns.
     pub history: Arc<History>,
     /// The running column: levels as they are now.
+    pub live: Option<Arc<Column>>,
+    /// The same by another map's rule, while one is chosen.
+    pub preset: Option<PresetView>,
+}
+
+/// One venue by another map's rule. All levels are in the lowest tier: a rule knows no tiers of ours.
+#[derive(Debug, Clone)]
+pub struct PresetView {
+    /// Whose rule.
+    pub preset: Preset,
+    /// Its closed columns.
+    pub history: Arc<History>,
+    /// Its running column.
     pub live: Option<Arc<Column>>,
 }
 
@@ -133,6 +148,25 @@ impl History {
             _ => false,
         };
         (0..coarsest).rev().take_while(|l| reaches(*l)).last().unwrap_or(coarsest)
+    }
+
+    /// The finest closed column that holds a time (UTC ms).
+    pub fn at(&self, t: i64) -> Option<&Arc<Column>> {
+        let holding = |columns: &'_ [Arc<Column>]| columns.partition_point(|c| c.end() <= t);
+        self.ladder.iter().find_map(|columns| columns.get(holding(columns)).filter(|c| c.start <= t))
+    }
+
+    /// The closed columns from a time (UTC ms) on, oldest first: at each time the finest, and none twice. The first may have
+    /// started before.
+    pub fn since(&self, from: i64) -> impl Iterator<Item = &Arc<Column>> {
+        let mut t = from;
+        std::iter::from_fn(move || {
+            let next = |columns: &'_ Vec<Arc<Column>>| columns.partition_point(|c| c.end() <= t);
+            let after = self.ladder.iter().filter_map(|columns| columns.get(next(columns)));
+            let column = after.min_by_key(|c| (c.start.max(t), c.interval.ms()))?;
+            t = column.end();
+            Some(column)
+        })
     }
 
     /// Start of the oldest column, UTC ms.
@@ -182,6 +216,30 @@ mod tests {
         // From 22:00 on, over midnight; minutes of the last six hours only.
         assert_eq!(ladder([Some(1_500), Some(1_320), Some(1_320), Some(0)]), 1);
         assert_eq!(ladder([Some(9_000), Some(8_000), Some(7_000), Some(0)]), 3);
+    }
+
+    #[test]
+    fn a_time_is_looked_up_in_the_finest_column_and_a_walk_takes_none_twice() {
+        let at = |minute: i64, interval| column(minute, interval);
+        let history = History {
+            ladder: [
+                vec![at(62, Interval::M1), at(63, Interval::M1)],
+                vec![at(50, Interval::M5), at(55, Interval::M5), at(60, Interval::M5)],
+                vec![at(0, Interval::H1)],
+                Vec::new(),
+            ],
+        };
+        let told = |c: &Arc<Column>| (c.start / 60_000, c.interval);
+        let find = |minute: i64| history.at(minute * 60_000).map(told);
+        assert_eq!(find(63), Some((63, Interval::M1)));
+        assert_eq!(find(61), Some((60, Interval::M5)), "no minute of it is kept");
+        assert_eq!(find(3), Some((0, Interval::H1)));
+        assert_eq!((find(66), find(-1)), (None, None));
+        let walk = |minute: i64| history.since(minute * 60_000).map(told).collect::<Vec<_>>();
+        assert_eq!(walk(52), [(50, Interval::M5), (55, Interval::M5), (60, Interval::M5)]);
+        assert_eq!(walk(-9)[..1], [(0, Interval::H1)]);
+        assert_eq!(walk(63), [(63, Interval::M1)]);
+        assert_eq!(walk(90), []);
     }
 
     #[test]

@@ -16,6 +16,8 @@ const HIGHEST: f64 = 1e7;
 pub struct BinTable {
     bp: f64,
     edges: Vec<f64>,
+    /// Geometric middles.
+    middles: Vec<f64>,
     log_step: f64,
 }
 
@@ -30,7 +32,8 @@ impl BinTable {
             edges.push(edge);
             edge *= factor;
         }
-        Self { bp, edges, log_step: libm::log(factor) }
+        let middles = edges.windows(2).map(|pair| (pair[0] * pair[1]).sqrt()).collect();
+        Self { bp, edges, middles, log_step: libm::log(factor) }
     }
 
     /// Bin width in basis points.
@@ -81,7 +84,7 @@ impl BinTable {
 
     /// Geometric middle of a bin, USD.
     pub fn mid(&self, bin: i32) -> f64 {
-        (self.edge(bin) * self.edge(bin + 1)).sqrt()
+        self.middles[bin.clamp(0, self.len() - 1) as usize]
     }
 
     /// Where a price lies, counted in bins with the fraction of the way through its bin (by logarithm); for drawing.

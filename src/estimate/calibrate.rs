@@ -238,9 +238,10 @@ impl Calibration {
         }
         self.settled = second;
         if self.evidence == Evidence::Prints {
-            hidden = self.prints.settle(second, &mut self.model.weights);
+            let settled = self.prints.settle(second, &mut self.model.weights);
+            hidden = settled.hidden;
             if let Some(running) = &mut self.running {
-                running.realised.iter_mut().zip(hidden).for_each(|(sum, more)| *sum += more);
+                running.predicted.iter_mut().zip(settled.shown).for_each(|(sum, more)| *sum += more);
             }
         }
         let period = now.div_euclid(REFRESH);
@@ -362,9 +363,6 @@ impl Calibration {
     /// A sweep is expected to have forced so many coins, and passed so much of the background's mass.
     pub fn swept(&mut self, ts: i64, side: usize, forced: f64, background: f64) {
         self.background_swept += background;
-        if let Some(running) = &mut self.running {
-            running.predicted[side] += forced;
-        }
         self.prints.expect(ts.div_euclid(1_000), side, forced);
     }
 

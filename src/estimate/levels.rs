@@ -73,6 +73,7 @@ pub struct Estimator {
     /// Positions that are public, and since the last reading: coins of theirs that came to be known, that they traded, and that the
     /// path took.
     measured: Measured,
+    has_own_positions: bool,
     found: [f64; 2],
     known_trades: [f64; 2],
     known_swept: [f64; 2],
@@ -111,6 +112,7 @@ impl Estimator {
             oi: None,
             liquidated: [0.0; 2],
             measured: Measured::new(),
+            has_own_positions: false,
             found: [0.0; 2],
             known_trades: [0.0; 2],
             known_swept: [0.0; 2],
@@ -137,7 +139,11 @@ impl Estimator {
             EventKind::LiquidationBar(b) => self.liquidation_bar(event.ts, b),
             EventKind::Instrument(i) => self.instrument(i),
             EventKind::Gap(gap) if &*gap.stream != "book" && !gap.is_held() => self.calibration.gap(gap.from),
-            EventKind::Position(p) => self.position(p),
+            EventKind::Position(p) => {
+                // Another market's accounts say nothing about how far away this one's traders are liquidated.
+                self.has_own_positions |= event.venue == self.venue;
+                self.position(p);
+            }
             EventKind::Book(_) | EventKind::Gap(_) => {}
         }
     }
@@ -148,7 +154,7 @@ impl Estimator {
         self.liquidated.iter_mut().zip(hidden).for_each(|(sum, more)| *sum += more);
         self.version += u64::from(changed);
         let hour = now.div_euclid(REFIT);
-        if hour > self.fitted_at && !self.measured.is_empty() {
+        if hour > self.fitted_at && self.has_own_positions {
             self.fitted_at = hour;
             if let Some(fit) = self.measured.fit() {
                 self.version += 1;

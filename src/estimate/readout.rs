@@ -182,6 +182,7 @@ impl Reading<'_> {
             })
             .collect();
         let middles: Vec<f64> = live.clone().map(|bin| bins.mid(bin)).collect();
+        let ratios: Vec<f64> = middles.iter().map(|middle| mark / middle).collect();
         // Tiers the venue does not have stay empty.
         let known_tier = Tier::Known.index();
         let has_known = measured.coins(side) > 0.0;
@@ -202,11 +203,11 @@ impl Reading<'_> {
             }
             let from = (extent.start - live.start) as usize;
             let rows = levels[*tier][from..].iter_mut().zip(&mut positions[*tier][from..]);
-            let rows = rows.zip(&mut coins[from..]).zip(&middles[from..]);
-            for (cell, (((usd, position_usd), coins), middle)) in book.masses(k, &extent).zip(rows) {
+            let rows = rows.zip(&mut coins[from..]).zip(middles[from..].iter().zip(&ratios[from..]));
+            for (cell, (((usd, position_usd), coins), (middle, ratio))) in book.masses(k, &extent).zip(rows) {
                 let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
                 if level > 0.0 {
-                    let progress = (at_zero + slope * (mark / middle)).clamp(0.0, 1.0);
+                    let progress = (at_zero + slope * ratio).clamp(0.0, 1.0);
                     let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
                     *usd += level * middle;
                     *position_usd += position * middle;

@@ -156,6 +156,11 @@ pub struct MarginTier {
     pub max_leverage: Qty,
 }
 
+impl MarginTier {
+    /// The cap of a tier that holds for positions of any size, or of an unknown one: a million million USD.
+    pub const NO_CAP: Qty = Qty::from_raw(10_i128.pow(12 + Qty::DIGITS));
+}
+
 impl From<(Qty, Qty, Qty, Qty)> for MarginTier {
     fn from((notional_cap, maintenance_rate, deduction, max_leverage): (Qty, Qty, Qty, Qty)) -> Self {
         Self { notional_cap, maintenance_rate, deduction, max_leverage }

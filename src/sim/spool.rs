@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 
-/// Blocks that may wait for the disk.
+/// Blocks that may wait for the disk before a file that is only offered them counts as too slow.
 const QUEUE: usize = 64;
 
-/// The file's end that blocks of whole lines are handed to. It is ended properly by [`Spool::finish`].
+/// The file's end that blocks of whole lines are handed to. [`Spool::finish`] says how it went.
 #[derive(Debug)]
 pub(crate) struct Spool {
     path: PathBuf,
@@ -51,7 +51,8 @@ impl Spool {
         match self.blocks.as_ref().map(|blocks| blocks.try_send(block)) {
             Some(Ok(())) => Ok(()),
             Some(Err(TrySendError::Full(_))) => {
-                self.blocks = None;
+                // Nobody waits for the thread: it may hang as long as the disk does.
+                (self.blocks, self.writer) = (None, None);
                 anyhow::bail!("cannot write {}: the disk is too slow", self.path.display())
             }
             _ => self.end(),
@@ -79,6 +80,16 @@ impl Spool {
     fn joined(&self, writer: JoinHandle<io::Result<()>>) -> anyhow::Result<()> {
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("its thread failed")));
         written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+impl Drop for Spool {
+    /// Without [`Spool::finish`], too, the file ends with a whole line.
+    fn drop(&mut self) {
+        self.blocks = None;
+        if let Some(Err(_)) = self.writer.take().map(JoinHandle::join) {
+            tracing::error!("the thread that wrote {} failed", self.path.display());
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 pub mod binance;
 pub mod bybit;
 pub mod hyperliquid;
+mod interval;
 pub mod okx;
+#[cfg(test)]
+mod shape;
 
 use std::fmt::{self, Debug, Display};
 use std::future::Future;

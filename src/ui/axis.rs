@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::scale::nice_above;
+use crate::market::Side;
 
 use super::{Canvas, text};
 
@@ -14,7 +15,7 @@ const PRICE_SPACING: f64 = 5.0;
 /// Columns between two time labels, at least.
 const TIME_SPACING: i64 = 11;
 
-/// Draws round prices, the densest zones and the price now.
+/// Draws round prices, the pools and the price now.
 pub fn draw_prices(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let area = canvas.layout.prices;
     let app = canvas.app;
@@ -55,9 +56,11 @@ pub fn draw_prices(canvas: &Canvas<'_>, buf: &mut Buffer) {
         );
         taken.push(area.bottom() - 1);
     }
-    for zone in [canvas.zones.above, canvas.zones.below].into_iter().flatten() {
-        if let Some(y) = cell_of(zone.price).filter(|y| free(&taken, *y, 1)) {
-            text::line(buf, row(y), &format!("◂{}", text::usd(zone.usd)), canvas.theme.zone);
+    let pools = app.pools();
+    let of = |side: Side| [pools.watched(side), pools.nearest(side), pools.largest(side)];
+    for pool in Side::BOTH.into_iter().flat_map(of).flatten() {
+        if let Some(y) = cell_of(pool.price).filter(|y| free(&taken, *y, 1)) {
+            text::line(buf, row(y), &format!("◂{}", text::usd(pool.pool.usd)), canvas.theme.zone);
             taken.push(y);
         }
     }

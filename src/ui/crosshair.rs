@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
+use crate::app::model::View;
 use crate::estimate::Tier;
 use crate::market::Venue;
 
@@ -92,16 +93,25 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
     let share = |usd: f64| {
         if is_difference { String::new() } else { format!("{:>4.0}%", 100.0 * usd / total.max(1e-9)) }
     };
-    if is_difference {
-        let what = if total < 0.0 { "removed" } else { "built" };
-        lines.push(format!("{} {what} in {}", amount(total), text::span(app.settings.difference.ms())));
-    } else {
-        // What is measured is no estimate: it moves both ends of the band.
-        let (low, high) = halves[0].spread.joined(&halves[1].spread).range();
-        let band = text::usd_range(low, high);
-        lines.push(format!("{} estimated ({})", text::usd(total), band.trim_start_matches('$')));
+    match app.selection().view {
+        View::Change(ms) => {
+            let what = if total < 0.0 { "removed" } else { "built" };
+            lines.push(format!("{} {what} in {}", amount(total), text::span(ms)));
+        }
+        View::Against(preset) => lines.push(format!("{} ours - {preset}", amount(total))),
+        View::Preset(preset) => {
+            lines.push(format!("{} by {preset}", amount(total)));
+        }
+        View::Ours => {
+            // What is measured is no estimate: it moves both ends of the band.
+            let (low, high) = halves[0].spread.joined(&halves[1].spread).range();
+            let band = text::usd_range(low, high);
+            lines.push(format!("{} estimated ({})", text::usd(total), band.trim_start_matches('$')));
+        }
     }
-    for tier in Tier::ALL {
+    // Only our levels have tiers.
+    let has_tiers = matches!(app.selection().view, View::Ours | View::Change(_));
+    for tier in Tier::ALL.into_iter().filter(|_| has_tiers) {
         let usd: f64 = halves.iter().map(|p| p.tiers[tier.index()]).sum();
         if usd.abs() > 0.0 {
             lines.push(format!("{:<5}{:>8}{}", tier.label(), amount(usd), share(usd)));

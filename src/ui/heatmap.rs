@@ -11,12 +11,19 @@ use crate::app::pixels::PixelColumn;
 use super::candles::{self, Ink, Stroke};
 use super::{Canvas, text, venues};
 
-/// Marks of observed liquidations, longs then shorts: the way price went.
-pub const PRINTS: [&str; 2] = ["▾", "▴"];
+/// Marks of observed liquidations by size, longs then shorts: the way price went.
+pub const PRINTS: [[&str; 3]; 2] = [["▿", "▾", "▼"], ["▵", "▴", "▲"]];
 /// The same without colours.
-pub const PLAIN_PRINTS: [&str; 2] = ["v", "^"];
-/// Liquidations of a cell below this share of the colour scale's end are not marked: they would hide the candles.
-const LEAST_PRINT: f64 = 0.01;
+pub const PLAIN_PRINTS: [[&str; 3]; 2] = [["'", "v", "V"], [",", "^", "A"]];
+/// Liquidations of a cell from these shares of the colour scale's end on are small, large, very large. Less is not marked: it would
+/// hide the candles.
+const PRINT_SIZES: [f64; 3] = [0.01, 0.05, 0.2];
+/// Where price took a pool.
+pub const SWEEP: &str = "×";
+/// The same without colours.
+pub const PLAIN_SWEEP: &str = "x";
+/// A side's sweep in a column that takes less than this share of the colour scale's end took no pool.
+const LEAST_SWEEP: f64 = 0.5;
 
 /// One cell's two pixels.
 #[derive(Clone, Copy)]
@@ -67,22 +74,40 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
                 hatch(canvas, cell);
             }
         }
+        sweeps(canvas, column, area.x + x as u16, buf);
         prints(canvas, column, area.x + x as u16, buf);
+    }
+}
+
+/// Marks how far price went when it took a pool: one mark a side at the end of what was swept in the column.
+fn sweeps(canvas: &Canvas<'_>, column: &PixelColumn, x: u16, buf: &mut Buffer) {
+    let (area, top) = (canvas.layout.heat, canvas.app.scale().top);
+    for side in [0, 1] {
+        let hot = |usd: f64| usd > 0.0 && usd >= canvas.app.threshold();
+        let taken = || column.swept.iter().filter(|(_, usd)| hot(usd[side]));
+        let usd: f64 = taken().map(|(_, usd)| usd[side]).sum();
+        // Longs are swept on the way down.
+        let end = if side == 0 { taken().next() } else { taken().next_back() };
+        let Some((row, _)) = end.filter(|_| top > 0.0 && usd >= LEAST_SWEEP * top) else { continue };
+        let cell = &mut buf[(x, area.bottom() - 1 - (row / 2) as u16)];
+        cell.set_symbol(if canvas.theme.colours { SWEEP } else { PLAIN_SWEEP });
+        cell.fg = canvas.theme.sweep;
+        cell.bg = canvas.ramp.colour(0).unwrap_or(Color::Reset);
     }
 }
 
 /// Marks where liquidations were **observed**, above candles and heat: they tell how good the estimate was.
 fn prints(canvas: &Canvas<'_>, column: &PixelColumn, x: u16, buf: &mut Buffer) {
     let area = canvas.layout.heat;
-    let least = LEAST_PRINT * canvas.app.scale().top;
+    let top = canvas.app.scale().top;
     for cell in column.prints.chunk_by(|a, b| a.0 / 2 == b.0 / 2) {
         let [long, short] = [0, 1].map(|side| cell.iter().map(|(_, usd)| usd[side]).sum::<f64>());
         let y = area.bottom() - 1 - (cell[0].0 / 2) as u16;
-        if long.max(short) >= least && least > 0.0 {
+        let size = PRINT_SIZES.iter().filter(|share| long.max(short) >= *share * top).count();
+        if top > 0.0 && size > 0 {
             let side = usize::from(short > long);
-            let colours = canvas.theme.colours;
-            let glyph = if colours { PRINTS[side] } else { PLAIN_PRINTS[side] };
-            buf[(x, y)].set_symbol(glyph).set_style(canvas.theme.prints[side]);
+            let glyphs = if canvas.theme.colours { PRINTS } else { PLAIN_PRINTS };
+            buf[(x, y)].set_symbol(glyphs[side][size - 1]).set_style(canvas.theme.prints[side]);
         }
     }
 }

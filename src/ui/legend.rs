@@ -53,12 +53,13 @@ fn difference_beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     // Where the ramp leaves the ground.
     let reach = app.scale().intensity(app.threshold(), app.settings.curve) * f64::from(area.height) / 2.0;
     let (above, below) = (middle.saturating_sub(reach as u16 + 1), middle + reach as u16);
+    let [more, less] = app.selection().view.signs().map(str::to_owned);
     let labels = [
         (area.y, format!("+{top}"), canvas.theme.dim),
-        (area.y + 1, "built".to_owned(), Style::new().fg(canvas.theme.built)),
+        (area.y + 1, more, Style::new().fg(canvas.theme.built)),
         (above, format!("+{least}"), Style::new()),
         (below, format!("-{least}"), Style::new()),
-        (area.bottom() - 2, "removed".to_owned(), Style::new().fg(canvas.theme.removed)),
+        (area.bottom() - 2, less, Style::new().fg(canvas.theme.removed)),
         (area.bottom() - 1, format!("-{top}"), canvas.theme.dim),
     ];
     let mut last = None;
@@ -75,7 +76,8 @@ fn difference_beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
 fn difference_line(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let app = canvas.app;
     let top = text::usd_round(app.scale().top);
-    let (low, high) = (format!("-{top} removed "), format!(" built +{top}"));
+    let [more, less] = app.selection().view.signs();
+    let (low, high) = (format!("-{top} {less} "), format!(" {more} +{top}"));
     let width = |t: &str| Span::raw(t).width() as u16;
     let room = area.width.saturating_sub(width(&low) + width(&high)).min(24);
     text::line(buf, area, &low, canvas.theme.dim);

@@ -88,8 +88,9 @@ fn differences(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         }
     }
     let [built, removed] = profile.changed();
+    let [more, less] = canvas.app.selection().view.signs();
     for (y, usd, word, colour) in
-        [(area.y, built, "built", theme.built), (area.bottom() - 1, -removed, "removed", theme.removed)]
+        [(area.y, built, more, theme.built), (area.bottom() - 1, -removed, less, theme.removed)]
     {
         let row = Rect { y, height: 1, ..area };
         buf.set_string(row.x, y, " ".repeat(usize::from(area.width)), Style::reset());
@@ -197,14 +198,16 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let heat = Rect { x: heat.x + 1, width: heat.width - 1, ..area };
     let title = match canvas.app.selection().view {
         View::Ours => "estimated liquidation levels".to_owned(),
+        View::Preset(preset) => format!("not ours: levels by the rule {preset}"),
+        View::Against(preset) => format!("our levels less those by the rule {preset}"),
         View::Change(ms) => format!("estimated levels built and removed in {}", text::span(ms)),
     };
     let left = vec![text::Piece::new(1, title, theme.dim)];
-    let zone = |mark: &str, zone: Option<super::zones::Zone>| {
-        zone.map(|z| {
+    let zone = |mark: &str, side: Side| {
+        canvas.app.pools().watched(side).map(|z| {
             let words = format!(
                 "{mark} {} at {} ({})",
-                text::usd(z.usd),
+                text::usd(z.pool.usd),
                 text::price(z.price, text::decimals(z.price).saturating_sub(1)),
                 text::percent(z.distance)
             );
@@ -212,9 +215,9 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         })
     };
     let mut right: Vec<text::Piece<'_>> =
-        [zone("▲", canvas.zones.above), zone("▼", canvas.zones.below)].into_iter().flatten().collect();
+        [zone("▲", Side::Short), zone("▼", Side::Long)].into_iter().flatten().collect();
     if !right.is_empty() {
-        right.insert(0, text::Piece::new(2, "hot zones", theme.dim));
+        right.insert(0, text::Piece::new(2, "pools", theme.dim));
     }
     text::pieces(buf, heat, left, right);
     if let Some(map) = canvas.layout.map {
@@ -227,11 +230,11 @@ fn legend(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let (app, theme) = (canvas.app, &canvas.theme);
     let selection = app.selection();
     if app.profile().is_difference {
-        let (built, removed) =
-            if theme.colours { ("■built", "■removed") } else { ("+built", "-removed") };
-        text::line(buf, area, removed, Style::new().fg(theme.removed));
+        let [more, less] = selection.view.signs();
+        let [plus, minus] = if theme.colours { ["■", "■"] } else { ["+", "-"] };
+        text::line(buf, area, &format!("{minus}{less}"), Style::new().fg(theme.removed));
         let rest = Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area };
-        text::line(buf, rest, built, Style::new().fg(theme.built));
+        text::line(buf, rest, &format!("{plus}{more}"), Style::new().fg(theme.built));
         return;
     }
     let parts: Vec<(String, bool)> = match app.profile().by {

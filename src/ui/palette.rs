@@ -255,6 +255,8 @@ pub struct Theme {
     pub popup: Style,
     /// A liquidation that was observed, on the map: longs, then shorts.
     pub prints: [Style; 2],
+    /// Orders resting in the books.
+    pub book: Style,
     /// What was built.
     pub built: Color,
     /// What was removed.
@@ -263,6 +265,8 @@ pub struct Theme {
     pub up: Color,
     /// Candle that closed below its open.
     pub down: Color,
+    /// Where price took a pool.
+    pub sweep: Color,
     /// Lines over the map.
     pub line: Color,
     /// Hatching where there is no data.
@@ -297,10 +301,12 @@ impl Theme {
                     if colours { Style::new().fg(ink(16)).bg(ink(index)) } else { bold }
                 },
             ),
+            book: fg(67),
             built: ink(39),
             removed: ink(208),
             up: ink(231),
             down: ink(204),
+            sweep: ink(228),
             line: ink(250),
             hatch: ink(238),
             tiers: [243, 67, 73, 143, 172, 168, 255].map(ink),

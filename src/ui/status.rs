@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use crate::app::model::View;
 use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
@@ -137,9 +138,14 @@ fn fit(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
 fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
-    if app.selection().view.is_difference() {
-        let span = text::span(app.settings.difference.ms());
-        pieces.push(Piece::new(0, format!(" CHANGE {span} "), canvas.theme.inverse));
+    let (words, style) = match app.selection().view {
+        View::Ours => (String::new(), Style::new()),
+        View::Preset(preset) => (format!("preset {preset}"), canvas.theme.warn),
+        View::Against(preset) => (format!("OURS - {preset}"), canvas.theme.warn),
+        View::Change(ms) => (format!(" CHANGE {} ", text::span(ms)), canvas.theme.inverse),
+    };
+    if !words.is_empty() {
+        pieces.push(Piece::new(0, words, style));
     }
     if app.frozen() {
         pieces.push(Piece::new(0, " FROZEN ", canvas.theme.inverse));
@@ -205,6 +211,9 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
+    if !app.settings.note.is_empty() {
+        pieces.push(Piece::new(0, format!(" {}", app.settings.note), canvas.theme.warn));
+    }
     let shown: Vec<&VenueView> = app.selection().venues(app.latest()).collect();
     let all_out = shown.iter().all(|v| is_out(v));
     // That a venue does not list the asset is worth a mark, not a line for ever.
@@ -236,7 +245,7 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 }
 
 /// The keys worth knowing first, with their words in the hint bar.
-const HINTS: [(&[Action], &str); 16] = [
+const HINTS: [(&[Action], &str); 17] = [
     (&[Action::Help], "help"),
     (&[Action::Quit], "quit"),
     (&[Action::SymbolPicker], "symbol"),
@@ -248,6 +257,7 @@ const HINTS: [(&[Action], &str); 16] = [
     (&[Action::Left, Action::Right], "crosshair"),
     (&[Action::PriceZoomIn, Action::PriceZoomOut], "zoom"),
     (&[Action::Difference], "changes"),
+    (&[Action::Preset], "preset"),
     (&[Action::Freeze], "freeze"),
     (&[Action::MapBy], "map by venue"),
     (&[Action::Candles], "candles"),

@@ -25,14 +25,12 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     if profile.is_difference {
         let [built, removed] = profile.changed();
         let theme = &canvas.theme;
+        let [more, less] = canvas.app.selection().view.signs();
+        let amount = |usd: f64, word: &str| format!("{} {word}", text::usd_signed(usd));
         let left = vec![
-            text::Piece::new(2, format!("in {}", text::span(canvas.app.settings.difference.ms())), theme.dim),
-            text::Piece::new(0, format!("{} built", text::usd_signed(built)), theme.strong.fg(theme.built)),
-            text::Piece::new(
-                0,
-                format!("{} removed", text::usd_signed(-removed)),
-                theme.strong.fg(theme.removed),
-            ),
+            text::Piece::new(0, amount(built, more), theme.strong.fg(theme.built)),
+            text::Piece::new(0, amount(-removed, less), theme.strong.fg(theme.removed)),
+            text::Piece::new(2, "in view", theme.dim),
         ];
         return text::pieces(buf, area, left, Vec::new());
     }

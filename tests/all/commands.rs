@@ -1,8 +1,8 @@
 //! The headless commands of the real binary: output, exit codes, complaints.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use meltline::market::ndjson::write_event;
 
@@ -192,4 +192,35 @@ fn the_screen_refuses_a_pipe_in_words() {
     let out = run(&["replay", path.to_str().unwrap(), "--data-dir", dir.path().to_str().unwrap()]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("terminal"), "{}", text(&out.stderr));
+}
+
+/// A program that ends with the test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// OKX takes three sockets a second from an address (exchanges.md §1.5), and its simulator holds to that.
+#[test]
+fn doctor_does_not_ask_too_much_of_a_venue_by_trying_it_and_watching_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("sim.toml");
+    let config = config.to_str().unwrap();
+    let mut sim = Ends(meltline(&["sim", "--write-config", config]).stdout(Stdio::piped()).spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(sim.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert_eq!(ready, "ready\n");
+    let data = dir.path().to_str().unwrap();
+    let doctor = ["--config", config, "--data-dir", data, "--venues", "okx", "doctor", "--watch", "2"];
+    // A slow machine may take several tries to have anything to watch, or take two seconds for one.
+    let mut told = String::new();
+    let fine = (0..6).any(|_| {
+        told = text(&run(&doctor).stdout);
+        told.contains("delivers") && told.contains("ws/v5/business in ") && !told.contains("slow down")
+    });
+    assert!(fine, "{told}");
 }

@@ -352,6 +352,41 @@ async fn one_refused_topic_does_not_cost_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_stands_by_gets_over_a_refused_topic_before_it_takes_over() {
+    let manners: Manners = |number, text, replies| {
+        if text.contains("\"req_id\":\"BTCUSDT\"") {
+            // The documented refusal (§4.1) repeats no name.
+            replies.push(r#"{"success":false,"ret_msg":"Invalid topic: allLiquidation.BTCUSDT","conn_id":"c","op":"subscribe"}"#.into());
+            return;
+        }
+        // What each connection begins with: the second is later than the first.
+        let (step, u) = (1 + 10 * number as i64, 10 + 10 * number as u64);
+        if let Some(at) = ["publicTrade", "tickers"].iter().position(|t| text.contains(t)) {
+            replies.push(market(step, u, "snapshot")[at].clone());
+        } else if text.contains("orderbook") {
+            replies.push(market(step, u, "snapshot")[3].clone());
+        }
+    };
+    let venue = Bybit::start(manners, rest).await;
+    let ms = Duration::from_millis;
+    // Nothing is said after the beginning, and that must not count as silence.
+    let config = FeedConfig {
+        planned_reconnect: ms(2_500),
+        overlap: ms(50),
+        idle: ms(60_000),
+        idle_trades: ms(60_000),
+        ..venue.config()
+    };
+    let mut feed = Listener::start(config);
+    let second = START + 11_000;
+    feed.until("data of the second connection", |f| f.live() && f.events.iter().any(|e| e.ts == second))
+        .await;
+    let counters = feed.statuses.last().unwrap().counters;
+    assert_eq!((counters.reconnects, counters.unknown, counters.malformed), (0, 0, 0));
+    assert_eq!(feed.count(|k| matches!(k, EventKind::Gap(_))), 0, "no outage");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_calls_and_a_refused_place_are_told_apart() {
     for (rest, state, words) in [
         (

@@ -13,7 +13,8 @@ use meltline::engine::snapshot::{LinkState, VenueStatus};
 use meltline::engine::{History, Origin, Snapshot, VenueView};
 use meltline::estimate::calibrate::{Tally, Uncertainty};
 use meltline::estimate::{Bar, BinTable, Column, Packed, TIERS, Tier};
-use meltline::market::{Interval, Sampled, Side, Venue};
+use meltline::market::event::Book as OrderBook;
+use meltline::market::{Interval, Price, Qty, Sampled, Side, Venue};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -44,6 +45,8 @@ struct Book {
     missing: Range<i64>,
     first: i32,
     tiers: [Vec<f64>; TIERS],
+    /// Liquidations of the running minute, by bin, longs then shorts.
+    printed: [Vec<f64>; 2],
 }
 
 impl Book {
@@ -59,6 +62,7 @@ impl Book {
             missing,
             first: middle - REACH,
             tiers: std::array::from_fn(|_| empty()),
+            printed: [empty(), empty()],
         }
     }
 
@@ -73,13 +77,32 @@ impl Book {
         }
     }
 
-    fn sweep(&mut self, low: i32, high: i32) {
+    /// Empties the bins price has passed on its way from `open`; a third of what was there is printed.
+    fn sweep(&mut self, low: i32, high: i32, open: i32) {
         let from = (low - self.first).max(0) as usize;
         let to = ((high - self.first).max(-1) + 1) as usize;
         for tier in &mut self.tiers {
             let to = to.min(tier.len());
-            tier[from.min(to)..to].fill(0.0);
+            for bin in from.min(to)..to {
+                let usd = std::mem::take(&mut tier[bin]);
+                if self.liquidations.is_some() {
+                    self.printed[usize::from(bin as i32 + self.first > open)][bin] += usd / 3.0;
+                }
+            }
         }
+    }
+
+    /// Orders resting up to 2 % from price, more of them farther away.
+    fn resting(&self, price: f64) -> OrderBook {
+        let side = |sign: f64| {
+            let row = |i: i32| {
+                let away = 0.0001 + 0.00025 * f64::from(i);
+                let price = Price::from_f64(price * (1.0 + sign * away)).unwrap();
+                (price, Qty::from_f64(self.weight * (150.0 + 4.0 * f64::from(i))).unwrap())
+            };
+            (0..80).map(row).collect()
+        };
+        OrderBook { bids: side(-1.0), asks: side(1.0) }
     }
 
     fn decay(&mut self) {
@@ -181,7 +204,7 @@ impl Market {
             for sign in [-1, 1] {
                 book.add(Tier::Low, middle + sign * cross, 1.2e5 * self.burst * book.weight * part);
             }
-            book.sweep(low, high);
+            book.sweep(low, high, self.bins.bin(self.bar.open).unwrap());
             book.decay();
         }
     }
@@ -191,6 +214,9 @@ impl Market {
         for (i, book) in self.books.iter().enumerate() {
             let column = Arc::new(self.column(book));
             push(&mut self.histories[i], column, self.minute);
+        }
+        for printed in self.books.iter_mut().flat_map(|book| &mut book.printed) {
+            printed.fill(0.0);
         }
         self.minute += 1;
         self.bar =
@@ -211,7 +237,7 @@ impl Market {
             levels: std::array::from_fn(|t| pack(&book.tiers[t])),
             factors: Default::default(),
             swept: Default::default(),
-            printed: Default::default(),
+            printed: [0, 1].map(|side: usize| pack(&book.printed[side])),
             bar: Some(self.bar),
             gap: SILENCE.contains(&self.minute) || book.missing.contains(&self.minute),
             reconstructed: book.is_smeared() && self.minute < HELD_UNTIL,
@@ -254,13 +280,15 @@ impl Market {
                 last: Some(self.price),
                 oi_usd: Some(live.oi * self.price),
                 funding: Some(1e-4),
+                funding_hours: Some(8),
                 coverage: 0.9,
                 odd_prints: 0,
                 band_coverage: Some(0.78),
                 tallies: self.tallies(book),
                 held_until: book.is_smeared().then_some(START + HELD_UNTIL * MINUTE),
-                book: None,
+                book: Some(Arc::new(book.resting(self.price))),
                 history: Arc::new(history.clone()),
+                preset: None,
                 live: Some(Arc::new(live)),
             }
         });

@@ -27,6 +27,7 @@ mod screen_grid;
 mod screen_keys;
 mod screen_pictures;
 mod screen_walk;
+mod settled;
 mod sim_bybit;
 mod sim_faults;
 mod sim_hyperliquid;

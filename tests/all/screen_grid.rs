@@ -6,7 +6,7 @@ use meltline::app::Message;
 use meltline::app::pixels::{Change, Grid};
 
 use crate::fixture::Market;
-use crate::screen::{app, plain};
+use crate::screen::{app, plain, typed};
 
 #[test]
 fn a_grid_kept_over_hours_equals_one_summed_afresh() {
@@ -49,17 +49,48 @@ fn between_closed_columns_only_the_live_one_changes() {
 
 #[test]
 fn the_probe_adds_up_to_the_pixel() {
-    let app = app(plain(), Market::new(9, 700).snapshot(), 160, 50);
-    let grid = app.grid();
-    let column = grid.columns.len() - 30;
-    let mut seen = 0;
-    for (row, usd) in grid.columns[column].usd.iter().enumerate() {
-        let probe = grid.probe(column, row);
-        let tiers: f64 = probe.tiers.iter().sum();
-        let venues: f64 = probe.venues.iter().map(|(_, usd)| usd).sum();
-        let off = 1e-6 * usd.max(1.0);
-        assert!((tiers - usd).abs() < off && (venues - usd).abs() < off, "row {row}: {tiers} {venues} {usd}");
-        seen += usize::from(*usd > 0.0);
+    let mut app = app(plain(), Market::new(9, 700).snapshot(), 160, 50);
+    for keys in ["", "m", "m", "D", "mm"] {
+        typed(&mut app, keys);
+        let grid = app.grid();
+        let column = grid.columns.len() - 30;
+        let mut seen = 0;
+        for (row, usd) in grid.columns[column].usd.iter().enumerate() {
+            let probe = grid.probe(column, row);
+            let tiers: f64 = probe.tiers.iter().sum();
+            let venues: f64 = probe.venues.iter().map(|(_, usd)| usd).sum();
+            let off = 1e-6 * usd.abs().max(1.0);
+            assert!(
+                (tiers - usd).abs() < off && (venues - usd).abs() < off,
+                "row {row}: {tiers} {venues} {usd}"
+            );
+            seen += usize::from(*usd != 0.0);
+        }
+        assert!(seen > 10, "{keys}");
     }
-    assert!(seen > 20);
+}
+
+#[test]
+fn a_change_is_the_column_less_the_one_so_much_earlier() {
+    let snapshot = Market::new(9, 700).snapshot();
+    let mut app = app(plain(), Arc::clone(&snapshot), 160, 50);
+    let levels = app.grid().clone();
+    let dt = levels.geometry.dt;
+    app.settings.difference = format!("{}m", 3 * dt / 60_000).parse().unwrap();
+    typed(&mut app, "D");
+    let mut compared = 0;
+    for (i, column) in app.grid().columns.iter().enumerate().skip(3) {
+        let (now, then) = (&levels.columns[i], &levels.columns[i - 3]);
+        if !column.covered || column.live || !now.missing.is_empty() || !then.missing.is_empty() {
+            continue;
+        }
+        for ((change, now), then) in column.usd.iter().zip(&now.usd).zip(&then.usd) {
+            assert!((change - (now - then)).abs() < 1e-6, "column {i}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 10, "{compared}");
+    // Where a venue's data begin it is left out rather than taken for built.
+    let begins = app.grid().columns.iter().find(|c| c.covered && !c.missing.is_empty());
+    assert!(begins.is_some_and(|c| c.missing[0].as_str() == "okx"));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyCode;
+use meltline::app::model::Model;
 use meltline::app::{App, Effect, Keymap, Message, Settings};
 use meltline::engine::snapshot::LinkState;
 use meltline::engine::{Command, Origin, Snapshot};
@@ -96,6 +97,84 @@ fn thresholds_step_and_say_their_unit_and_usd() {
     assert!(text(&app).contains("% of OI ≥ $"));
     typed(&mut app, "u");
     assert!(text(&app).contains(" p"));
+}
+
+#[test]
+fn models_are_ways_of_drawing_only() {
+    let (mut market, mut app) = hours(12);
+    let totals = app.totals();
+    let heat = |app: &App| app.grid().columns.iter().flat_map(|c| c.usd.clone()).sum::<f64>();
+    let all = heat(&app);
+    assert_eq!(app.settings.model, Model::Comprehensive);
+    typed(&mut app, "m");
+    assert_eq!(app.settings.model, Model::Precise);
+    assert!(heat(&app) < 0.95 * all, "the smears are left out");
+    assert!(text(&app).contains("model 1") && text(&app).contains("all tiers"));
+    assert_eq!(app.totals(), totals);
+    typed(&mut app, "m");
+    assert!((heat(&app) / all - 1.0).abs() < 0.02, "smoothing keeps USD but for the edges of the view");
+    assert_eq!(app.totals(), totals);
+    app.update(with(&mut market, |_| {}));
+    typed(&mut app, "m");
+    assert!((heat(&app) / all - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_view_of_changes_comes_and_goes() {
+    let (mut market, mut app) = hours(12);
+    let before = app.grid().columns.clone();
+    typed(&mut app, "D");
+    let words = text(&app);
+    assert!(words.contains("CHANGE 1h") && words.contains("built and removed in 1h"), "{words}");
+    let signs = |sign: f64| app.grid().columns.iter().flat_map(|c| &c.usd).any(|usd| usd * sign > 0.0);
+    assert!(signs(1.0) && signs(-1.0));
+    // What was built less what was removed is what there is more of now, in view.
+    let [built, removed] = app.profile().changed();
+    let live: f64 = app.grid().columns.last().unwrap().usd.iter().sum();
+    assert!(((built - removed) - live).abs() < 1e-6 * built);
+    typed(&mut app, "mhhkk");
+    app.update(with(&mut market, |_| {}));
+    text(&app);
+    typed(&mut app, "mmD=");
+    for (now, then) in app.grid().columns.iter().zip(&before) {
+        assert_eq!(now.usd, then.usd);
+    }
+}
+
+#[test]
+fn the_fit_waits_for_enough() {
+    let (mut market, _) = hours(3);
+    let mut app = app(plain(), market.snapshot(), 160, 50);
+    // Two to one in five hours of seven on each side: worked out in the fit's own tests, said here.
+    let fit = app.fit();
+    assert!(fit.day.is_some() && fit.week.is_some() && fit.skill.is_some());
+    let line = |app: &App| text(app).lines().next().unwrap().to_owned();
+    assert!(line(&app).contains(&format!(
+        "fit {:.1}× 24h · {:.1}× 7d · skill .",
+        fit.day.unwrap(),
+        fit.week.unwrap()
+    )));
+    app.update(with(&mut market, |s| {
+        for view in &mut s.venues {
+            view.tallies = Arc::from([]);
+        }
+        s.now += 60_000;
+    }));
+    typed(&mut app, "R");
+    assert!(line(&app).contains("fit - 24h · - 7d · skill -"), "{}", line(&app));
+}
+
+#[test]
+fn help_has_a_page_for_each_way_of_drawing() {
+    let (_, mut app) = hours(3);
+    typed(&mut app, "?");
+    assert!(text(&app).contains("keys · 1/6"));
+    for title in ["model 1: precise", "model 2: zones", "model 3: comprehensive", "changes", "fit", "keys"] {
+        press(&mut app, KeyCode::Right);
+        assert!(text(&app).contains(title), "{title}");
+    }
+    press(&mut app, KeyCode::Left);
+    assert!(text(&app).contains("fit · 6/6"));
 }
 
 #[test]

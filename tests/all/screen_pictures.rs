@@ -38,6 +38,33 @@ fn phone() {
 }
 
 #[test]
+fn models_and_changes_at_every_size() {
+    for (width, height) in [(160, 50), (80, 24), (50, 20)] {
+        let mut app = day(width, height);
+        for (keys, name) in [("m", "precise"), ("m", "zones"), ("mD", "changes")] {
+            typed(&mut app, keys);
+            assert_picture(&format!("screen_{name}_{width}x{height}"), &app);
+        }
+    }
+}
+
+#[test]
+fn the_crosshair_tells_a_change_and_the_band_of_the_newest_column() {
+    let mut app = day(160, 50);
+    typed(&mut app, "kkkkkkkk");
+    assert_picture("screen_crosshair_now", &app);
+    typed(&mut app, "Djjjjjjjjjjjjjjjj");
+    assert_picture("screen_crosshair_change", &app);
+}
+
+#[test]
+fn the_model_is_explained() {
+    let mut app = day(50, 20);
+    typed(&mut app, "?lll");
+    assert_picture("screen_help_model", &app);
+}
+
+#[test]
 fn help_is_made_of_the_keymap() {
     let mut app = day(80, 24);
     typed(&mut app, "?");

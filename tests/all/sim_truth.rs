@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use meltline::market::event::{EventKind, MarketEvent};
 use meltline::market::ndjson::{self, Lines, parse_line};
 use meltline::market::{PriceKind, Sampled, Side};
-use meltline::sim::Scenario;
 use meltline::sim::record::{LEAD_S, RecordConfig, START_MS, record};
 use meltline::sim::truth::{Bins, QUARTER_MS, write_lines};
 use meltline::sim::venue::VenueId;
 use meltline::sim::world::World;
+use meltline::sim::{Scenario, SimConfig, start_at};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -278,6 +279,33 @@ fn a_full_disk_ends_the_truth_with_one_line_and_not_the_market() {
     assert!(String::from_utf8_lossy(&out.stderr).contains("cannot write /dev/full"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_that_are_served_write_their_truth_at_whole_quarters_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, _) = path(&dir, "truth.ndjson");
+    let stop = CancellationToken::new();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let config = SimConfig { scenario: Scenario::Base, seed: 1, speed: 300.0, listen };
+    let server = start_at(config, START_MS + 1_234, stop.clone()).await.unwrap();
+    server.write_truth(&file).unwrap();
+    let written = || std::fs::read_to_string(&file).unwrap().lines().count();
+    let told = async {
+        while written() < 16 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(240), told).await.unwrap();
+    stop.cancel();
+    server.stopped().await.unwrap();
+    let told = truths(&std::fs::read(&file).unwrap());
+    assert_eq!(told.len() % 8, 0, "all venues and sides each time");
+    for quarter in told.chunks(8) {
+        assert!(quarter.iter().all(|line| line.ts == quarter[0].ts && line.asset == "BTC"));
+        assert!(quarter[0].ts % QUARTER_MS == 0 && !quarter[0].bins.is_empty());
+    }
+    assert!(told.chunks(8).is_sorted_by(|a, b| a[0].ts < b[0].ts));
+}
+
 #[test]
 fn sim_listens_or_writes_but_not_both() {
     for more in [["--listen", "127.0.0.1:0"], ["--speed", "2"], ["--write-config", "x"]] {
@@ -298,13 +326,13 @@ fn sim_listens_or_writes_but_not_both() {
 #[test]
 fn each_scenario_liquidates_and_its_sampled_feed_loses_as_the_reference_market_does() {
     for (scenario, share) in [
-        (Scenario::Base, 0.004..0.04),
-        (Scenario::IsoHigh, 0.02..0.15),
-        (Scenario::CrossLow, 0.001..0.03),
-        (Scenario::Churny, 0.004..0.06),
-        (Scenario::Calm, 0.002..0.03),
+        (Scenario::Base, 0.003..0.04),
+        (Scenario::IsoHigh, 0.02..0.20),
+        (Scenario::CrossLow, 0.0008..0.03),
+        (Scenario::Churny, 0.003..0.06),
+        (Scenario::Calm, 0.002..0.05),
     ] {
-        let mut world = world(0, scenario, 2);
+        let mut world = world(0, scenario, 3);
         let (mut forced, mut shown, mut interest) = (0.0, 0.0, 0.0);
         for _ in 0..86_400 {
             world.step(false);

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use meltline::app::App;
-use meltline::app::model::{Model, View};
 use meltline::app::pixels::{Grid, PixelColumn, Selection};
 use meltline::app::profile::MapBy;
 use meltline::app::viewport::Geometry;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
 use meltline::engine::{Engine, Origin, Snapshot};
-use meltline::estimate::{BinTable, Column, TierSet};
+use meltline::estimate::{BinTable, Column};
 use meltline::feed::FeedItem;
 use meltline::market::event::{Book, EventKind, Gap};
 use meltline::market::{Interval, MarketEvent, Side, Venue};
@@ -217,8 +216,7 @@ fn grid(snapshot: &Snapshot, hidden: Vec<Venue>) -> Grid {
     let start = (snapshot.now.div_euclid(dt) + 1) * dt - 60 * dt;
     let middle = snapshot.bins.position(60_000.0);
     let g = Geometry { start, dt, columns: 60, low: middle - 600.0, step: 20.0, rows: 60 };
-    let selection =
-        Selection { tiers: TierSet::ALL, hidden, model: Model::Comprehensive, view: View::default() };
+    let selection = Selection { hidden, ..Selection::default() };
     let mut grid = Grid::new(g, selection.clone(), Arc::clone(&snapshot.bins));
     grid.refresh(g, &selection, snapshot);
     grid
@@ -379,12 +377,7 @@ proptest! {
             (sums, selection.tape(&snapshot).count())
         };
         let singles: Vec<([f64; 2], usize)> =
-            shown.iter().map(|v| of(&Selection {
-                tiers: TierSet::ALL,
-                hidden: but(v),
-                model: Model::Comprehensive,
-                view: View::default(),
-            })).collect();
+            shown.iter().map(|v| of(&Selection { hidden: but(v), ..Selection::default() })).collect();
         let totals = screen.totals().map(|tiers| tiers.iter().sum::<f64>());
         for (side, total) in totals.into_iter().enumerate() {
             prop_assert!(close(total, singles.iter().map(|s| s.0[side]).sum()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::snapshot::joint_bar;
 use crate::engine::{History, VenueView};
-use crate::estimate::Column;
+use crate::estimate::{Column, Preset};
 use crate::market::Venue;
 
 use super::{PixelColumn, Source};
@@ -27,6 +27,12 @@ impl<'a> Lane<'a> {
     /// Our own estimate.
     pub fn ours(view: &'a VenueView) -> Self {
         Self::new(view.venue, &view.history, view.live.as_ref())
+    }
+
+    /// Another map's, if that is what the engine makes.
+    pub fn of_preset(view: &'a VenueView, preset: Preset) -> Option<Self> {
+        let lane = view.preset.as_ref().filter(|p| p.preset == preset)?;
+        Some(Self::new(view.venue, &lane.history, lane.live.as_ref()))
     }
 
     /// The running column.

@@ -63,6 +63,15 @@ pub struct Seen {
     pub oi: f64,
 }
 
+/// What became of the seconds that are over, base coin by side.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Settled {
+    /// What the feed was expected to print.
+    pub shown: [f64; 2],
+    /// What it is taken to have left out, where it prints at most one a second.
+    pub hidden: [f64; 2],
+}
+
 /// The print-by-print learner of one venue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prints {
@@ -219,19 +228,21 @@ impl Prints {
         events * floor / total
     }
 
-    /// Settles the seconds that `now` (UTC seconds) has left behind. Returns the base coin, by side, that a sampled feed is taken to
-    /// have left out.
-    pub fn settle(&mut self, now: i64, weights: &mut GammaPoisson) -> [f64; 2] {
-        let mut hidden = [0.0; 2];
+    /// Settles the seconds that `now` (UTC seconds) has left behind.
+    pub fn settle(&mut self, now: i64, weights: &mut GammaPoisson) -> Settled {
+        let mut settled = Settled::default();
         // Those at the front have been settled; they are kept for late prints only.
         for i in 0..self.seconds.len() {
             let age = now - self.seconds[i].at;
             if age < SETTLED_AFTER {
                 break;
             }
-            for (side, hidden) in hidden.iter_mut().enumerate() {
-                if self.seconds[i].forecast[side] > 0.0 {
-                    *hidden += self.settle_side(i, side, weights);
+            for side in 0..2 {
+                let forecast = std::mem::take(&mut self.seconds[i].forecast[side]);
+                if forecast > 0.0 {
+                    let (shown, hidden) = self.settle_side(i, side, forecast, weights);
+                    settled.shown[side] += shown;
+                    settled.hidden[side] += hidden;
                 }
             }
         }
@@ -243,19 +254,26 @@ impl Prints {
                 self.spare.push(old);
             }
         }
-        hidden
+        settled
     }
 
-    fn settle_side(&mut self, i: usize, side: usize, weights: &mut GammaPoisson) -> f64 {
-        let forecast = std::mem::take(&mut self.seconds[i].forecast[side]);
-        let Some(size) = self.size.filter(|_| self.is_sampled) else { return 0.0 };
+    /// What of a second's forecast the feed was expected to show, and what it is taken to have left out, base coin.
+    fn settle_side(
+        &mut self,
+        i: usize,
+        side: usize,
+        forecast: f64,
+        weights: &mut GammaPoisson,
+    ) -> (f64, f64) {
+        let Some(size) = self.size.filter(|_| self.is_sampled) else { return (forecast, 0.0) };
         let expected = (forecast / size).min(MOST_EXPECTED);
+        let shown = size * expected / (1.0 + expected);
         // Marks and prints are stamped by different clocks: a neighbouring second's print will do.
         let at = self.seconds[i].at;
         let near = |s: &&mut Second| (s.at - at).abs() <= 1 && s.printed[side].is_some();
         let Some(print) = self.seconds.iter_mut().filter(near).min_by_key(|s| (s.at - at).abs()) else {
             self.tracker.note(expected, false);
-            return 0.0;
+            return (shown, 0.0);
         };
         let printed = print.printed[side].take().unwrap_or(0.0);
         self.tracker.note(expected, true);
@@ -269,7 +287,7 @@ impl Prints {
         for (_, masses) in cells.filter(|((s, _), _)| usize::from(*s) == side) {
             weights.credit(side, masses, more / forecast);
         }
-        more * size
+        (shown, more * size)
     }
 
     /// Every ten minutes: the factor by which all events should change so that prints come as often as expected.

@@ -18,11 +18,12 @@ pub struct Tally {
     pub bar: Bar,
     /// Open interest before it was settled with the bar, base coin.
     pub oi: f64,
-    /// Base coin expected to be liquidated given the path, longs then shorts; made from what was known before each sweep.
+    /// Base coin the feed was expected to show given the path, longs then shorts; made from what was known before each sweep. Of a
+    /// feed that prints at most one liquidation a second that is less than what is expected to be liquidated.
     pub predicted: [f64; 2],
     /// Base coin the range alone foretold.
     pub range_only: [f64; 2],
-    /// Base coin observed; where the feed is sampled, what it is taken to stand for.
+    /// Base coin observed.
     pub realised: [f64; 2],
     /// Whether the feed was complete for the whole of it.
     pub is_whole: bool,

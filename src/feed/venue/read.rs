@@ -8,7 +8,10 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::feed::instruments::Listing;
+use crate::market::candle::Ohlc;
 use crate::market::event::is_time;
+use crate::market::{Candle, Interval, Price, Qty};
 
 use super::json;
 
@@ -78,6 +81,32 @@ pub fn positive<T: PartialOrd + Default>(number: T) -> Result<T, &'static str> {
     if number > T::default() { Ok(number) } else { Err("not a positive number") }
 }
 
+/// A one-minute bar per coin: from open, high, low, close and the volume as quoted, and what takers bought of it, where that is
+/// told.
+pub fn minute(
+    listing: &Listing,
+    prices: [Price; 4],
+    volume: Qty,
+    taker_buy: Option<Qty>,
+) -> Result<Candle, &'static str> {
+    const RANGE: &str = "number does not fit";
+    let [open, high, low, close] = prices.map(|p| listing.price(p).ok_or(RANGE));
+    let ohlc = Ohlc { open: open?, high: high?, low: low?, close: close? };
+    let inside = |p: Price| ohlc.low <= p && p <= ohlc.high;
+    if !ohlc.low.is_positive() || !inside(ohlc.open) || !inside(ohlc.close) {
+        return Err("candle prices contradict each other");
+    }
+    let volume = listing.qty(volume).ok_or(RANGE)?;
+    let taker_buy = taker_buy.map(|q| listing.qty(q).ok_or(RANGE)).transpose()?;
+    if volume < Qty::ZERO {
+        return Err("volume is less than nothing");
+    }
+    if taker_buy.is_some_and(|bought| bought < Qty::ZERO || bought > volume) {
+        return Err("taker volume exceeds volume");
+    }
+    Ok(Candle { interval: Interval::M1, ohlc: Some(ohlc), volume: Some(volume), taker_buy })
+}
+
 /// A time, UTC ms. It is checked before it is remembered: one wild time would make all later rows look old.
 pub fn time(ms: i64) -> Result<i64, &'static str> {
     if is_time(ms) { Ok(ms) } else { Err("time out of range") }
@@ -86,7 +115,6 @@ pub fn time(ms: i64) -> Result<i64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::Qty;
 
     #[derive(Debug, Deserialize)]
     struct Named<'a> {

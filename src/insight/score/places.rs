@@ -94,7 +94,7 @@ mod tests {
         Swept {
             start: 0,
             side: Side::Long,
-            levels: std::array::from_fn::<_, MAPS, _>(|_| levels.to_vec()),
+            levels: [(); MAPS].map(|()| levels.to_vec()),
             usd: prints.map(f64::from).to_vec(),
             prints: prints.to_vec(),
         }

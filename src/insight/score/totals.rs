@@ -77,9 +77,11 @@ impl Hours {
 
     /// A method's forecast of every hour, base coin, each made from the hours before it.
     pub fn forecast(&self, method: Method) -> Vec<[f64; 2]> {
-        if method == Method::Ours && self.kind == Kind::Totals {
-            // The estimator learns from totals by this same layer, with its components as sources.
-            return self.rows.iter().map(|row| row.forecast.unwrap_or([0.0; 2])).collect();
+        if method == Method::Ours {
+            // The estimator learns from the same observations by itself: from totals by this same layer with its components as
+            // sources, from prints one by one and without any background that knows the range. A second layer on top would only
+            // remember for long that its first hours, at the prior, were several times too high.
+            return self.rows.iter().map(|row| row.forecast.unwrap_or(row.swept[OURS])).collect();
         }
         let map: Option<Vec<[f64; 2]>> = match method {
             Method::RangeOnly => None,

@@ -185,6 +185,12 @@ impl VenueScore {
         }
         self.turn(event.known_at());
         self.estimator.apply(event);
+        // The estimator closes an hour of prints with the first event after it.
+        if let (Some(hour), Some(tally)) = (self.hours.last_mut(), self.estimator.tallies().last())
+            && tally.start == hour.start
+        {
+            hour.forecast = Some(tally.predicted);
+        }
         for preset in &mut self.presets {
             preset.apply(event);
         }
@@ -289,7 +295,6 @@ impl VenueScore {
         for (preset, slot) in self.presets.iter_mut().zip(&mut swept[2..]) {
             *slot = preset.take_swept();
         }
-        let tally = self.estimator.tallies().iter().rev().find(|t| t.start <= window.start);
         self.hours.push(Hour {
             start: window.start,
             ms: self.interval.ms(),
@@ -299,7 +304,12 @@ impl VenueScore {
             backgrounds: bars::backgrounds(&bar, oi),
             printed: window.coins,
             total: window.total,
-            forecast: tally.filter(|t| t.start == window.start).map(|t| t.predicted),
+            forecast: self
+                .estimator
+                .tallies()
+                .last()
+                .filter(|t| t.start == window.start)
+                .map(|t| t.predicted),
             prints: window.printed.len() as u32,
             in_candles: window.in_candles,
         });

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use self::limits::Limits;
 use self::ticker::{Day, Direction, Ticker};
-use self::topics::{Depth, Interval, Topic};
+use self::topics::{Depth, INTERVALS, Topic};
 use super::{Encoder, Farewell, VenueId};
 use crate::sim::contracts::bybit::COUNT;
 use crate::sim::exchange;
@@ -102,13 +102,13 @@ impl Encoder for Bybit {
                 if !closed && (ms - bar.start_ms) % KLINE_MS != 0 {
                     return;
                 }
-                hub.publish_rows(Topic::Kline(symbol, Interval::ALL[0]), || {
-                    let text = frames::kline(contract, bar, Interval::ALL[0], ms, closed);
+                hub.publish_rows(Topic::Kline(symbol, INTERVALS[0]), || {
+                    let text = frames::kline(contract, bar, INTERVALS[0], ms, closed);
                     (Rows::of(Kind::Candle, usize::from(closed)), text)
                 });
                 let Some(minute) = history.bars.back().map(|b| b.start_ms) else { return };
                 let skew = bar.start_ms - minute;
-                for interval in &Interval::ALL[1..] {
+                for interval in &INTERVALS[1..] {
                     let start = minute.div_euclid(interval.ms) * interval.ms;
                     let ends = closed && minute + MINUTE_MS == start + interval.ms;
                     hub.publish_rows(Topic::Kline(symbol, *interval), || {

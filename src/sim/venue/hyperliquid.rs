@@ -20,7 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use self::limits::Limits;
-use self::topics::{Grain, Interval, Topic};
+use self::topics::{Grain, INTERVALS, Topic};
 use super::{Encoder, Farewell, VenueId};
 use crate::sim::contracts::hyperliquid::CONTRACTS;
 use crate::sim::exchange;
@@ -92,7 +92,7 @@ impl Encoder for Hyperliquid {
                 }
                 let Some(minute) = history.bars.back().map(|b| b.start_ms) else { return };
                 let skew = bar.start_ms - minute;
-                for interval in Interval::ALL {
+                for interval in INTERVALS {
                     hub.publish_rows(Topic::Candle(coin, interval), || {
                         let start = minute.div_euclid(interval.ms) * interval.ms;
                         let mut long = match interval.ms {

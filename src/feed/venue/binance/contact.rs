@@ -1,8 +1,8 @@
 //! First contact with Binance: `exchanges.md` §15, checks 1 and 2.
 
-use crate::feed::contact::{Contact, Finding};
+use crate::feed::contact::{Contact, Finding, Sides};
 use crate::feed::frame::{Body, RawFrame};
-use crate::market::{EventKind, MarketEvent, Price, PriceKind, Side};
+use crate::market::{EventKind, MarketEvent};
 
 use super::stream;
 
@@ -14,15 +14,9 @@ const STEADY: [&str; 3] = ["aggTrade", "markPrice@1s", "kline_1m"];
 pub struct FirstContact {
     heard: [bool; STEADY.len()],
     inverse: u64,
-    mark: Option<Price>,
-    /// Liquidated longs: seen, and with a fill near or below the mark; shorts likewise.
-    long: (u64, u64),
-    short: (u64, u64),
+    sides: Sides,
     usd: Vec<f64>,
 }
-
-/// A liquidated long is sold at or below the mark, give or take this share (§15 check 2).
-const LEEWAY: f64 = 0.01;
 
 impl Contact for FirstContact {
     fn see(&mut self, frame: &RawFrame, events: &[MarketEvent]) {
@@ -33,21 +27,10 @@ impl Contact for FirstContact {
             }
             self.inverse += u64::from(text.contains("\"st\":2"));
         }
+        self.sides.see(events);
         for event in events {
-            match &event.kind {
-                EventKind::Mark(mark) => self.mark = Some(mark.price),
-                EventKind::Liquidation(l) if l.price_kind == PriceKind::Fill => {
-                    self.usd.push(l.price.to_f64() * l.qty.to_f64());
-                    let Some(mark) = self.mark.map(Price::to_f64) else { continue };
-                    let price = l.price.to_f64();
-                    let (count, plausible) = match l.position {
-                        Side::Long => (&mut self.long, price <= mark * (1.0 + LEEWAY)),
-                        Side::Short => (&mut self.short, price >= mark * (1.0 - LEEWAY)),
-                    };
-                    count.0 += 1;
-                    count.1 += u64::from(plausible);
-                }
-                _ => {}
+            if let EventKind::Liquidation(l) = &event.kind {
+                self.usd.push(l.price.to_f64() * l.qty.to_f64());
             }
         }
     }
@@ -61,11 +44,6 @@ impl Contact for FirstContact {
         let route = match heard {
             0 => Finding::unseen(ROUTE),
             n => Finding::seen(ROUTE, n == STEADY.len(), format!("{n} of {}", STEADY.len())),
-        };
-        let (seen, right) = (self.long.0 + self.short.0, self.long.1 + self.short.1);
-        let sides = match seen {
-            0 => Finding::unseen(SIDES),
-            n => Finding::seen(SIDES, right == n, format!("{right} of {n}")),
         };
         let inverse = if heard == 0 {
             Finding::unseen(INVERSE)
@@ -82,6 +60,6 @@ impl Contact for FirstContact {
                 ..Finding::unseen(LARGEST)
             },
         };
-        vec![route, sides, inverse, largest]
+        vec![route, self.sides.finding(SIDES), inverse, largest]
     }
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::feed::instruments::{Listing, asset_of};
+use crate::feed::venue::read::minute;
 use crate::feed::venue::{Directory, Request};
-use crate::market::candle::Ohlc;
 use crate::market::{Candle, Instrument, Interval, Price, Qty};
 
 use super::margin;
@@ -128,35 +128,8 @@ pub struct KlineRow(
 impl KlineRow {
     /// The finished bar, per coin.
     pub fn candle(&self, listing: &Listing) -> Result<Candle, &'static str> {
-        candle(listing, [self.1, self.2, self.3, self.4], self.5, self.9)
+        minute(listing, [self.1, self.2, self.3, self.4], self.5, Some(self.9))
     }
-}
-
-/// A one-minute bar per coin, from open, high, low, close and the volumes as quoted.
-pub fn candle(
-    listing: &Listing,
-    prices: [Price; 4],
-    volume: Qty,
-    taker_buy: Qty,
-) -> Result<Candle, &'static str> {
-    const RANGE: &str = "number does not fit";
-    let [open, high, low, close] = prices.map(|p| listing.price(p));
-    let ohlc = Ohlc {
-        open: open.ok_or(RANGE)?,
-        high: high.ok_or(RANGE)?,
-        low: low.ok_or(RANGE)?,
-        close: close.ok_or(RANGE)?,
-    };
-    let inside = |p: Price| ohlc.low <= p && p <= ohlc.high;
-    if !ohlc.low.is_positive() || !inside(ohlc.open) || !inside(ohlc.close) {
-        return Err("candle prices contradict each other");
-    }
-    let volume = listing.qty(volume).ok_or(RANGE)?;
-    let taker_buy = listing.qty(taker_buy).ok_or(RANGE)?;
-    if taker_buy < Qty::ZERO || taker_buy > volume {
-        return Err("taker volume exceeds volume");
-    }
-    Ok(Candle { interval: Interval::M1, ohlc: Some(ohlc), volume: Some(volume), taker_buy: Some(taker_buy) })
 }
 
 /// One row of `/futures/data/openInterestHist`.

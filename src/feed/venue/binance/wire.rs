@@ -10,7 +10,7 @@ use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::json;
-use crate::feed::venue::read::{Fault, object, parse, positive};
+use crate::feed::venue::read::{Fault, minute, object, parse, positive};
 use crate::market::event::{Mark, is_time};
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
@@ -235,7 +235,7 @@ impl BinanceWire {
         };
         if bar.x {
             let prices = [bar.o, bar.h, bar.l, bar.c];
-            let candle = history::candle(&contract.series.listing, prices, bar.v, bar.taker_buy)?;
+            let candle = minute(&contract.series.listing, prices, bar.v, Some(bar.taker_buy))?;
             contract.series.candle(out, bar.t, candle);
         }
         Ok(Class::Used(KIND))

@@ -1,9 +1,9 @@
 //! First contact with Bybit: `exchanges.md` §15, checks 4 and 5, and what the book's numbering rests on.
 
-use crate::feed::contact::{Contact, Finding};
+use crate::feed::contact::{Contact, Finding, Sides};
 use crate::feed::frame::{Body, RawFrame};
 use crate::feed::venue::read::parse;
-use crate::market::{EventKind, MarketEvent, Price, Qty, Side};
+use crate::market::{MarketEvent, Qty};
 
 use super::history::{self, RISK_LIMIT};
 use super::margin::RiskRow;
@@ -12,18 +12,13 @@ use super::stream::{self, BookPush, TickerPush};
 /// The streams every market has something on within seconds.
 const STEADY: [&str; 3] = [stream::TRADES, stream::TICKERS, stream::BOOK];
 
-/// A liquidated long went bankrupt at or below the mark, give or take this share.
-const LEEWAY: f64 = 0.01;
-
 /// What was seen of Bybit so far.
 #[derive(Debug, Default)]
 pub struct FirstContact {
     heard: [bool; STEADY.len()],
     /// Sum of both sides over one side, the last one seen.
     ratio: Option<f64>,
-    mark: Option<Price>,
-    /// Liquidations seen, and those on the right side of the mark.
-    liquidations: (u64, u64),
+    liquidations: Sides,
     /// Rows of margin tiers seen, and those whose rates are fractions or percent.
     tiers: (u64, u64),
     /// Number of the last update of the book; updates seen, and those that follow the one before.
@@ -58,7 +53,7 @@ impl FirstContact {
 
     fn tiers(&mut self, text: &str) {
         let Ok(page) = history::page(text) else { return };
-        for scale in page.rows.iter().filter_map(|row| parse::<RiskRow<'_>>(row.get()).ok()?.scale()) {
+        for scale in page.rows.iter().filter_map(|row| Some(parse::<RiskRow<'_>>(row.get()).ok()?.scale())) {
             let near = |whole: f64| (scale / whole - 1.0).abs() < 0.02;
             self.tiers.0 += 1;
             self.tiers.1 += u64::from(near(1.0) || near(100.0));
@@ -75,22 +70,7 @@ impl Contact for FirstContact {
             Body::Open => self.update = None,
             _ => {}
         }
-        for event in events {
-            match &event.kind {
-                EventKind::Mark(mark) => self.mark = Some(mark.price),
-                EventKind::Liquidation(l) => {
-                    let Some(mark) = self.mark.map(Price::to_f64) else { continue };
-                    let price = l.price.to_f64();
-                    let plausible = match l.position {
-                        Side::Long => price <= mark * (1.0 + LEEWAY),
-                        Side::Short => price >= mark * (1.0 - LEEWAY),
-                    };
-                    self.liquidations.0 += 1;
-                    self.liquidations.1 += u64::from(plausible);
-                }
-                _ => {}
-            }
-        }
+        self.liquidations.see(events);
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -100,10 +80,7 @@ impl Contact for FirstContact {
         const RATES: &str = "margin rates are fractions or percent";
         const NUMBERS: &str = "updates of the book are numbered one by one";
         let heard = self.heard.iter().filter(|h| **h).count();
-        let share = |what, (seen, right): (u64, u64)| match seen {
-            0 => Finding::unseen(what),
-            _ => Finding::seen(what, right == seen, format!("{right} of {seen}")),
-        };
+        let share = |what, (seen, right): (u64, u64)| Finding::counted(what, right, seen);
         vec![
             match heard {
                 0 => Finding::unseen(SPEAK),
@@ -112,7 +89,7 @@ impl Contact for FirstContact {
             self.ratio.map_or(Finding::unseen(SIDES), |ratio| {
                 Finding::seen(SIDES, (ratio - 2.0).abs() < 0.02, format!("ratio {ratio:.3}"))
             }),
-            share(POSITION, self.liquidations),
+            self.liquidations.finding(POSITION),
             share(RATES, self.tiers),
             share(NUMBERS, self.updates),
         ]

@@ -9,9 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::feed::instruments::{Listing, percent_encode};
 use crate::feed::status::clean;
-use crate::feed::venue::read::{Fault, object};
+use crate::feed::venue::read::{Fault, minute, object};
 use crate::feed::venue::{Answer, Directory, Reading, Request};
-use crate::market::candle::Ohlc;
 use crate::market::{Candle, Instrument, Interval, Price, Qty};
 
 use super::margin;
@@ -223,7 +222,8 @@ pub struct KlineRow<'a>(pub &'a str, Price, Price, Price, Price, Qty, serde::de:
 impl KlineRow<'_> {
     /// The bar, per coin.
     pub fn candle(&self, listing: &Listing) -> Result<Candle, &'static str> {
-        candle(listing, [self.1, self.2, self.3, self.4], self.5)
+        // Bybit does not say what takers bought (§4.2).
+        minute(listing, [self.1, self.2, self.3, self.4], self.5, None)
     }
 }
 
@@ -238,24 +238,6 @@ pub struct MarkKlineRow<'a>(
     serde::de::IgnoredAny,
     serde::de::IgnoredAny,
 );
-
-/// A one-minute bar per coin, from open, high, low, close and the volume as quoted. Bybit does not say what takers bought (§4.2).
-pub fn candle(listing: &Listing, prices: [Price; 4], volume: Qty) -> Result<Candle, &'static str> {
-    const RANGE: &str = "number does not fit";
-    let [open, high, low, close] = prices.map(|p| listing.price(p));
-    let ohlc = Ohlc {
-        open: open.ok_or(RANGE)?,
-        high: high.ok_or(RANGE)?,
-        low: low.ok_or(RANGE)?,
-        close: close.ok_or(RANGE)?,
-    };
-    let inside = |p: Price| ohlc.low <= p && p <= ohlc.high;
-    if !ohlc.low.is_positive() || !inside(ohlc.open) || !inside(ohlc.close) {
-        return Err("candle prices contradict each other");
-    }
-    let volume = listing.qty(volume).filter(|v| *v >= Qty::ZERO).ok_or(RANGE)?;
-    Ok(Candle { interval: Interval::M1, ohlc: Some(ohlc), volume: Some(volume), taker_buy: None })
-}
 
 /// One row of `/v5/market/open-interest`: `{"openInterest":"461134384.00000000","timestamp":"1669571400000"}`, since 2026-06-11
 /// with `"singleOpenInterest":"230567192.00000000"`.

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::feed::venue::read::{Number, parse};
 use crate::market::{Asset, MarginTier, Qty};
 
 /// Highest leverage, notional cap in USD, maintenance rate in 1/10,000, deduction in USD.
@@ -13,9 +14,6 @@ type Row = (u32, u64, u32, u64);
 const BTC: [Row; 3] = [(150, 300_000, 33, 0), (100, 2_000_000, 50, 510), (90, 2_600_000, 56, 1_710)];
 
 const ONE: i128 = 10_i128.pow(Qty::DIGITS);
-
-/// The cap of a tier that holds whatever there is, USD.
-const NO_CAP: i128 = 1_000_000_000_000;
 
 /// The tiers to begin with, small positions first; caps and deductions in USD. Where no table is known the highest leverage
 /// alone is: it makes one tier whose maintenance rate is half its initial margin, as in every row of §14.
@@ -32,7 +30,7 @@ pub fn shipped(asset: Asset, max_leverage: Option<Qty>) -> Vec<MarginTier> {
     }
     let least = Qty::from_raw(ONE);
     let tier = |max_leverage: Qty| MarginTier {
-        notional_cap: Qty::from_raw(NO_CAP * ONE),
+        notional_cap: MarginTier::NO_CAP,
         maintenance_rate: Qty::from_raw(ONE * ONE / (2 * max_leverage.raw())),
         deduction: Qty::ZERO,
         max_leverage,
@@ -49,43 +47,37 @@ pub fn shipped(asset: Asset, max_leverage: Option<Qty>) -> Vec<MarginTier> {
 #[serde(rename_all = "camelCase")]
 pub struct RiskRow<'a> {
     pub symbol: &'a str,
-    #[serde(borrow)]
-    risk_limit_value: &'a RawValue,
-    #[serde(borrow)]
-    maintenance_margin: &'a RawValue,
-    #[serde(borrow)]
-    initial_margin: &'a RawValue,
-    #[serde(borrow)]
-    max_leverage: &'a RawValue,
+    risk_limit_value: Number<Qty>,
+    maintenance_margin: Number<Qty>,
+    initial_margin: Number<Qty>,
+    max_leverage: Number<Qty>,
     #[serde(borrow)]
     mm_deduction: Option<&'a RawValue>,
 }
 
 impl RiskRow<'_> {
     /// Initial margin times highest leverage: near 1 where rates are fractions, near 100 where they are percent (§15 check 5).
-    pub fn scale(&self) -> Option<f64> {
-        Some(number(self.initial_margin)?.to_f64() * number(self.max_leverage)?.to_f64())
+    pub fn scale(&self) -> f64 {
+        self.initial_margin.0.to_f64() * self.max_leverage.0.to_f64()
     }
 
     /// The tier, with its rate as a share of notional.
     pub fn tier(&self) -> Result<MarginTier, &'static str> {
-        const READ: &str = "a margin tier cannot be read";
-        let parts = match self.scale().ok_or(READ)? {
+        let parts = match self.scale() {
             scale if (0.5..2.0).contains(&scale) => 1,
             scale if (50.0..200.0).contains(&scale) => 100,
             _ => return Err("initial margin times leverage is neither 1 nor 100"),
         };
-        let rate = number(self.maintenance_margin).ok_or(READ)?;
         let tier = MarginTier {
-            notional_cap: number(self.risk_limit_value).ok_or(READ)?,
-            maintenance_rate: Qty::from_raw(rate.raw() / parts),
+            notional_cap: self.risk_limit_value.0,
+            maintenance_rate: Qty::from_raw(self.maintenance_margin.0.raw() / parts),
             deduction: match self.mm_deduction {
                 // The first tier has nothing to deduct and says so with an empty text.
                 None => Qty::ZERO,
                 Some(text) if matches!(text.get(), "\"\"" | "null") => Qty::ZERO,
-                Some(text) => number(text).ok_or(READ)?,
+                Some(text) => parse::<Number<Qty>>(text.get()).map_err(|_| "a margin tier cannot be read")?.0,
             },
-            max_leverage: number(self.max_leverage).ok_or(READ)?,
+            max_leverage: self.max_leverage.0,
         };
         let one = Qty::from_raw(ONE);
         let plausible = tier.notional_cap.is_positive()
@@ -97,18 +89,13 @@ impl RiskRow<'_> {
     }
 }
 
-/// A number, whether it stands in quotes or not.
-fn number(raw: &RawValue) -> Option<Qty> {
-    let text = raw.get();
-    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text).parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tier(text: &str) -> Result<MarginTier, &'static str> {
-        serde_json::from_str::<RiskRow<'_>>(text).unwrap().tier()
+    fn tier(text: &str) -> Result<MarginTier, String> {
+        let row: RiskRow<'_> = parse(text)?;
+        Ok(row.tier()?)
     }
 
     const PERCENT: &str = r#"{"id":1,"symbol":"BTCUSD","riskLimitValue":"150","maintenanceMargin":"0.5","initialMargin":"1","isLowestRisk":1,"maxLeverage":"100.00","mmDeduction":""}"#;

@@ -12,14 +12,14 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::read::{Fault, parse, positive, time};
+use crate::feed::venue::read::{Fault, minute, parse, positive, time};
 use crate::market::event::Mark;
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
 };
 
 use super::book::Book;
-use super::history::{self, number, one_sided};
+use super::history::{number, one_sided};
 use super::stream::{self, BookPush, LiquidationRow, Reply, Rows, Ticker, TickerPush, TradeRow};
 use super::{CONN, symbols};
 
@@ -291,7 +291,7 @@ impl BybitWire {
         for bar in rows.iter().filter(|bar| bar.confirm) {
             let prices = [bar.open, bar.high, bar.low, bar.close];
             let candle = whole_minute(bar.start)
-                .and_then(|()| history::candle(&contract.series.listing, prices, bar.volume));
+                .and_then(|()| minute(&contract.series.listing, prices, bar.volume, None));
             match candle {
                 Ok(candle) => contract.series.candle(out, bar.start, candle),
                 Err(e) => fault = fault.or(Some(e.into())),

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::feed::instruments::Listing;
-use crate::feed::venue::read::Number;
+use crate::feed::venue::read::{Number, minute};
 use crate::feed::venue::{Directory, Request};
-use crate::market::candle::Ohlc;
 use crate::market::{Asset, Candle, Instrument, Interval, MarginTier, Price, Qty};
 
 use super::margin;
@@ -217,22 +216,10 @@ pub fn guess(name: &str) -> Option<Listing> {
 impl CandleRow<'_> {
     /// The bar, per coin. Hyperliquid does not split volume by taker (§6.2).
     pub fn candle(&self, listing: &Listing) -> Result<Candle, &'static str> {
-        const RANGE: &str = "number does not fit";
         if Interval::M1.floor(self.t) != self.t {
             return Err("candle does not start with its minute");
         }
-        let price = |p| listing.price(p).ok_or(RANGE);
-        let ohlc =
-            Ohlc { open: price(self.o)?, high: price(self.h)?, low: price(self.l)?, close: price(self.c)? };
-        let inside = |p: Price| ohlc.low <= p && p <= ohlc.high;
-        if !ohlc.low.is_positive() || !inside(ohlc.open) || !inside(ohlc.close) {
-            return Err("candle prices contradict each other");
-        }
-        let volume = listing.qty(self.v).ok_or(RANGE)?;
-        if volume < Qty::ZERO {
-            return Err("negative volume");
-        }
-        Ok(Candle { interval: Interval::M1, ohlc: Some(ohlc), volume: Some(volume), taker_buy: None })
+        minute(listing, [self.o, self.h, self.l, self.c], self.v, None)
     }
 }
 

@@ -8,9 +8,6 @@ pub type Row = (Qty, u32);
 
 const ONE: i128 = 10_i128.pow(Qty::DIGITS);
 
-/// The last tier has no end; its cap is written as a million million USD.
-const NO_CAP: Qty = Qty::from_raw(1_000_000_000_000 * ONE);
-
 /// Highest leverage up to a notional, and from there on (`exchanges.md` §14): name, first, USD, then.
 const BUILT_IN: [(&str, u32, u64, u32); 3] =
     [("BTC", 40, 150_000_000, 20), ("ETH", 25, 100_000_000, 15), ("SOL", 20, 70_000_000, 10)];
@@ -37,7 +34,7 @@ pub fn tiers(rows: &[Row]) -> Option<Vec<MarginTier>> {
             deduction = deduction.checked_add(step)?;
         }
         tiers.push(MarginTier {
-            notional_cap: rows.get(at + 1).map_or(NO_CAP, |next| next.0),
+            notional_cap: rows.get(at + 1).map_or(MarginTier::NO_CAP, |next| next.0),
             maintenance_rate: Qty::from_raw(ONE / (2 * i128::from(leverage))),
             deduction: Qty::from_raw(deduction),
             max_leverage: whole(u64::from(leverage)),

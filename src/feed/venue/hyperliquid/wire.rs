@@ -18,7 +18,7 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::read::{Fault, parse, time};
+use crate::feed::venue::read::{Fault, parse, positive, time};
 use crate::market::event::{Mark, Parties};
 use crate::market::{Asset, Candle, Interval, Price, Qty, TakerSide, Trade, Venue};
 
@@ -489,13 +489,11 @@ fn levels(listing: &Listing, levels: &[Level]) -> Result<Rows, &'static str> {
 
 /// A price per coin. Tested after the division: the smallest price of a thousand coins is none of one.
 fn price(listing: &Listing, quoted: Price) -> Result<Price, &'static str> {
-    let price = listing.price(quoted).ok_or("price does not fit")?;
-    if price.is_positive() { Ok(price) } else { Err("price is not positive") }
+    positive(listing.price(quoted).ok_or("price does not fit")?)
 }
 
 fn qty(listing: &Listing, quoted: Qty) -> Result<Qty, &'static str> {
-    let qty = listing.qty(quoted).ok_or("quantity does not fit")?;
-    if qty.is_positive() { Ok(qty) } else { Err("quantity is not positive") }
+    positive(listing.qty(quoted).ok_or("quantity does not fit")?)
 }
 
 #[cfg(test)]

@@ -3,18 +3,15 @@
 
 use serde_json::value::RawValue;
 
-use crate::feed::contact::{Contact, Finding};
+use crate::feed::contact::{Contact, Finding, Sides};
 use crate::feed::frame::{Body, RawFrame};
 use crate::feed::instruments::Listing;
-use crate::market::{EventKind, MarketEvent, Price, Qty, Side};
+use crate::market::{MarketEvent, Qty};
 
 use super::stream::{self, ContractsRow, LiquidationDetail, LiquidationRow, Message};
 
 /// How far coins may be from contracts times their size, as a share.
 const ROUNDING: f64 = 1e-6;
-
-/// How far beyond the mark price a bankruptcy price may lie, as a share: the mark moves on while the row is on its way.
-const LEEWAY: f64 = 0.01;
 
 /// A batch of liquidations that is older than this when it comes repeats history.
 const OLD_MS: i64 = 60_000;
@@ -26,10 +23,7 @@ pub struct FirstContact {
     size: Option<Qty>,
     /// Open interest in coins over what it should be by the contracts.
     ratio: Option<f64>,
-    mark: Option<Price>,
-    /// Liquidations on the right side of the mark, and all.
-    right: u64,
-    seen: u64,
+    sides: Sides,
     /// Age of the oldest row of the first batch of liquidations, ms, by our clock.
     first_age: Option<i64>,
 }
@@ -38,7 +32,7 @@ impl FirstContact {
     /// For a contract.
     pub fn new(listing: &Listing) -> Self {
         let size = listing.instrument.as_ref().map(|i| i.contract);
-        Self { size, ratio: None, mark: None, right: 0, seen: 0, first_age: None }
+        Self { size, ratio: None, sides: Sides::default(), first_age: None }
     }
 
     fn open_interest(&mut self, text: &str) {
@@ -72,21 +66,7 @@ impl Contact for FirstContact {
                 _ => {}
             }
         }
-        for event in events {
-            match &event.kind {
-                EventKind::Mark(mark) => self.mark = Some(mark.price),
-                EventKind::Liquidation(l) => {
-                    let Some(mark) = self.mark.map(Price::to_f64) else { continue };
-                    let price = l.price.to_f64();
-                    self.seen += 1;
-                    self.right += u64::from(match l.position {
-                        Side::Long => price < mark * (1.0 + LEEWAY),
-                        Side::Short => price > mark * (1.0 - LEEWAY),
-                    });
-                }
-                _ => {}
-            }
-        }
+        self.sides.see(events);
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -97,10 +77,7 @@ impl Contact for FirstContact {
             self.ratio.map_or(Finding::unseen(COINS), |r| {
                 Finding::seen(COINS, (r - 1.0).abs() < ROUNDING, format!("ratio {r:.6}"))
             }),
-            match self.seen {
-                0 => Finding::unseen(SIDES),
-                n => Finding::seen(SIDES, self.right == n, format!("{} of {n}", self.right)),
-            },
+            self.sides.finding(SIDES),
             self.first_age.map_or(Finding::unseen(REPEAT), |age| {
                 Finding::seen(REPEAT, age > OLD_MS, format!("oldest row {} s old", age / 1_000))
             }),
@@ -112,6 +89,7 @@ impl Contact for FirstContact {
 mod tests {
     use super::*;
     use crate::feed::venue::okx::history;
+    use crate::market::{EventKind, Side};
 
     fn see(contact: &mut FirstContact, text: &str, kinds: &[EventKind]) {
         let venue = "okx".parse().unwrap();

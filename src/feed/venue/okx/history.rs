@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::feed::instruments::{Listing, asset_of, percent_encode};
 use crate::feed::venue::Request;
-use crate::market::candle::Ohlc;
+use crate::feed::venue::read::minute;
 use crate::market::{Candle, Instrument, Interval, Price, Qty};
 
 use super::margin;
@@ -197,20 +197,7 @@ impl CandleRow<'_> {
 
     /// The bar, per coin. OKX does not tell which part of the volume takers bought.
     pub fn candle(&self, listing: &Listing) -> Result<Candle, &'static str> {
-        const RANGE: &str = "number does not fit";
-        let [open, high, low, close] = [self.1, self.2, self.3, self.4].map(|p| listing.price(p));
-        let ohlc = Ohlc {
-            open: open.ok_or(RANGE)?,
-            high: high.ok_or(RANGE)?,
-            low: low.ok_or(RANGE)?,
-            close: close.ok_or(RANGE)?,
-        };
-        let inside = |p: Price| ohlc.low <= p && p <= ohlc.high;
-        if !ohlc.low.is_positive() || !inside(ohlc.open) || !inside(ohlc.close) {
-            return Err("candle prices contradict each other");
-        }
-        let volume = listing.qty(self.6).filter(|v| *v >= Qty::ZERO).ok_or("volume is less than nothing")?;
-        Ok(Candle { interval: Interval::M1, ohlc: Some(ohlc), volume: Some(volume), taker_buy: None })
+        minute(listing, [self.1, self.2, self.3, self.4], self.6, None)
     }
 }
 

@@ -13,12 +13,12 @@ const MOST: usize = 1_000;
 
 /// The tier assumed before the table is known, from the contract's highest leverage. Of the tables only this is known:
 /// where 100x is allowed the first tier's rate is 0.004 (§14), which is four tenths of the initial margin. That share is taken for
-/// every contract, and for positions of any size: the cap of a trillion dollars stands for "not known".
+/// every contract, and for positions of any size.
 pub fn assumed(lever: Qty) -> Vec<MarginTier> {
     let share = Qty::from_raw(4 * ONE / 10);
     let Some(rate) = share.checked_div(lever).filter(|_| lever.raw() >= ONE) else { return Vec::new() };
     vec![MarginTier {
-        notional_cap: Qty::from_raw(10_i128.pow(12) * ONE),
+        notional_cap: MarginTier::NO_CAP,
         maintenance_rate: rate,
         deduction: Qty::ZERO,
         max_leverage: lever,

@@ -173,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::sim::contracts::binance::CONTRACTS;
+    use crate::sim::venue::shape::assert_same;
 
     fn keys(text: &str) -> Vec<String> {
         match serde_json::from_str::<Value>(text).unwrap() {
@@ -181,32 +182,9 @@ mod tests {
         }
     }
 
-    /// Asserts the same keys, and at every key a value of the same JSON type, as the documented payload.
-    fn same_shape(ours: &Value, documented: &Value, at: &str) {
-        match (ours, documented) {
-            (Value::Object(a), Value::Object(b)) => {
-                assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{at}");
-                for (key, value) in a {
-                    same_shape(value, &b[key], key);
-                }
-            }
-            (Value::String(a), Value::String(b)) => {
-                let number = |s: &str| !s.is_empty() && s.bytes().all(|c| b"0123456789.-".contains(&c));
-                assert_eq!(number(a), number(b), "{at}: {a} {b}");
-            }
-            (Value::Array(a), Value::Array(b)) if !b.is_empty() => {
-                assert!(!a.is_empty(), "{at}");
-                for value in a {
-                    same_shape(value, &b[0], at);
-                }
-            }
-            _ => assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(documented), "{at}"),
-        }
-    }
-
     fn check(ours: &str, documented: &str) -> Value {
         let value: Value = serde_json::from_str(ours).unwrap();
-        same_shape(&value, &serde_json::from_str(documented).unwrap(), "frame");
+        assert_same(&value, &serde_json::from_str(documented).unwrap(), "frame");
         assert_eq!(keys(ours), keys(documented));
         value
     }

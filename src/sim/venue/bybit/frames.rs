@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::ticker::Direction;
-use super::topics::{Depth, Interval};
+use super::topics::Depth;
 use crate::market::Side;
 use crate::sim::history::{Bar, History};
 use crate::sim::text::{Decimal, quote, rounded, size, trimmed};
+use crate::sim::venue::interval::Interval;
 use crate::sim::world::book::{Level, mix};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::tick::{Forced, Print};
@@ -198,32 +199,13 @@ pub(super) mod tests {
 
     use super::*;
     use crate::sim::contracts::bybit::CONTRACTS;
+    use crate::sim::venue::bybit::topics::INTERVALS;
+    use crate::sim::venue::shape::assert_same;
 
     /// Asserts the same keys, and at every key a value of the same JSON type, as documented.
     pub fn check(ours: &str, documented: &str) -> Value {
-        fn same(ours: &Value, documented: &Value, at: &str) {
-            match (ours, documented) {
-                (Value::Object(a), Value::Object(b)) => {
-                    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{at}");
-                    for (key, value) in a {
-                        same(value, &b[key], key);
-                    }
-                }
-                (Value::String(a), Value::String(b)) => {
-                    let number = |s: &str| !s.is_empty() && s.bytes().all(|c| b"0123456789.-".contains(&c));
-                    assert_eq!(number(a), number(b), "{at}: {a} {b}");
-                }
-                (Value::Array(a), Value::Array(b)) if !b.is_empty() => {
-                    assert!(!a.is_empty(), "{at}");
-                    for value in a {
-                        same(value, &b[0], at);
-                    }
-                }
-                _ => assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(documented), "{at}"),
-            }
-        }
         let value = serde_json::from_str(ours).unwrap();
-        same(&value, &serde_json::from_str(documented).unwrap(), "frame");
+        assert_same(&value, &serde_json::from_str(documented).unwrap(), "frame");
         value
     }
 
@@ -306,7 +288,7 @@ pub(super) mod tests {
             last_fill: 9,
         };
         let frame = check(
-            &kline(&CONTRACTS[0], &bar, Interval::ALL[2], 1_672_324_988_882, false),
+            &kline(&CONTRACTS[0], &bar, INTERVALS[2], 1_672_324_988_882, false),
             r#"{"topic":"kline.5.BTCUSDT","data":[{"start":1672324800000,"end":1672325099999,"interval":"5","open":"16649.5","close":"16677","high":"16677","low":"16608","volume":"2.081","turnover":"34666.4005","confirm":false,"timestamp":1672324988882}],"ts":1672324988882,"type":"snapshot"}"#,
         );
         assert_eq!(frame["topic"], "kline.5.BTCUSDT");

@@ -13,13 +13,14 @@ use serde_json::json;
 use super::Exchange;
 use super::frames::{self, price, rate};
 use super::ticker::{Day, Ticker};
-use super::topics::{Depth, Interval};
+use super::topics::{Depth, INTERVALS};
 use crate::sim::contracts::{COINS, EIGHT_HOURS_MS};
 use crate::sim::exchange::View;
 use crate::sim::history::{Bar, MarkBar, Range};
 use crate::sim::hub::lock;
 use crate::sim::text::{Decimal, quote, rounded, size, trimmed};
 use crate::sim::trouble::Directory;
+use crate::sim::venue::interval::Interval;
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -112,13 +113,13 @@ async fn result(exchange: &Exchange, path: &str, params: &Params) -> Result<Stri
         "instruments-info" => instruments(exchange, params),
         "risk-limit" => risk_limits(params),
         "kline" => {
-            let interval = params.get("interval").and_then(|name| Interval::named(name));
+            let interval = params.get("interval").and_then(|name| Interval::named(&INTERVALS, name));
             let interval = interval.ok_or_else(|| bad("interval invalid"))?;
             let (span, limit) = (Span::of(params, "start", "end")?, limit(params, 200, 1_000)?);
             with(exchange, params, |view| klines(view, interval, span, limit)).await
         }
         "mark-price-kline" | "index-price-kline" => {
-            let interval = params.get("interval").and_then(|name| Interval::named(name));
+            let interval = params.get("interval").and_then(|name| Interval::named(&INTERVALS, name));
             let interval = interval.ok_or_else(|| bad("interval invalid"))?;
             let (span, limit) = (Span::of(params, "start", "end")?, limit(params, 200, 1_000)?);
             let of: fn(&MarkBar) -> Range = match path {

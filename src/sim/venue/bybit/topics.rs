@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::sim::contracts::bybit::CONTRACTS;
+use crate::sim::venue::interval::Interval;
 
 /// How deep a book topic looks, and how often it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,40 +42,20 @@ impl Depth {
     }
 }
 
-/// Length of a candle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interval {
-    /// As topics and parameters spell it: minutes, or `D`.
-    pub name: &'static str,
-    /// ms
-    pub ms: i64,
-}
-
-const fn interval(name: &'static str, minutes: i64) -> Interval {
-    Interval { name, ms: minutes * 60_000 }
-}
-
-impl Interval {
-    /// Those simulated; weeks and months are longer than the history.
-    pub const ALL: [Self; 11] = [
-        interval("1", 1),
-        interval("3", 3),
-        interval("5", 5),
-        interval("15", 15),
-        interval("30", 30),
-        interval("60", 60),
-        interval("120", 120),
-        interval("240", 240),
-        interval("360", 360),
-        interval("720", 720),
-        interval("D", 1_440),
-    ];
-
-    /// The interval of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|interval| interval.name == name)
-    }
-}
+/// Lengths of candles as topics and parameters spell them: minutes, or `D`. Weeks and months are longer than the history.
+pub const INTERVALS: [Interval; 11] = [
+    Interval::minutes("1", 1),
+    Interval::minutes("3", 3),
+    Interval::minutes("5", 5),
+    Interval::minutes("15", 15),
+    Interval::minutes("30", 30),
+    Interval::minutes("60", 60),
+    Interval::minutes("120", 120),
+    Interval::minutes("240", 240),
+    Interval::minutes("360", 360),
+    Interval::minutes("720", 720),
+    Interval::minutes("D", 1_440),
+];
 
 /// A topic we can speak. Symbols are indices into the contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +78,7 @@ impl Topic {
         let (kind, symbol) = name.rsplit_once('.')?;
         let symbol = CONTRACTS.iter().position(|contract| contract.symbol == symbol)?;
         Some(match kind.split_once('.') {
-            Some(("kline", name)) => Self::Kline(symbol, Interval::named(name)?),
+            Some(("kline", name)) => Self::Kline(symbol, Interval::named(&INTERVALS, name)?),
             Some(("orderbook", levels)) => {
                 let levels: usize = levels.parse().ok()?;
                 Self::Book(symbol, Depth::ALL.into_iter().find(|depth| depth.levels() == levels)?)

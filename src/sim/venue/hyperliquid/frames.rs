@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::accounts;
 use super::numbers::{float, grid, px, sz};
-use super::topics::{Grain, Interval};
+use super::topics::Grain;
 use crate::sim::history::{Bar, History};
 use crate::sim::text::{Decimal, quote, rounded};
+use crate::sim::venue::interval::Interval;
 use crate::sim::world::book::{Book, Level, mix};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::tick::Print;

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 
 use super::accounts::{self, Account};
 use super::numbers::float;
-use super::topics::{Grain, Interval};
+use super::topics::{Grain, INTERVALS};
 use super::{Exchange, contexts, frames, mids, universe};
 use crate::sim::contracts::EIGHT_HOURS_MS;
 use crate::sim::exchange::View;
 use crate::sim::history::Funding;
 use crate::sim::text::rounded;
 use crate::sim::trouble::Directory;
+use crate::sim::venue::interval::Interval;
 use crate::sim::world::contract::Contract;
 
 /// Candles kept by the real exchange.
@@ -123,7 +124,9 @@ async fn reply(exchange: &Exchange, kind: &str, request: &Value) -> anyhow::Resu
             .await?
         }
         "candleSnapshot" => match request.get("req") {
-            Some(req) if Interval::named(req["interval"].as_str().unwrap_or_default()).is_some() => {
+            Some(req)
+                if Interval::named(&INTERVALS, req["interval"].as_str().unwrap_or_default()).is_some() =>
+            {
                 with(exchange, req, candles).await?
             }
             _ => None,
@@ -267,7 +270,7 @@ fn margin_table(contract: &Contract) -> Value {
 }
 
 fn candles(view: &View<'_>, range: &Range) -> Answered {
-    let interval = Interval::named(&range.interval).unwrap_or(Interval::ALL[0]);
+    let interval = Interval::named(&INTERVALS, &range.interval).unwrap_or(INTERVALS[0]);
     let to = range.end_time.unwrap_or(i64::MAX);
     let bars = view.history.bars_of(interval.ms, range.start_time, to);
     let kept = &bars[bars.len().saturating_sub(CANDLES)..];

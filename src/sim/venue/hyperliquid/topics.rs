@@ -7,41 +7,22 @@ use serde_json::Value;
 
 use super::frames::DEAD;
 use crate::sim::contracts::hyperliquid::CONTRACTS;
+use crate::sim::venue::interval::Interval;
 
-/// Length of a candle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interval {
-    /// As the wire spells it.
-    pub name: &'static str,
-    /// ms
-    pub ms: i64,
-}
-
-const fn interval(name: &'static str, minutes: i64) -> Interval {
-    Interval { name, ms: minutes * 60_000 }
-}
-
-impl Interval {
-    /// Those simulated; longer ones than a day are longer than the history.
-    pub const ALL: [Self; 11] = [
-        interval("1m", 1),
-        interval("3m", 3),
-        interval("5m", 5),
-        interval("15m", 15),
-        interval("30m", 30),
-        interval("1h", 60),
-        interval("2h", 120),
-        interval("4h", 240),
-        interval("8h", 480),
-        interval("12h", 720),
-        interval("1d", 1_440),
-    ];
-
-    /// The interval of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|interval| interval.name == name)
-    }
-}
+/// Lengths of candles that are simulated; longer ones than a day are longer than the history.
+pub const INTERVALS: [Interval; 11] = [
+    Interval::minutes("1m", 1),
+    Interval::minutes("3m", 3),
+    Interval::minutes("5m", 5),
+    Interval::minutes("15m", 15),
+    Interval::minutes("30m", 30),
+    Interval::minutes("1h", 60),
+    Interval::minutes("2h", 120),
+    Interval::minutes("4h", 240),
+    Interval::minutes("8h", 480),
+    Interval::minutes("12h", 720),
+    Interval::minutes("1d", 1_440),
+];
 
 /// How much of a book is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +107,7 @@ impl Wanted {
             }
             (Some(_), true) => None,
         };
-        let interval = self.interval.as_deref().and_then(Interval::named);
+        let interval = self.interval.as_deref().and_then(|name| Interval::named(&INTERVALS, name));
         let topic: fn(usize, Grain, Interval) -> Topic = match self.kind.as_str() {
             "trades" => |coin, _, _| Topic::Trades(coin),
             "l2Book" if grain.is_some() => |coin, grain, _| Topic::Book(coin, grain),
@@ -135,7 +116,7 @@ impl Wanted {
             "candle" if interval.is_some() => |coin, _, interval| Topic::Candle(coin, interval),
             _ => return Err(()),
         };
-        Ok(coin.map(|coin| topic(coin, grain.unwrap_or(Grain::Slow), interval.unwrap_or(Interval::ALL[0]))))
+        Ok(coin.map(|coin| topic(coin, grain.unwrap_or(Grain::Slow), interval.unwrap_or(INTERVALS[0]))))
     }
 }
 

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::sim::contracts::hyperliquid::CONTRACTS;
+use crate::sim::venue::hyperliquid::topics::INTERVALS;
 use crate::sim::world::tick::Tick;
 
 /// Asserts the same keys, and at every key a value of the same JSON type, as documented; numbers written as text end in
@@ -122,7 +123,7 @@ fn a_merged_book_has_coarse_prices_and_what_rests_between_them() {
 fn candles_are_as_documented() {
     let bar = Bar { start_ms: 1_684_699_200_000, ..history().bars[0] };
     let row = check(
-        &candle(&CONTRACTS[0], &bar, Interval::named("1h").unwrap()),
+        &candle(&CONTRACTS[0], &bar, Interval::named(&INTERVALS, "1h").unwrap()),
         r#"{"t":1684699200000,"T":1684702799999,"s":"kPEPE","i":"1h","o":"0.001601","c":"0.001604","h":"0.001616","l":"0.001601","v":"520665683.0","n":709}"#,
     );
     assert_eq!((&row["t"], &row["T"]), (&1_684_699_200_000_i64.into(), &1_684_702_799_999_i64.into()));

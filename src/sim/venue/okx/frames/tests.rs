@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::sim::contracts::okx::CONTRACTS;
+use crate::sim::venue::shape::assert_same;
 
 const BTC: &Contract = &CONTRACTS[0];
 
@@ -11,32 +12,9 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The same keys, and at every key a value of the same JSON type; texts that are numbers in one are in the other.
-fn same_shape(ours: &Value, documented: &Value, at: &str) {
-    match (ours, documented) {
-        (Value::Object(a), Value::Object(b)) => {
-            assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{at}");
-            for (key, value) in a {
-                same_shape(value, &b[key], key);
-            }
-        }
-        (Value::String(a), Value::String(b)) => {
-            let number = |s: &str| !s.is_empty() && s.bytes().all(|c| b"0123456789.-".contains(&c));
-            assert_eq!(number(a), number(b), "{at}: {a} {b}");
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            assert_eq!(a.is_empty(), b.is_empty(), "{at}");
-            for value in a {
-                same_shape(value, &b[0], at);
-            }
-        }
-        _ => assert_eq!(std::mem::discriminant(ours), std::mem::discriminant(documented), "{at}"),
-    }
-}
-
 fn check(ours: &str, documented: &str) -> Value {
     let value = json(ours);
-    same_shape(&value, &json(documented), "row");
+    assert_same(&value, &json(documented), "row");
     value
 }
 
