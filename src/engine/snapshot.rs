@@ -159,12 +159,14 @@ impl History {
     /// The closed columns from a time (UTC ms) on, oldest first: at each time the finest, and none twice. The first may have
     /// started before.
     pub fn since(&self, from: i64) -> impl Iterator<Item = &Arc<Column>> {
-        let mut t = from;
+        let (mut t, mut is_first) = (from, true);
         std::iter::from_fn(move || {
-            let next = |columns: &'_ Vec<Arc<Column>>| columns.partition_point(|c| c.end() <= t);
-            let after = self.ladder.iter().filter_map(|columns| columns.get(next(columns)));
+            // Only the first may have begun earlier: of any other a part has been told by finer ones.
+            let is_over = |c: &Arc<Column>| if is_first { c.end() <= t } else { c.start < t };
+            let after =
+                self.ladder.iter().filter_map(|columns| columns.get(columns.partition_point(is_over)));
             let column = after.min_by_key(|c| (c.start.max(t), c.interval.ms()))?;
-            t = column.end();
+            (t, is_first) = (column.end(), false);
             Some(column)
         })
     }
