@@ -82,7 +82,9 @@ fn score(
             scorer.apply(event);
         }
     }
-    others.iter().for_each(|e| scorer.apply(e));
+    for event in &others {
+        scorer.apply(event);
+    }
     super::report(&market.recording.tally())?;
     let report = scorer.finish(market.name.clone());
     ensure!(

@@ -137,6 +137,7 @@ pub struct Measures {
 }
 
 /// Six decimals: more is noise.
+#[allow(clippy::ref_option, reason = "the way serde hands it")]
 fn rounded<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(round).serialize(serializer)
 }
@@ -181,6 +182,7 @@ fn by_method<S: Serializer>(methods: &[Measures], serializer: S) -> Result<S::Ok
     serializer.collect_map(Method::ALL.iter().map(ToString::to_string).zip(methods))
 }
 
+#[allow(clippy::ref_option, reason = "the way serde hands it")]
 fn rounded_three<S: Serializer>(value: &Option<[f64; 3]>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(|v| v.map(round)).serialize(serializer)
 }

@@ -2,7 +2,7 @@
 
 use crate::estimate::bins::BinTable;
 use crate::estimate::grid::Bar;
-use crate::market::{Candle, Qty, TakerSide};
+use crate::market::{Candle, Price, Qty, TakerSide};
 
 /// Marks farther apart than this (ms) do not tell the path.
 const DENSE_MARKS: i64 = 5_000;
@@ -138,7 +138,7 @@ impl Frame {
             return None;
         }
         let volume = candle.volume.map_or(0.0, Qty::to_f64);
-        let [open, high, low, close] = [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(|p| p.to_f64());
+        let [open, high, low, close] = [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(Price::to_f64);
         // Where nobody says who took liquidity, the bar's direction tells a little.
         let guess = || volume * (0.5 + 5.0 * (close / open - 1.0)).clamp(0.1, 0.9);
         let bought = candle.taker_buy.map_or_else(guess, Qty::to_f64);

@@ -16,13 +16,16 @@ pub const LEARNING_BARS: usize = 200;
 /// Hours of prints that are only learned from.
 pub const LEARNING_HOURS: usize = 24;
 
+/// Base coin liquidated in an hour, longs then shorts; `None` where data are missing.
+pub type Realised = Option<[f64; 2]>;
+
 /// The hours of a market: the sum over its venues where there are several.
 #[derive(Debug, Clone)]
 pub struct Hours {
     /// One after another, in time.
     pub rows: Vec<Hour>,
-    /// What was liquidated, base coin; `None` where data are missing.
-    pub realised: Vec<Option<[f64; 2]>>,
+    /// What was liquidated in each.
+    pub realised: Vec<Realised>,
     /// Rows that are only learned from.
     pub learning: usize,
     kind: Kind,
@@ -31,7 +34,7 @@ pub struct Hours {
 impl Hours {
     /// Puts the venues that tell liquidations together: only hours that all of them have.
     pub fn new<'a>(venues: impl Iterator<Item = &'a VenueScore>, kind: Kind) -> Self {
-        let mut sum: Option<(Vec<Hour>, Vec<Option<[f64; 2]>>)> = None;
+        let mut sum: Option<(Vec<Hour>, Vec<Realised>)> = None;
         for venue in venues {
             let label = |hour: &Hour| venue.realised(hour, kind);
             sum = Some(match sum {
@@ -91,7 +94,7 @@ impl Hours {
             Method::Preset(preset) => Some(self.swept(2 + preset as usize)),
         };
         let mut model = BarModel::new(usize::from(map.is_some()));
-        let row = |(i, (hour, realised)): (usize, (&Hour, &Option<[f64; 2]>))| {
+        let row = |(i, (hour, realised)): (usize, (&Hour, &Realised))| {
             let masses = [0, 1].map(|side| {
                 let own = map.iter().map(|map| map[i][side]);
                 own.chain(hour.backgrounds[side]).collect::<Vec<_>>()
@@ -129,7 +132,7 @@ impl Hours {
         let price = |row: &Hour, coins: [f64; 2]| coins.map(|c| c * row.close);
         let from = self.learning.min(self.rows.len());
         let rows = &self.rows[from..];
-        let realised: Vec<Option<[f64; 2]>> =
+        let realised: Vec<Realised> =
             rows.iter().zip(&self.realised[from..]).map(|(row, y)| y.map(|y| price(row, y))).collect();
         let all: Vec<Vec<[f64; 2]>> = Method::ALL
             .iter()
@@ -165,7 +168,7 @@ impl Hours {
     }
 
     /// Rank correlation and ratio; for totals also the share of dollars in the best hours, sides taken together.
-    fn measure_one(&self, forecast: &[[f64; 2]], realised: &[Option<[f64; 2]>], measures: &mut Measures) {
+    fn measure_one(&self, forecast: &[[f64; 2]], realised: &[Realised], measures: &mut Measures) {
         let (mut x, mut y) = (Vec::new(), Vec::new());
         let rows = &self.rows[self.rows.len() - forecast.len()..];
         let rho = [0, 1].map(|side| {

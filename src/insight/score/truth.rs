@@ -252,8 +252,8 @@ impl TruthScore {
             return;
         }
         let venues = target(venues, map.venue);
-        let Some(mark) = mark(venues.iter().map(|v| v.estimator())) else { return };
-        let steps = Steps { mark, side: map.side, steps: MAP_STEPS };
+        let Some(mark) = mark(venues.iter().map(VenueScore::estimator)) else { return };
+        let steps = Steps { mark, side: map.side, grid: MAP_STEPS };
         let middle =
             |(low, high, usd): &(Price, Price, f64)| (f64::midpoint(low.to_f64(), high.to_f64()), *usd);
         let truth = steps.gather(map.bins.iter().map(middle));
@@ -261,7 +261,7 @@ impl TruthScore {
             return;
         }
         self.by_map.snapshots += 1;
-        self.by_map.alone.add(rho(&steps.positions(venues.iter().map(|v| v.estimator())), &truth));
+        self.by_map.alone.add(rho(&steps.positions(venues.iter().map(VenueScore::estimator)), &truth));
         steps.compare_presets(venues, map.ts, &truth, &self.bins, &mut self.by_map);
     }
 
@@ -276,7 +276,7 @@ impl TruthScore {
         let Some(mark) = mark(twins.iter().filter(own).map(|t| &t.alone)) else { return };
         let mut compared = false;
         for side in Side::BOTH {
-            let steps = Steps { mark, side, steps: POSITION_STEPS };
+            let steps = Steps { mark, side, grid: POSITION_STEPS };
             let gather = |half: Option<bool>| {
                 let counted =
                     positions.iter().filter(|p| p.side == side && half != Some(is_given(&p.account)));
@@ -346,19 +346,19 @@ struct Steps {
     mark: f64,
     side: Side,
     /// Width, share of the mark, and number.
-    steps: (f64, usize),
+    grid: (f64, usize),
 }
 
 impl Steps {
     fn step(&self, price: f64) -> Option<usize> {
         let away = if self.side == Side::Long { self.mark - price } else { price - self.mark };
-        let step = away / (self.steps.0 * self.mark);
-        (away > 0.0 && step < self.steps.1 as f64).then_some(step as usize)
+        let step = away / (self.grid.0 * self.mark);
+        (away > 0.0 && step < self.grid.1 as f64).then_some(step as usize)
     }
 
     /// Sums (price, USD) by step.
     fn gather(&self, levels: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
-        let mut sums = vec![0.0; self.steps.1];
+        let mut sums = vec![0.0; self.grid.1];
         for (price, usd) in levels {
             if let Some(step) = self.step(price) {
                 sums[step] += usd;
@@ -369,7 +369,7 @@ impl Steps {
 
     /// The position mass of estimators.
     fn positions<'a>(&self, estimators: impl Iterator<Item = &'a Estimator>) -> Vec<f64> {
-        let mut sums = vec![0.0; self.steps.1];
+        let mut sums = vec![0.0; self.grid.1];
         for estimator in estimators {
             let Some(readout) = estimator.readout() else { continue };
             let levels = readout.side(self.side);
@@ -388,7 +388,7 @@ impl Steps {
         means: &mut Means,
     ) {
         for (i, mean) in means.presets.iter_mut().enumerate() {
-            let mut sums = vec![0.0; self.steps.1];
+            let mut sums = vec![0.0; self.grid.1];
             for venue in &mut *venues {
                 let (first, levels) = venue.preset_levels(i, ts, self.side);
                 let levels = levels.iter().enumerate().map(|(n, usd)| (bins.mid(first + n as i32), *usd));

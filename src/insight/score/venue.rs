@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::estimate::calibrate::bars;
 use crate::estimate::{Bar, BinTable, Estimator, Preset, PresetMap};
-use crate::market::{Candle, EventKind, Interval, MarketEvent, Qty, Side, Venue};
+use crate::market::{Candle, EventKind, Interval, MarketEvent, Price, Qty, Side, Venue};
 
 use super::Kind;
 
@@ -375,7 +375,7 @@ impl Window {
         let volume = candle.volume.map_or(0.0, Qty::to_f64);
         self.in_candles |= volume > 0.0;
         if tells_path {
-            let [open, high, low, close] = [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(|p| p.to_f64());
+            let [open, high, low, close] = [ohlc.open, ohlc.high, ohlc.low, ohlc.close].map(Price::to_f64);
             let next = Bar { open, high, low, close, volume };
             match &mut self.bar {
                 Some(bar) => bar.append(&next),
