@@ -102,6 +102,8 @@ pub struct Calibration {
     evidence: Evidence,
     /// Background of a bin where liquidations are printed.
     background: Source,
+    /// Its weight as of the last refresh.
+    background_weight: f64,
     /// The slots' exposure when it was last counted, by side.
     counted: [Vec<f64>; 2],
     /// Background mass swept since then, base coin.
@@ -131,6 +133,7 @@ impl Calibration {
             model: BarModel::of_components(components),
             evidence: Evidence::None,
             background: PRINTED_BACKGROUND,
+            background_weight: PRINTED_BACKGROUND.mean,
             counted: [vec![0.0; slots], vec![0.0; slots]],
             background_swept: 0.0,
             prints: Prints::new(slots),
@@ -160,10 +163,7 @@ impl Calibration {
     pub fn background(&self, side: usize) -> f64 {
         match self.evidence {
             Evidence::Totals => self.model.weights.theta(side)[self.slots] * PATH_TO_BIN,
-            Evidence::None | Evidence::Prints => {
-                let Source { mean, count, events, exposure } = self.background;
-                (count + events) / (count / mean + exposure)
-            }
+            Evidence::None | Evidence::Prints => self.background_weight,
         }
     }
 
@@ -265,6 +265,7 @@ impl Calibration {
             weights.rescale(factor);
         }
         weights.refresh();
+        self.background_weight = self.background.theta(1.0);
         let left = libm::exp2(-((passed * REFRESH) as f64) / HALF_LIFE);
         weights.fade(left);
         self.background.events *= left;

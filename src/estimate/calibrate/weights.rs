@@ -46,7 +46,7 @@ impl Source {
     }
 
     /// Theta, given what similar sources have in common.
-    fn theta(&self, common: f64) -> f64 {
+    pub fn theta(&self, common: f64) -> f64 {
         (self.count + self.events) / (self.count / (self.mean * common) + self.exposure)
     }
 }
