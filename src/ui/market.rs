@@ -13,10 +13,10 @@ use super::{Canvas, text, totals};
 const FIELDS: [Field; 8] = [
     Field::words("", 4, 0),
     Field::number("OI", 6, 0),
-    Field::number("1h", 6, 2),
-    Field::number("24h", 6, 1),
+    Field::number("1h", 5, 2),
+    Field::number("24h", 5, 1),
     Field::number("fund/8h", 8, 1),
-    Field::number("a year", 6, 4),
+    Field::number("/year", 5, 4),
     Field::number("longs", 5, 3),
     Field::number("shorts", 6, 3),
 ];

@@ -13,7 +13,7 @@ use super::{Canvas, text};
 const FIELDS: [Field; 7] = [
     Field::words("est.", 9, 0),
     Field::number("away", 7, 0),
-    Field::number("at", 9, 2),
+    Field::number("at", 8, 2),
     Field::number("USD", 6, 0),
     Field::number("wide", 5, 4),
     Field::number("age", 5, 3),
@@ -55,20 +55,17 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     table::draw(buf, inside, &FIELDS, Some(theme.dim), rows);
 }
 
-/// The pools shown, from the highest price down; those that are both nearest and largest once.
+/// The pools shown, from the highest price down: on each side the nearest and, where that is another, the largest.
 fn rows<'a>(canvas: &'a Canvas<'_>) -> Vec<(&'static str, &'a Beside)> {
     let pools = canvas.app.pools();
-    let both = |side: Side| match (pools.nearest(side), pools.largest(side)) {
-        (Some(near), Some(large)) if near.pool == large.pool => vec![("only", near)],
-        (Some(near), Some(large)) => vec![("nearest", near), ("largest", large)],
-        _ => Vec::new(),
+    let both = |side: Side| {
+        let near = pools.nearest(side).map(|pool| ("nearest", pool));
+        let large = pools.largest(side).map(|pool| ("largest", pool));
+        let is_other = near.map(|(_, p)| p.pool) != large.map(|(_, p)| p.pool);
+        near.into_iter().chain(large.filter(|_| is_other))
     };
-    let name = |side: Side, (name, pool): (&'static str, &'a Beside)| match name {
-        "only" if pools.of(side).len() > 1 => ("near+big", pool),
-        _ => (name, pool),
-    };
-    let above = both(Side::Short).into_iter().rev().map(|row| name(Side::Short, row));
-    above.chain(both(Side::Long).into_iter().map(|row| name(Side::Long, row))).collect()
+    let above: Vec<_> = both(Side::Short).collect();
+    above.into_iter().rev().chain(both(Side::Long)).collect()
 }
 
 /// A span in one unit: an age is no better known than its look-back.

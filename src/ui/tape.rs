@@ -35,8 +35,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         view.is_some_and(|v| matches!(v.status.liquidations, Some(Sampled::Latest | Sampled::Largest)))
     };
     let any = app.selection().venues(app.snapshot()).any(|v| sampled(v.venue));
-    let note = if any { "~ not every one is told" } else { "" };
-    let inside = super::panel(canvas, buf, area, &format!("tape of liquidations{filter}"), note);
+    let note = if any { "~ sampled" } else { "" };
+    let inside = super::panel(canvas, buf, area, &format!("liquidations{filter}"), note);
     let prints: Vec<&Print> =
         app.selection().tape(app.snapshot()).filter(|p| p.usd >= f64::from(least)).collect();
     if prints.is_empty() {

@@ -10,9 +10,8 @@ use crate::market::{Asset, Side};
 use super::table::{self, Field};
 use super::{Canvas, text};
 
-const FIELDS: [Field; 7] = [
-    Field::words("", 1, 0),
-    Field::words("asset", 8, 0),
+const FIELDS: [Field; 6] = [
+    Field::words("  asset", 10, 0),
     Field::number("price", 9, 1),
     Field::number("24h", 7, 2),
     Field::number("pool above", 14, 3),
@@ -32,8 +31,9 @@ pub fn draw(canvas: &Canvas<'_>, cursor: usize, buf: &mut Buffer) {
     let rows = list.iter().enumerate().skip(top).take(usize::from(visible)).map(|(i, asset)| {
         let style = if i == cursor { popup.patch(canvas.theme.strong) } else { popup };
         let mark = if i == cursor { "›" } else { " " };
-        let facts = facts(canvas, *asset);
-        [mark.to_owned(), asset.to_string()].into_iter().chain(facts).map(|words| (words, style)).collect()
+        // A long name is cut: it is no number.
+        let name = format!("{mark} {}", text::pad(asset.as_str(), 8).trim_end());
+        std::iter::once(name).chain(facts(canvas, *asset)).map(|words| (words, style)).collect()
     });
     let area = Rect { height: inside.height.saturating_sub(1), ..inside };
     table::draw(

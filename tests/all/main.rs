@@ -25,6 +25,7 @@ mod screen;
 mod screen_bytes;
 mod screen_grid;
 mod screen_keys;
+mod screen_panels;
 mod screen_pictures;
 mod screen_walk;
 mod settled;
