@@ -320,3 +320,125 @@ impl PresetLane {
         self.map.preset()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: (&str, &str) = ("binance", "BTC");
+
+    fn event(ts: i64, kind: EventKind) -> MarketEvent {
+        MarketEvent { venue: PLACE.0.parse().unwrap(), asset: PLACE.1.parse().unwrap(), ts, recv: None, kind }
+    }
+
+    fn price(value: f64) -> Price {
+        Price::from_f64(value).unwrap()
+    }
+
+    fn qty(value: f64) -> Qty {
+        Qty::from_f64(value).unwrap()
+    }
+
+    /// A minute of a market that swings and grows: its bar and its open interest.
+    fn minute(i: i64) -> [MarketEvent; 2] {
+        let at = |i: i64| 65_000.0 * (1.0 + 0.01 * libm::sin(i as f64 / 40.0));
+        let (open, close) = (at(i), at(i + 1));
+        let ohlc = Ohlc {
+            open: price(open),
+            high: price(open.max(close) + 5.0),
+            low: price(open.min(close) - 5.0),
+            close: price(close),
+        };
+        let candle = Candle {
+            interval: Interval::M1,
+            ohlc: Some(ohlc),
+            volume: Some(qty(50.0 + (i % 7) as f64)),
+            taker_buy: Some(qty(20.0 + (i % 5) as f64)),
+        };
+        let oi = qty(80_000.0 + 3.0 * i as f64 + 40.0 * ((i % 11) - 5) as f64);
+        [
+            event(i * MINUTE, EventKind::Candle(candle)),
+            event((i + 1) * MINUTE - 1, EventKind::OpenInterest(oi)),
+        ]
+    }
+
+    fn built(preset: Preset, minutes: &Minutes, until: i64) -> PresetLane {
+        let place = (PLACE.0.parse().unwrap(), PLACE.1.parse().unwrap());
+        PresetLane::build(preset, &Arc::new(BinTable::new(5.0)), minutes, until * MINUTE, place)
+    }
+
+    fn total(lane: &PresetLane) -> f64 {
+        lane.levels().iter().map(Packed::sum).sum()
+    }
+
+    #[test]
+    fn a_map_chosen_late_is_the_map_that_ran_all_along() {
+        let mut minutes = Minutes::default();
+        (0..120).flat_map(minute).for_each(|e| minutes.apply(&e));
+        for preset in Preset::ALL {
+            let mut running = built(preset, &minutes, 120);
+            let mut all = minutes.clone();
+            for i in 120..480 {
+                for event in minute(i) {
+                    running.apply(&event);
+                    all.apply(&event);
+                }
+                let like = Arc::clone(&running.ladder.history.ladder[0][0]);
+                running.close(&Column { start: i * MINUTE, ..Column::clone(&like) });
+            }
+            let late = built(preset, &all, 480);
+            let (running_total, late_total) = (total(&running), total(&late));
+            assert!(
+                (running_total - late_total).abs() <= 2e-3 * late_total,
+                "{preset}: {running_total} {late_total}"
+            );
+            assert!(late_total > 0.0 || preset == Preset::VolumeBursts, "{preset}");
+            let ladder = &late.ladder.history.ladder;
+            assert_eq!(
+                (ladder[0].len(), ladder[1].len()),
+                (359, 96),
+                "six hours by the minute, all of it by five"
+            );
+            assert!(ladder.iter().all(|l| l.is_sorted_by(|a, b| a.start < b.start)));
+        }
+    }
+
+    #[test]
+    fn single_trades_count_one_by_one_where_they_are_known() {
+        let trade = |ts: i64, coins: f64| {
+            let taker = TakerSide::Buy;
+            event(
+                ts,
+                EventKind::Trade(Trade {
+                    price: price(65_000.0),
+                    qty: qty(coins),
+                    taker,
+                    id: None,
+                    parties: None,
+                }),
+            )
+        };
+        let map = |coins: f64| {
+            let mut minutes = Minutes::default();
+            minutes.apply(&event(0, EventKind::OpenInterest(qty(1_000.0))));
+            (0..1_200).for_each(|i| minutes.apply(&trade(i * 1_000, coins)));
+            total(&built(Preset::LargeTrades, &minutes, 20))
+        };
+        assert_eq!(map(1.0), 0.0, "65 thousand each, 78 million together");
+        assert!(map(2.0) > 0.0);
+    }
+
+    #[test]
+    fn a_week_is_kept_and_late_bars_find_their_place() {
+        let mut minutes = Minutes::default();
+        (0..KEPT as i64 + 50).filter(|i| *i != 5_000).flat_map(minute).for_each(|e| minutes.apply(&e));
+        assert_eq!((minutes.kept.len(), minutes.kept[0].start), (KEPT, 49 * MINUTE));
+        minutes.apply(&minute(5_000)[0]);
+        assert_eq!((minutes.kept.len(), minutes.kept[0].start), (KEPT, 50 * MINUTE));
+        assert!(minutes.kept.iter().is_sorted_by(|a, b| a.start < b.start));
+        // What is older than all that is kept falls out at once.
+        minutes.apply(&minute(3)[0]);
+        assert_eq!((minutes.kept.len(), minutes.kept[0].start), (KEPT, 50 * MINUTE));
+        assert!(KEPT * size_of::<Kept>() < 600_000);
+    }
+}

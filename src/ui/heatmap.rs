@@ -6,6 +6,8 @@ use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
+use crate::app::Action;
+use crate::app::model::Model;
 use crate::app::pixels::PixelColumn;
 
 use super::candles::{self, Ink, Stroke};
@@ -76,6 +78,11 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         }
         sweeps(canvas, column, area.x + x as u16, buf);
         prints(canvas, column, area.x + x as u16, buf);
+    }
+    if canvas.app.settings.model == Model::Precise && canvas.app.scale().top <= 0.0 {
+        let key = canvas.app.settings.keymap.hint(Action::Model).unwrap_or_default();
+        let words = format!("model 1 shows spikes, and there are none here; other models: {key}");
+        text::line(buf, Rect { height: 1, ..area }, &words, canvas.theme.warn);
     }
 }
 

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::app::model::View;
+use crate::app::model::{Model, View};
 use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
@@ -48,11 +48,13 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     };
     // The ramp below says it again.
     let threshold_rank = if canvas.layout.ramp.is_some() { 5 } else { 2 };
+    // What was chosen is worth more room than what is so from the start.
+    let model_rank = if settings.model == Model::default() { 8 } else { 3 };
     let mut pieces = vec![
         Piece::new(9, " meltline", theme.dim),
         Piece::new(0, asset, theme.strong),
         Piece::new(3, format!("{}·{}", settings.range_label(), text::span(app.candle_ms())), Style::new()),
-        Piece::new(6, format!("model {}", settings.model.number()), theme.dim),
+        Piece::new(model_rank, format!("model {}", settings.model.number()), theme.dim),
         Piece::new(threshold_rank, format!("{value}{}", text::usd(app.threshold())), Style::new()),
     ];
     if app.scale().top <= 0.0 {
@@ -131,7 +133,7 @@ fn fit(canvas: &Canvas<'_>) -> Option<Piece<'static>> {
     ];
     Some(Piece {
         spans: parts.into_iter().map(|(words, style)| Span::styled(words, style)).collect(),
-        rank: 5,
+        rank: 7,
     })
 }
 
@@ -193,7 +195,7 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         pieces.push(Piece::new(1, format!("age {}", text::span(age.as_millis() as i64)), theme.warn));
     }
     if let Some(lag) = shown.iter().filter_map(|v| v.status.lag_ms).max() {
-        pieces.push(Piece::new(8, format!("lag {lag} ms"), theme.dim));
+        pieces.push(Piece::new(6, format!("lag {lag} ms"), theme.dim));
     }
     let oi: f64 = shown.iter().filter_map(|v| v.oi_usd).sum();
     if oi > 0.0 {

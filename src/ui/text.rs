@@ -29,7 +29,7 @@ pub fn usd(amount: f64) -> String {
 
 /// As [`usd`], with the sign of a difference: `+$1.2M`, `-$85k`.
 pub fn usd_signed(amount: f64) -> String {
-    format!("{}{}", if amount < 0.0 { '-' } else { '+' }, usd(amount.abs()))
+    format!("{}{}", if amount.is_sign_negative() { '-' } else { '+' }, usd(amount.abs()))
 }
 
 /// A band of USD, the unit said once where both ends share it: `$1.2–3.4M`, `$850k–1.2M`.

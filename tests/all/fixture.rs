@@ -250,7 +250,7 @@ impl Market {
             let swing = [0.7, 1.2, 0.95, 1.1, 1.3, 0.8, 1.0][(i % 7) as usize];
             let foretold = 40.0 * book.weight * (1.0 + (i % 5) as f64);
             Tally {
-                start: START + (i - 168) * 60 * MINUTE,
+                start: START + (self.minute / 60 + i - 168) * 60 * MINUTE,
                 ms: 60 * MINUTE,
                 bar: self.bar,
                 oi: 80_000.0 * book.weight,

@@ -72,7 +72,7 @@ fn the_probe_adds_up_to_the_pixel() {
 
 #[test]
 fn a_change_is_the_column_less_the_one_so_much_earlier() {
-    let snapshot = Market::new(9, 700).snapshot();
+    let snapshot = Market::new(9, 1_000).snapshot();
     let mut app = app(plain(), Arc::clone(&snapshot), 160, 50);
     let levels = app.grid().clone();
     let dt = levels.geometry.dt;

@@ -7,7 +7,8 @@ use crossterm::event::KeyCode;
 use meltline::app::model::Model;
 use meltline::app::{App, Effect, Keymap, Message, Settings};
 use meltline::engine::snapshot::LinkState;
-use meltline::engine::{Command, Origin, Snapshot};
+use meltline::engine::{Command, History, Origin, PresetView, Snapshot};
+use meltline::estimate::{Column, Packed, Preset};
 use meltline::feed::status::StreamStatus;
 use meltline::market::{Interval, Side};
 
@@ -142,6 +143,53 @@ fn the_view_of_changes_comes_and_goes() {
 }
 
 #[test]
+fn a_preset_is_asked_for_and_drawn_when_it_comes() {
+    let (mut market, mut app) = hours(12);
+    typed(&mut app, "PP");
+    let effect = typed(&mut app, "P");
+    assert_eq!(effect, Effect::Command(Command::Preset(Some(Preset::OiCandle))));
+    assert!(text(&app).contains("preset oi_candle"));
+    let covered = |app: &App| app.grid().columns.iter().filter(|c| c.covered).count();
+    assert_eq!(covered(&app), 0, "nothing is drawn in its name before it is there");
+    // A preset that has half of what we have, everywhere.
+    let half = |s: &mut Snapshot| {
+        for view in &mut s.venues {
+            let halved = |column: &Arc<Column>| {
+                let levels = column.levels.each_ref().map(|packed| {
+                    let first = packed.spans().next().map_or(0, |s| s.0);
+                    let values: Vec<f64> = packed
+                        .spans()
+                        .flat_map(|(_, len, usd)| std::iter::repeat_n(usd / 2.0, len as usize))
+                        .collect();
+                    Packed::new(first, &values, 0.0)
+                });
+                Arc::new(Column { levels, ..Column::clone(column) })
+            };
+            let ladder = view.history.ladder.each_ref().map(|l| l.iter().map(halved).collect());
+            view.preset = Some(PresetView {
+                preset: Preset::OiCandle,
+                history: Arc::new(History { ladder }),
+                live: view.live.as_ref().map(halved),
+            });
+        }
+    };
+    let ours = app.totals();
+    app.update(with(&mut market, half));
+    assert!(covered(&app) > 10);
+    let halved: f64 = app.totals().as_flattened().iter().sum();
+    assert_eq!(ours.as_flattened().iter().sum::<f64>(), 0.0);
+    typed(&mut app, "D");
+    assert!(text(&app).contains("OURS - oi_candle"));
+    let [more, less] = app.profile().changed();
+    assert!(more > 0.0 && less < 1e-6 * more, "{more} {less}");
+    typed(&mut app, "PPPPP");
+    assert_eq!(app.settings.preset, None);
+    let ours: f64 = app.totals().as_flattened().iter().sum();
+    assert!((ours / halved - 2.0).abs() < 0.01);
+    assert!(!text(&app).contains("oi_candle"));
+}
+
+#[test]
 fn the_fit_waits_for_enough() {
     let (mut market, _) = hours(3);
     let mut app = app(plain(), market.snapshot(), 160, 50);
@@ -168,13 +216,13 @@ fn the_fit_waits_for_enough() {
 fn help_has_a_page_for_each_way_of_drawing() {
     let (_, mut app) = hours(3);
     typed(&mut app, "?");
-    assert!(text(&app).contains("keys · 1/6"));
-    for title in ["model 1: precise", "model 2: zones", "model 3: comprehensive", "changes", "fit", "keys"] {
+    assert!(text(&app).contains("keys · 1/7"));
+    for title in ["model 1: precise", "model 2: zones", "model 3: comprehensive", "changes", "presets", "fit", "keys"] {
         press(&mut app, KeyCode::Right);
         assert!(text(&app).contains(title), "{title}");
     }
     press(&mut app, KeyCode::Left);
-    assert!(text(&app).contains("fit · 6/6"));
+    assert!(text(&app).contains("fit · 7/7"));
 }
 
 #[test]

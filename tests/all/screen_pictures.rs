@@ -1,6 +1,6 @@
 //! Whole screens as text: what a trader sees at each size.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyCode;
@@ -13,7 +13,9 @@ use crate::fixture::{self, Market};
 use crate::screen::{MINUTES, app, plain, press, text, typed};
 
 fn day(width: u16, height: u16) -> App {
-    app(plain(), Market::new(7, MINUTES).snapshot(), width, height)
+    // Made once: it is the same for every picture.
+    static DAY: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Market::new(7, MINUTES).snapshot());
+    app(plain(), Arc::clone(&DAY), width, height)
 }
 
 fn assert_picture(name: &str, app: &App) {
