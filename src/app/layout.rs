@@ -113,7 +113,7 @@ impl Layout {
             depth: beside(heat.right() + price_width, depth_width),
             map: beside(width - map_width, map_width),
             times: Rect::new(heat.x, heat.bottom(), heat.width + price_width, 1),
-            bars: (bar_rows > 0).then(|| Rect { y: bars_top, height: bar_rows, ..heat }),
+            bars: (bar_rows > 0).then_some(Rect { y: bars_top, height: bar_rows, ..heat }),
             pools,
             tape,
             market,

@@ -55,8 +55,7 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
 fn row(name: String, figures: &Figures, style: Style, dim: Style) -> Vec<(String, Style)> {
     let or_dash = |words: Option<String>| words.map_or_else(|| ("-".to_owned(), dim), |w| (w, style));
     let percent = |share: Option<f64>, digits: usize| share.map(|s| format!("{:+.digits$}%", 100.0 * s));
-    let change =
-        |share: Option<f64>| percent(share, if share.is_some_and(|s| s.abs() >= 0.1) { 0 } else { 1 });
+    let change = |share: Option<f64>| percent(share, usize::from(!share.is_some_and(|s| s.abs() >= 0.1)));
     let liquidated = |usd: f64| (usd > 0.0).then(|| text::usd(usd));
     vec![
         (name, style),

@@ -27,9 +27,10 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let inside = super::panel(canvas, buf, area, "pools", "× book: USD / resting on the way");
     let rows = rows(canvas);
     if rows.is_empty() {
-        let words = match app.selection().view.is_difference() {
-            true => "not while changes are shown",
-            false => "none at the threshold",
+        let words = if app.selection().view.is_difference() {
+            "not while changes are shown"
+        } else {
+            "none at the threshold"
         };
         let piece = text::Piece::new(1, words, theme.dim);
         return text::pieces(buf, Rect { height: 1, ..inside }, vec![piece], Vec::new());

@@ -124,7 +124,7 @@ fn a_forecast_knows_nothing_that_comes_later() {
         causal.map(|method| hours.forecast(method)).collect::<Vec<_>>()
     };
     // Three events an hour.
-    let (whole, part) = (forecasts(&events), forecasts(&events[..1 + 3 * 250]));
+    let (whole, part) = (forecasts(&events), forecasts(&events[..=(3 * 250)]));
     for (whole, part) in whole.iter().zip(&part) {
         assert!(part.len() > 240);
         assert!(part.iter().flatten().all(|x| x.is_finite() && *x >= 0.0));

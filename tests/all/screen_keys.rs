@@ -217,7 +217,9 @@ fn help_has_a_page_for_each_way_of_drawing() {
     let (_, mut app) = hours(3);
     typed(&mut app, "?");
     assert!(text(&app).contains("keys · 1/7"));
-    for title in ["model 1: precise", "model 2: zones", "model 3: comprehensive", "changes", "presets", "fit", "keys"] {
+    for title in
+        ["model 1: precise", "model 2: zones", "model 3: comprehensive", "changes", "presets", "fit", "keys"]
+    {
         press(&mut app, KeyCode::Right);
         assert!(text(&app).contains(title), "{title}");
     }
