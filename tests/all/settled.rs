@@ -28,7 +28,7 @@ async fn settled(server: &SimServer, patience: Duration) -> anyhow::Result<Settl
     let asset = "BTC".parse().unwrap();
     let (tell, told) = tokio::sync::oneshot::channel();
     // It has a runtime of its own, which must not stand in ours; and if it hangs, the test does not wait for it.
-    std::thread::spawn(move || tell.send(settled_engine(asset, &config, patience)));
+    std::thread::spawn(move || drop(tell.send(settled_engine(asset, &config, patience))));
     tokio::time::timeout(HANG, told).await.expect("it waits for nobody").unwrap()
 }
 
