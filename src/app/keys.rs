@@ -42,6 +42,7 @@ impl App {
     }
 
     /// A key while a popup is open. The popup was taken out; whoever keeps it open puts it back.
+    #[expect(clippy::too_many_lines, reason = "an arm a popup")]
     fn popup_key(&mut self, mut popup: Popup, key: KeyEvent) -> Effect {
         let action = self.settings.keymap.action(key);
         let typed = match key.code {
@@ -160,6 +161,7 @@ impl App {
         self.refresh();
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line or two an action")]
     fn act(&mut self, action: Action) -> Effect {
         match action {
             Action::Quit => return Effect::Quit,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Which of the panels are wanted; whether there is room for them is for the layout to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch a panel, by name")]
 pub struct Panels {
     /// Observed liquidations per column, below the heatmap.
     pub bars: bool,

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::estimate::calibrate::Uncertainty;
 use crate::estimate::{Bar, BinTable, Column, Packed, Preset, PresetMap, TIERS, Tier};
 use crate::market::candle::Ohlc;
 use crate::market::event::Trade;
@@ -243,7 +244,7 @@ impl PresetLane {
                     mark_bin: lane.bins.bin(mark).unwrap_or(0),
                     oi: f64::from(kept.oi).max(0.0),
                     coverage: 1.0,
-                    uncertainty: Default::default(),
+                    uncertainty: Uncertainty::default(),
                     levels: Default::default(),
                     factors: Default::default(),
                     swept: Default::default(),

@@ -83,8 +83,8 @@ impl Book {
         let to = ((high - self.first).max(-1) + 1) as usize;
         for tier in &mut self.tiers {
             let to = to.min(tier.len());
-            for bin in from.min(to)..to {
-                let usd = std::mem::take(&mut tier[bin]);
+            for (bin, level) in tier.iter_mut().enumerate().take(to).skip(from) {
+                let usd = std::mem::take(level);
                 if self.liquidations.is_some() {
                     self.printed[usize::from(bin as i32 + self.first > open)][bin] += usd / 3.0;
                 }

@@ -13,7 +13,9 @@ const HOUR: i64 = 3_600_000;
 /// A map by a rule after these events and everything that is due by `now`.
 fn map(preset: Preset, events: &[MarketEvent], now: i64) -> PresetMap {
     let mut map = PresetMap::new(preset, Arc::new(BinTable::new(5.0)));
-    events.iter().for_each(|e| map.apply(e));
+    for e in events {
+        map.apply(e);
+    }
     map.advance(now);
     map
 }
@@ -157,7 +159,9 @@ fn the_path_consumes_what_it_touches_once() {
     ] {
         let mut map = map(Preset::OiCandle, &growth(), 2 * HOUR);
         map.take_swept();
-        events.iter().for_each(|e| map.apply(e));
+        for e in &events {
+            map.apply(e);
+        }
         // 10x and nearer are gone: 30 + 25 + 20 + 10; 5x is left.
         close(map.take_swept()[0], 85.0);
         close(total_coins(&map, Side::Long), 15.0);

@@ -59,7 +59,6 @@ fn every_event_file_gives_columns_whose_books_balance() {
         }
         // 2.5 MB a venue and asset.
         let bytes = market.estimator().bytes();
-        println!("{}: {bytes} bytes of state", path.file_name().unwrap_or_default().to_string_lossy());
         assert!(bytes <= 2_500_000, "{}: {bytes}", path.display());
         // A file of positions alone has no price and so no levels; every other one has both sides.
         if let Some(readout) = market.estimator().readout() {

@@ -28,7 +28,9 @@ fn bins() -> Arc<BinTable> {
 
 fn score(events: &[MarketEvent]) -> Report {
     let mut scorer = Scorer::new(bins(), Vec::new());
-    events.iter().for_each(|e| scorer.apply(e));
+    for e in events {
+        scorer.apply(e);
+    }
     scorer.finish("test".into())
 }
 
@@ -118,7 +120,9 @@ fn a_forecast_knows_nothing_that_comes_later() {
     let events = liquidated_by(Preset::OiTaker, 400);
     let forecasts = |events: &[MarketEvent]| {
         let mut scorer = Scorer::new(bins(), Vec::new());
-        events.iter().for_each(|e| scorer.apply(e));
+        for e in events {
+            scorer.apply(e);
+        }
         let hours = scorer.hours().1;
         let causal = Method::ALL.into_iter().filter(|m| *m != Method::Random);
         causal.map(|method| hours.forecast(method)).collect::<Vec<_>>()
@@ -168,7 +172,9 @@ fn printed_by(preset: Preset, hours: i64) -> Vec<MarketEvent> {
             oi += dice.random_range(-100.0..100.0_f64);
             all.push(open_interest(ts + 3, oi));
         }
-        all.iter().for_each(|e| map.apply(e));
+        for e in &all {
+            map.apply(e);
+        }
         for (side, coins) in Side::BOTH.into_iter().zip(map.take_swept()) {
             if coins > 0.0 {
                 all.insert(2, liquidation(ts + 2, side, at, 0.02 * coins));
@@ -263,7 +269,9 @@ fn maps_of_true_positions_are_compared_as_they_are_known() {
     );
     let truth = meltline::insight::score::truth::Truth::parse(&line).unwrap();
     let mut scorer = Scorer::new(bins(), vec![truth]);
-    events.iter().for_each(|e| scorer.apply(e));
+    for e in &events {
+        scorer.apply(e);
+    }
     let report = scorer.finish("test".into()).truth.unwrap();
     assert_eq!((report.kind, report.n), (TruthKind::Maps, 1));
     assert!(report.presets[Preset::OiTaker as usize].unwrap() > 0.95, "{report:?}");
@@ -272,7 +280,9 @@ fn maps_of_true_positions_are_compared_as_they_are_known() {
 
 fn write(path: &Path, events: &[MarketEvent]) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
-    events.iter().for_each(|e| write_event(&mut file, e).unwrap());
+    for e in events {
+        write_event(&mut file, e).unwrap();
+    }
     file.flush().unwrap();
 }
 
@@ -371,7 +381,9 @@ fn presets_reach_the_skill_that_an_independent_implementation_found() {
         let mut scorer = Scorer::new(bins(), Vec::new());
         let mut recording = Recording::open(&path, None).unwrap();
         while let Some(batch) = recording.next_batch().unwrap() {
-            batch.iter().for_each(|e| scorer.apply(e));
+            for e in &batch {
+                scorer.apply(e);
+            }
         }
         let report = scorer.finish(name.into());
         assert_eq!(report.of(Method::RangeOnly).skill, Some(0.0));

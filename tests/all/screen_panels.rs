@@ -262,11 +262,12 @@ fn a_sweep_of_a_pool_is_marked_where_price_turned() {
     let mark = snapshot.mark.unwrap();
     let bin = bins.bin(mark * 0.985).unwrap();
     let mut ladder = snapshot.venues[0].history.ladder.clone();
-    let [minutes, ..] = &mut ladder;
-    let at = minutes.len() - 30;
-    let swept = |usd: f64| [Packed::new(bin, &[usd, usd, usd], 0.0), Packed::default()];
-    Arc::make_mut(&mut minutes[at]).swept = swept(2e9);
-    let start = minutes[at].start;
+    let at = ladder[0].len() - 30;
+    let start = ladder[0][at].start;
+    // The minute, and every longer column it is part of.
+    for column in ladder.iter_mut().flatten().filter(|c| c.start <= start && start < c.end()) {
+        Arc::make_mut(column).swept = [Packed::new(bin, &[2e9; 3], 0.0), Packed::default()];
+    }
     snapshot.venues[0].history = Arc::new(History { ladder });
     let mut app = app(plain(), Arc::new(snapshot), 160, 50);
     let (g, heat) = (app.grid().geometry, app.layout().unwrap().heat);

@@ -32,7 +32,9 @@ fn half(sigma: f64, weights: &mut Vec<f64>) {
         weight *= ratio;
         ratio *= step;
     }
-    weights.iter_mut().for_each(|w| *w /= sum);
+    for weight in weights {
+        *weight /= sum;
+    }
 }
 
 /// Spreads the amounts of the bins from `first` on over their neighbours. Nothing is lost but what leaves the window, and
