@@ -208,13 +208,27 @@ async fn watch_live(
     Ok((statuses, contacts))
 }
 
+/// A link's state in words.
+fn in_words(state: &LinkState) -> String {
+    match state {
+        LinkState::Live => "live".to_owned(),
+        LinkState::Connecting => "connecting".to_owned(),
+        LinkState::Backfilling => "fetching history".to_owned(),
+        LinkState::Silent { stream } => format!("silent: {stream}"),
+        LinkState::Reconnecting { .. } => "reconnecting".to_owned(),
+        LinkState::Blocked => "blocked here".to_owned(),
+        LinkState::Recorded => "recorded".to_owned(),
+        LinkState::Ended => "not listed".to_owned(),
+    }
+}
+
 /// What the streams of a venue did.
 fn streams(status: &VenueStatus) -> Vec<Finding> {
     let now = Instant::now();
     let mut findings = Vec::new();
     let state = match &status.state {
         LinkState::Live => Finding::seen("delivers", true, format!("{} events", status.counters.events)),
-        state => Finding::seen("delivers", false, format!("{state:?} {}", status.note)),
+        state => Finding::seen("delivers", false, format!("{} {}", in_words(state), status.note)),
     };
     findings.push(state);
     let unread = status.counters.malformed + status.counters.unknown;
