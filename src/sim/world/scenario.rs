@@ -6,7 +6,7 @@
 //! more accounts, keep a coin cheap enough to simulate two days of it at the start; a position is cut in part where the
 //! venue's own table says that it is large, not above a million USD everywhere; the book gets deeper far from the price,
 //! and nobody holds for more than eight days, so that a market can run for weeks. Four venues share a coin, each with its
-//! crowd ([`Habits`]), and coins are wild in different degrees.
+//! crowd (`Habits`), and coins are wild in different degrees.
 
 use std::fmt;
 use std::str::FromStr;
