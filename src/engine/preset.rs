@@ -373,38 +373,6 @@ mod tests {
     }
 
     #[test]
-    fn a_map_chosen_late_is_the_map_that_ran_all_along() {
-        let mut minutes = Minutes::default();
-        (0..120).flat_map(minute).for_each(|e| minutes.apply(&e));
-        for preset in Preset::ALL {
-            let mut running = built(preset, &minutes, 120);
-            let mut all = minutes.clone();
-            for i in 120..480 {
-                for event in minute(i) {
-                    running.apply(&event);
-                    all.apply(&event);
-                }
-                let like = Arc::clone(&running.ladder.history.ladder[0][0]);
-                running.close(&Column { start: i * MINUTE, ..Column::clone(&like) });
-            }
-            let late = built(preset, &all, 480);
-            let (running_total, late_total) = (total(&running), total(&late));
-            assert!(
-                (running_total - late_total).abs() <= 2e-3 * late_total,
-                "{preset}: {running_total} {late_total}"
-            );
-            assert!(late_total > 0.0 || preset == Preset::VolumeBursts, "{preset}");
-            let ladder = &late.ladder.history.ladder;
-            assert_eq!(
-                (ladder[0].len(), ladder[1].len()),
-                (359, 96),
-                "six hours by the minute, all of it by five"
-            );
-            assert!(ladder.iter().all(|l| l.is_sorted_by(|a, b| a.start < b.start)));
-        }
-    }
-
-    #[test]
     fn single_trades_count_one_by_one_where_they_are_known() {
         let trade = |ts: i64, coins: f64| {
             let taker = TakerSide::Buy;
