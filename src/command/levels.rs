@@ -177,6 +177,16 @@ fn table(out: &mut impl Write, map: &LevelMap) -> anyhow::Result<()> {
             Usd(venue.short_usd).to_string(),
             venue.state.replace('_', " "),
         )?;
+        if let Some(fit) = venue.distances {
+            writeln!(
+                out,
+                "             distances of {} public positions: median {:.0} %, sigma {:.2}, fit error {:.2}",
+                fit.count,
+                100.0 * fit.median,
+                fit.sigma,
+                fit.error
+            )?;
+        }
     }
     writeln!(out, "longs below {}   shorts above {}\n", Usd(map.totals.long_usd), Usd(map.totals.short_usd))?;
     let mut largest: Vec<_> = map.levels.iter().collect();

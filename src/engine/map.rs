@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::estimate::calibrate::band::Spread;
+use crate::estimate::measured::Fit;
 use crate::estimate::{Readout, TIERS, Tier};
 use crate::feed::status::LinkState;
 use crate::market::{Asset, Side, Venue};
@@ -57,6 +58,9 @@ pub struct VenueShare {
     pub long_usd: f64,
     /// Shorts above the mark, USD.
     pub short_usd: f64,
+    /// The log-normal fitted to the distances of its public positions, and how well it fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distances: Option<Fit>,
 }
 
 /// Sums over the levels listed.
@@ -140,6 +144,7 @@ impl Engine {
                 state: self.state(market),
                 long_usd: part(Side::Long),
                 short_usd: part(Side::Short),
+                distances: market.estimator().fit(),
             }
         };
         LevelMap {

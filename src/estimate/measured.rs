@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::market::event::Position;
 use crate::market::{Price, Side};
 
@@ -40,7 +42,7 @@ pub struct Change {
 }
 
 /// A log-normal of distances from entry to liquidation, notional-weighted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Fit {
     /// Median distance, share of entry.
     pub median: f64,
