@@ -422,6 +422,10 @@ impl Calibration {
         self.running = Some(running);
         self.evidence = Evidence::Totals;
         let (Some(_), Some(bar)) = (fits, running.bar) else { return false };
+        // Before the first reading of open interest there is no scale to count by.
+        if oi <= 0.0 {
+            return false;
+        }
         let masses = bars::backgrounds(&bar, oi).map(Vec::from);
         let masses = [0, 1].map(|side: usize| {
             let exposed = books[side].ledger().iter().zip(&self.counted[side]).map(|(l, c)| l.exposed() - c);
