@@ -10,7 +10,9 @@ pub mod layout;
 pub mod manual;
 pub mod message;
 pub mod model;
+mod mouse;
 pub mod names;
+pub mod palettes;
 pub mod panels;
 pub mod pixels;
 pub mod popup;
@@ -18,6 +20,7 @@ pub mod profile;
 pub mod resting;
 pub mod scale;
 pub mod settings;
+mod typed;
 pub mod viewport;
 
 use std::sync::Arc;
@@ -31,7 +34,7 @@ pub use settings::Settings;
 use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
 use crate::engine::{Snapshot, VenueView};
 use crate::estimate::TIERS;
-use crate::market::{Asset, Interval};
+use crate::market::{Asset, Interval, Side};
 use beside::Pools;
 use criticality::Criticality;
 use figures::Market;
@@ -42,6 +45,7 @@ use popup::Popup;
 use profile::{Profile, Widths};
 use resting::Resting;
 use scale::{Cells, Scale};
+use typed::Typed;
 use viewport::Viewport;
 
 /// A place on the map, kept in time and price so that it stays where it is when the map moves.
@@ -86,6 +90,9 @@ pub struct App {
     /// Rows of the map wait for the next picture.
     behind: bool,
     crosshair: Option<Crosshair>,
+    /// Where the left button of the mouse went down.
+    dragged: Option<(u16, u16)>,
+    typed: Typed,
     popup: Option<Popup>,
     /// The asset that was asked for and has not come yet.
     wanted: Option<Asset>,
@@ -97,10 +104,12 @@ impl App {
     pub fn new(settings: Settings, snapshot: Arc<Snapshot>) -> Self {
         let selection = Selection {
             tiers: settings.tiers,
+            sides: settings.sides,
             model: settings.model,
             view: settings.preset.map_or(View::Ours, View::Preset),
             ..Selection::default()
         };
+        let scale = Scale { relative: settings.relative_scale, ..Scale::default() };
         let viewport = Viewport::FOLLOW;
         let geometry = viewport.geometry(0, settings.range.ms(), 0, 0);
         let grid = Grid::new(geometry, selection.clone(), Arc::clone(&snapshot.bins));
@@ -115,7 +124,7 @@ impl App {
             viewport,
             grid,
             cells: Cells::default(),
-            scale: Scale::default(),
+            scale,
             threshold: 0.0,
             widths: Widths::default(),
             profile: Profile::default(),
@@ -129,6 +138,8 @@ impl App {
             read_at: 0,
             behind: false,
             crosshair: None,
+            dragged: None,
+            typed: Typed::default(),
             popup: None,
             wanted: None,
             now: None,
@@ -142,6 +153,7 @@ impl App {
         match message {
             Message::Key(key) => self.key(key),
             Message::Paste(text) => self.paste(&text),
+            Message::Mouse(mouse) => self.mouse(mouse),
             Message::Snapshot(snapshot) => self.take(snapshot),
             Message::Resize(width, height) => {
                 self.size = (width, height);
@@ -251,11 +263,13 @@ impl App {
         }
         if layout.bars.is_some() {
             let columns = self.grid.columns.iter().enumerate();
-            let g = self.grid.geometry;
+            let (g, sides) = (self.grid.geometry, self.selection.sides);
             if is_closed || self.liquidated.len() != self.grid.columns.len() {
-                self.liquidated = columns.map(|(i, c)| c.printed(g.time(i))).collect();
+                self.liquidated = columns.map(|(i, c)| c.printed(g.time(i), sides)).collect();
             } else {
-                columns.filter(|(_, c)| c.live).for_each(|(i, c)| self.liquidated[i] = c.printed(g.time(i)));
+                columns
+                    .filter(|(_, c)| c.live)
+                    .for_each(|(i, c)| self.liquidated[i] = c.printed(g.time(i), sides));
             }
             let largest = self.liquidated.iter().flatten().copied().fold(0.0, f64::max);
             if is_closed || largest > self.liquidated_top {
@@ -383,6 +397,11 @@ impl App {
         self.crosshair
     }
 
+    /// What was typed of a number or of several keys and does nothing yet, and what it may become.
+    pub fn typed(&self) -> Option<String> {
+        self.typed.told(&self.settings)
+    }
+
     /// The popup, if one is open.
     pub fn popup(&self) -> Option<&Popup> {
         self.popup.as_ref()
@@ -489,7 +508,7 @@ impl App {
     pub fn totals(&self) -> [[f64; TIERS]; 2] {
         let mut totals = [[0.0; TIERS]; 2];
         for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
-            for side in crate::market::Side::BOTH {
+            for side in Side::BOTH.into_iter().filter(|side| self.selection.sides.has(*side)) {
                 let sums = column.totals(side);
                 for tier in self.selection.counted().iter() {
                     totals[side.index()][tier.index()] += sums[tier.index()];

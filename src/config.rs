@@ -13,8 +13,10 @@ use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
 use crate::app::model::Model;
+use crate::app::model::Sides;
+use crate::app::palettes::{Palette, Rgb};
 use crate::app::scale::Unit;
-use crate::app::settings::{Curve, PaletteName};
+use crate::app::settings::{CandleColours, Curve};
 use crate::estimate::{Preset, Tier};
 use crate::market::{Asset, Interval};
 pub use venues::{VenueTable, Venues};
@@ -41,6 +43,8 @@ pub struct Config {
     pub feed: Feed,
     /// The exchanges.
     pub venues: Venues,
+    /// Palettes of the user's, by name.
+    pub palettes: BTreeMap<String, UserPalette>,
     /// Keys by action; what is not named keeps its default keys.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -134,8 +138,18 @@ pub struct Screen {
     pub cut_unit: Unit,
     /// How USD becomes colour.
     pub scale: Curve,
-    /// The colour ramp.
-    pub palette: PaletteName,
+    /// Whether the colour scale spreads over what is in view instead of standing on round USD.
+    pub relative_scale: bool,
+    /// The palette: a built-in one, or one of `[palettes]`.
+    pub palette: String,
+    /// Whether the terminal's background is dark or light.
+    pub background: Background,
+    /// The colours of candles.
+    pub candle_colours: CandleColours,
+    /// The sides drawn at the start.
+    pub sides: Sides,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
     /// How many colours the terminal is given.
     pub colour: Colour,
     /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh, mosh and tmux and 32 elsewhere.
@@ -160,6 +174,56 @@ pub enum Colour {
     Indexed,
     /// 24-bit colour.
     True,
+}
+
+/// The terminal's background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Background {
+    /// What `COLORFGBG` tells, else dark.
+    Auto,
+    /// Light on dark.
+    Dark,
+    /// Dark on light.
+    Light,
+}
+
+/// One of `[palettes]`: a ground and two colours or more, from little to much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserPalette {
+    /// What is below the threshold, `"#rrggbb"`.
+    pub ground: Hex,
+    /// From little to much, 2 to 64.
+    pub stops: Vec<Hex>,
+    /// The same as indices of xterm's 256, 16 and above; empty for the nearest.
+    #[serde(default)]
+    pub indices: Vec<u8>,
+}
+
+/// A colour as `"#rrggbb"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hex(pub Rgb);
+
+impl TryFrom<String> for Hex {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(20).collect();
+        let digits =
+            text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let value = digits.and_then(|d| u32::from_str_radix(d, 16).ok());
+        let [_, r, g, b] =
+            value.ok_or(format!("bad colour {shown:?}: write it as \"#20a0ff\""))?.to_be_bytes();
+        Ok(Self((r, g, b)))
+    }
+}
+
+impl From<Hex> for String {
+    fn from(Hex((r, g, b)): Hex) -> Self {
+        format!("#{r:02x}{g:02x}{b:02x}")
+    }
 }
 
 /// A setting that can be `none`.
@@ -222,6 +286,7 @@ impl Default for Config {
             screen: Screen::default(),
             feed: Feed::default(),
             venues: Venues::default(),
+            palettes: BTreeMap::new(),
             keys: BTreeMap::new(),
         }
     }
@@ -240,7 +305,12 @@ impl Default for Screen {
             cut: 99.5,
             cut_unit: Unit::Percentile,
             scale: Curve::Sqrt,
-            palette: PaletteName::Viridis,
+            relative_scale: false,
+            palette: "viridis".to_owned(),
+            background: Background::Auto,
+            candle_colours: CandleColours::default(),
+            sides: Sides::default(),
+            mouse: false,
             colour: Colour::Auto,
             colour_steps: Auto::Auto,
             fps: Auto::Auto,
@@ -324,7 +394,37 @@ impl Config {
             let high = if unit == Unit::Usd { 1e15 } else { 100.0 };
             within(name, value, 0.0, high)?;
         }
+        for (name, palette) in &self.palettes {
+            anyhow::ensure!(
+                (2..=64).contains(&palette.stops.len()),
+                "palettes.{name}.stops has {} colours: use 2 to 64",
+                palette.stops.len()
+            );
+            anyhow::ensure!(
+                palette.indices.len() <= 64 && palette.indices.iter().all(|i| *i >= 16),
+                "palettes.{name}.indices: use up to 64 of the indices 16 to 255 (the first 16 differ from terminal to terminal)"
+            );
+            anyhow::ensure!(
+                Palette::BUILT_IN.iter().all(|p| p.name != name.as_str()),
+                "palettes.{name}: that name is taken by a built-in palette"
+            );
+        }
+        let palettes = self.palettes();
+        if palettes.iter().all(|p| p.name != self.screen.palette.as_str()) {
+            let names: Vec<&str> = palettes.iter().map(|p| &*p.name).collect();
+            let shown: String = self.screen.palette.chars().filter(|c| !c.is_control()).take(40).collect();
+            anyhow::bail!("screen.palette: there is no palette {shown:?}; there are {}", names.join(", "));
+        }
         self.venues.validate()
+    }
+
+    /// The palettes there are: the built-in ones, then the user's.
+    pub fn palettes(&self) -> Vec<Palette> {
+        let user = |(name, p): (&String, &UserPalette)| {
+            let stops: Vec<Rgb> = p.stops.iter().map(|s| s.0).collect();
+            Palette::of_user(name, p.ground.0, &stops, &p.indices)
+        };
+        Palette::BUILT_IN.into_iter().chain(self.palettes.iter().map(user)).collect()
     }
 
     /// Where data is kept.
@@ -384,7 +484,7 @@ fn compare(text: &str, found: &toml::de::DeTable<'_>, known: &toml::Table, path:
                     Located::new(text, Some(key.span()), format!("unknown key `{shown}`{hint}")).into()
                 );
             }
-            Some(toml::Value::Table(inner)) if full != "keys" => {
+            Some(toml::Value::Table(inner)) if !["keys", "palettes"].contains(&&*full) => {
                 if let Some(table) = value.get_ref().as_table() {
                     compare(text, table, inner, &full)?;
                 }
@@ -447,5 +547,29 @@ mod tests {
         assert!(complaint("[venues.binance]\nrest = \"fapi\"").contains("must start with http://"));
         assert!(complaint("[screen]\nfps = \"fast\"").contains("auto"));
         assert!(complaint("a = ").starts_with("line 1"));
+    }
+
+    #[test]
+    fn a_palette_of_the_users_is_checked_and_joins_the_others() {
+        let config = Config::parse(
+            "[screen]\npalette = \"night\"\n[palettes.night]\nground = \"#0a0a14\"\nstops = [\"#1b2a4a\", \"#f2e9c9\"]\n",
+        )
+        .unwrap();
+        let palettes = config.palettes();
+        assert_eq!((palettes.len(), &*palettes[palettes.len() - 1].name), (8, "night"));
+        let night = |rest: &str| complaint(&format!("[palettes.night]\nground = \"#000000\"\n{rest}"));
+        assert_eq!(night("stops = [\"#ffffff\"]"), "palettes.night.stops has 1 colours: use 2 to 64");
+        assert!(
+            night("stops = [\"white\", \"#ffffff\"]")
+                .contains("bad colour \"white\": write it as \"#20a0ff\"")
+        );
+        assert!(night("stops = [\"#000000\", \"#ffffff\"]\nindices = [3]").contains("16 to 255"));
+        assert!(night("stop = []").starts_with("line 3"));
+        let unknown = complaint("[screen]\npalette = \"virridis\"");
+        assert!(unknown.contains("no palette \"virridis\"; there are viridis, magma"), "{unknown}");
+        assert!(
+            complaint("[palettes.mono]\nground = \"#000000\"\nstops = [\"#000000\", \"#ffffff\"]")
+                .contains("taken")
+        );
     }
 }

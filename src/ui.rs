@@ -54,11 +54,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let canvas = Canvas {
         app,
         layout,
-        theme: Theme::new(settings.depth),
-        ramp: if app.selection().view.is_difference() {
-            Ramp::difference(settings.palette, settings.depth, settings.colour_steps)
-        } else {
-            Ramp::new(settings.palette, settings.depth, settings.colour_steps)
+        theme: Theme::new(settings.depth, settings.light, settings.candle_colours),
+        ramp: {
+            let of = if app.selection().view.is_difference() { Ramp::difference } else { Ramp::new };
+            of(settings.palette(), settings.depth, settings.colour_steps, settings.light)
         },
     };
     status::draw(&canvas, buf);

@@ -95,6 +95,8 @@ impl Pools {
                 per_resting: per_resting(&venues, first, &pool, path),
             }
         };
+        let sides = selection.sides;
+        let find = |side, first, usd| if sides.has(side) { find(side, first, usd) } else { Vec::new() };
         let longs = find(Side::Long, first, below).into_iter().rev().map(seen).collect();
         let shorts = find(Side::Short, here + 1, above).into_iter().map(seen).collect();
         let mut found = Self { sides: [longs, shorts] };

@@ -1,10 +1,11 @@
 //! Which key does what. The names of the actions are the words of the configuration.
 
+mod chord;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+pub use chord::{Chord, Sequence};
 
 macro_rules! actions {
     ($($variant:ident $name:literal [$($key:literal),*] $help:literal;)*) => {
@@ -46,6 +47,8 @@ actions! {
     CutUp "cut_up" ["}"] "end the colour scale higher";
     ThresholdUnit "threshold_unit" ["u"] "threshold in percentile, share of max, USD, % of OI";
     LockScale "lock_scale" ["L"] "lock the colour scale";
+    Scale "scale" ["C"] "colour scale: square root, linear, log";
+    RelativeScale "relative_scale" ["A"] "colour scale: absolute or relative to the view";
     NextRange "next_range" ["r"] "longer range";
     PreviousRange "previous_range" ["R"] "shorter range";
     CandleInterval "candle_interval" ["i"] "candle interval";
@@ -55,6 +58,7 @@ actions! {
     Preset "preset" ["P"] "next map by another's published rule";
     Tiers "tiers" ["v"] "leverage tiers";
     Venues "venues" ["x"] "venues: what they deliver, on or off";
+    Sides "sides" ["S"] "both sides, longs only, shorts only";
     MapBy "map_by" ["M"] "map by leverage tier or by venue";
     Bars "bars" ["b"] "liquidations per column";
     Depth "depth" ["d"] "depth of market";
@@ -64,10 +68,19 @@ actions! {
     Market "market" ["o"] "open interest, funding, skew";
     Watchlist "watchlist" ["W"] "watchlist";
     Palette "palette" ["p"] "next palette";
+    Background "background" ["z b"] "for a dark or a light terminal";
+    CandleColours "candle_colours" ["z c"] "candles: white and red, green up, red up";
     Left "left" ["left", "h"] "crosshair left; at the edge, earlier";
     Down "down" ["down", "j"] "crosshair down";
     Up "up" ["up", "k"] "crosshair up";
     Right "right" ["right", "l"] "crosshair right";
+    NextPool "next_pool" [")"] "crosshair to the next pool above";
+    PreviousPool "previous_pool" ["("] "crosshair to the next pool below";
+    PanLeft "pan_left" ["shift-left", "z h"] "move the view: earlier";
+    PanDown "pan_down" ["pagedown", "z j"] "move the view: lower prices";
+    PanUp "pan_up" ["pageup", "z k"] "move the view: higher prices";
+    PanRight "pan_right" ["shift-right", "z l"] "move the view: later";
+    Centre "centre" ["z z"] "price to the middle";
     PriceZoomIn "price_zoom_in" ["+"] "price: closer";
     PriceZoomOut "price_zoom_out" ["-"] "price: wider";
     TimeZoomIn "time_zoom_in" [">"] "time: closer";
@@ -75,10 +88,34 @@ actions! {
     Reset "reset" ["="] "undo zoom and crosshair";
     Follow "follow" ["f"] "follow the market";
     Freeze "freeze" ["space"] "freeze the picture";
+    Mouse "mouse" ["z m"] "mouse on or off";
     Help "help" ["?"] "this page, and the models explained";
     Close "close" ["esc"] "close popup or crosshair";
     Suspend "suspend" ["ctrl-z"] "suspend";
     Quit "quit" ["q", "ctrl-c"] "quit";
+}
+
+impl Action {
+    /// Whether a number before the key says how often.
+    pub const fn repeats(self) -> bool {
+        matches!(
+            self,
+            Self::Left
+                | Self::Right
+                | Self::Up
+                | Self::Down
+                | Self::PanLeft
+                | Self::PanRight
+                | Self::PanUp
+                | Self::PanDown
+                | Self::PriceZoomIn
+                | Self::PriceZoomOut
+                | Self::TimeZoomIn
+                | Self::TimeZoomOut
+                | Self::NextPool
+                | Self::PreviousPool
+        )
+    }
 }
 
 impl FromStr for Action {
@@ -92,86 +129,6 @@ impl FromStr for Action {
     }
 }
 
-/// A key with its modifiers, as the configuration writes it: `q`, `L`, `ctrl-c`, `space`, `left`, `f1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Hash)]
-pub struct Chord {
-    code: KeyCode,
-    ctrl: bool,
-    alt: bool,
-}
-
-/// Keys with a name; every other key is its own character.
-const NAMED: [(&str, KeyCode); 15] = [
-    ("space", KeyCode::Char(' ')),
-    ("esc", KeyCode::Esc),
-    ("enter", KeyCode::Enter),
-    ("tab", KeyCode::Tab),
-    ("backspace", KeyCode::Backspace),
-    ("delete", KeyCode::Delete),
-    ("insert", KeyCode::Insert),
-    ("home", KeyCode::Home),
-    ("end", KeyCode::End),
-    ("pageup", KeyCode::PageUp),
-    ("pagedown", KeyCode::PageDown),
-    ("left", KeyCode::Left),
-    ("right", KeyCode::Right),
-    ("up", KeyCode::Up),
-    ("down", KeyCode::Down),
-];
-
-impl From<KeyEvent> for Chord {
-    fn from(key: KeyEvent) -> Self {
-        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-        let code = match key.code {
-            KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),
-            code => code,
-        };
-        Self { code, ctrl, alt: key.modifiers.contains(KeyModifiers::ALT) }
-    }
-}
-
-impl FromStr for Chord {
-    type Err = KeymapError;
-
-    fn from_str(text: &str) -> Result<Self, KeymapError> {
-        let bad = || KeymapError::BadKey(printable(text));
-        let (mut ctrl, mut alt, mut rest) = (false, false, text);
-        loop {
-            // `ctrl-` alone leaves nothing to press, and `-` is a key itself.
-            if let Some(more) = rest.strip_prefix("ctrl-").filter(|m| !m.is_empty()) {
-                (ctrl, rest) = (true, more);
-            } else if let Some(more) = rest.strip_prefix("alt-").filter(|m| !m.is_empty()) {
-                (alt, rest) = (true, more);
-            } else {
-                break;
-            }
-        }
-        let mut chars = rest.chars();
-        let code = match (chars.next(), chars.next()) {
-            (Some(c), None) if !c.is_control() && !c.is_whitespace() => KeyCode::Char(c),
-            _ => match rest.strip_prefix('f').and_then(|n| n.parse::<u8>().ok()) {
-                Some(n @ 1..=12) => KeyCode::F(n),
-                _ => NAMED.iter().find(|(name, _)| *name == rest).map(|(_, code)| *code).ok_or_else(bad)?,
-            },
-        };
-        Ok(Self { code, ctrl, alt })
-    }
-}
-
-impl fmt::Display for Chord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ctrl = if self.ctrl { "ctrl-" } else { "" };
-        let alt = if self.alt { "alt-" } else { "" };
-        let key = match (self.code, NAMED.iter().find(|(_, code)| *code == self.code)) {
-            (_, Some((name, _))) => (*name).to_owned(),
-            (KeyCode::Char(c), None) => c.to_string(),
-            (KeyCode::F(n), None) => format!("f{n}"),
-            (other, None) => other.to_string(),
-        };
-        f.pad(&format!("{ctrl}{alt}{key}"))
-    }
-}
-
 /// Why a keymap is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
@@ -180,9 +137,13 @@ pub enum KeymapError {
     UnknownAction(String, &'static str),
     /// Not a key.
     #[error(
-        "bad key {0:?}: write one character, a name such as space, left or f1, and before it ctrl- or alt-"
+        "bad key {0:?}: write one character, a name such as space, left or f1, and before it ctrl-, alt- or (with a name) \
+         shift-; or up to four of these with spaces between"
     )]
     BadKey(String),
+    /// A digit begins a number.
+    #[error("bad key {0:?}: digits begin a number, such as 95 before a threshold key")]
+    Digit(String),
     /// One key, two actions.
     #[error("key {key} is bound to both {first} and {second}")]
     Conflict {
@@ -191,6 +152,18 @@ pub enum KeymapError {
         /// The action that has it.
         first: &'static str,
         /// The action that wants it.
+        second: &'static str,
+    },
+    /// The second could never be typed.
+    #[error("key {key} of {first} begins {longer} of {second}")]
+    Begins {
+        /// The shorter one.
+        key: String,
+        /// The action that has it.
+        first: &'static str,
+        /// The longer one.
+        longer: String,
+        /// The action that has that.
         second: &'static str,
     },
     /// There would be no way out.
@@ -202,10 +175,21 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
+/// What keys mean that were typed one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// This.
+    Action(Action),
+    /// They begin a longer sequence.
+    Begins,
+    /// Nothing.
+    Nothing,
+}
+
 /// Which key does what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keymap {
-    keys: BTreeMap<Action, Vec<Chord>>,
+    keys: BTreeMap<Action, Vec<Sequence>>,
 }
 
 impl Default for Keymap {
@@ -216,7 +200,8 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The default keys, with those of some actions replaced. Two actions on one key are refused.
+    /// The default keys, with those of some actions replaced. Two actions on one key, or one on the beginning of another's, are
+    /// refused.
     pub fn with<'a, K, V>(bindings: K) -> Result<Self, KeymapError>
     where
         K: IntoIterator<Item = (&'a str, V)>,
@@ -224,21 +209,15 @@ impl Keymap {
     {
         let mut map = Self::default();
         for (name, keys) in bindings {
-            let chords = keys.into_iter().map(str::parse).collect::<Result<_, _>>()?;
-            map.keys.insert(name.parse()?, chords);
+            let sequences = keys.into_iter().map(str::parse).collect::<Result<_, _>>()?;
+            map.keys.insert(name.parse()?, sequences);
         }
-        let mut taken: Vec<(Chord, Action)> = Vec::new();
-        for (&action, chords) in &map.keys {
-            for &chord in chords {
-                match taken.iter().find(|(c, a)| *c == chord && *a != action) {
-                    Some((_, other)) => {
-                        return Err(KeymapError::Conflict {
-                            key: chord.to_string(),
-                            first: other.name(),
-                            second: action.name(),
-                        });
-                    }
-                    None => taken.push((chord, action)),
+        let all: Vec<(&Sequence, Action)> =
+            map.keys.iter().flat_map(|(action, keys)| keys.iter().map(|k| (k, *action))).collect();
+        for (i, (key, action)) in all.iter().enumerate() {
+            for (other, holder) in &all[..i] {
+                if holder != action {
+                    apart((other, *holder), (key, *action))?;
                 }
             }
         }
@@ -248,25 +227,74 @@ impl Keymap {
         Ok(map)
     }
 
-    /// What a key does.
-    pub fn action(&self, key: KeyEvent) -> Option<Action> {
-        let chord = Chord::from(key);
-        self.keys.iter().find(|(_, chords)| chords.contains(&chord)).map(|(action, _)| *action)
+    /// What keys mean that were typed one after another.
+    pub fn meaning(&self, typed: &[Chord]) -> Meaning {
+        let mut begins = Meaning::Nothing;
+        for (action, sequences) in &self.keys {
+            for sequence in sequences.iter().filter(|s| s.begins_with(typed)) {
+                if sequence.chords().len() == typed.len() {
+                    return Meaning::Action(*action);
+                }
+                begins = Meaning::Begins;
+            }
+        }
+        begins
+    }
+
+    /// What one key does alone.
+    pub fn action(&self, key: impl Into<Chord>) -> Option<Action> {
+        match self.meaning(&[key.into()]) {
+            Meaning::Action(action) => Some(action),
+            Meaning::Begins | Meaning::Nothing => None,
+        }
     }
 
     /// The keys of an action; empty if it has none.
-    pub fn keys(&self, action: Action) -> &[Chord] {
+    pub fn keys(&self, action: Action) -> &[Sequence] {
         self.keys.get(&action).map_or(&[], Vec::as_slice)
     }
 
     /// The first key of an action, for hints.
     pub fn hint(&self, action: Action) -> Option<String> {
-        self.keys(action).first().map(Chord::to_string)
+        self.keys(action).first().map(Sequence::to_string)
     }
+
+    /// The actions whose keys begin with these, and the rest of the keys, for a hint.
+    pub fn continued(&self, typed: &[Chord]) -> Vec<(String, Action)> {
+        let longer = |s: &&Sequence| s.begins_with(typed) && s.chords().len() > typed.len();
+        let rest = |s: &Sequence| {
+            s.chords()[typed.len()..].iter().map(Chord::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let of =
+            |(action, keys): (&Action, &Vec<Sequence>)| keys.iter().find(longer).map(|s| (rest(s), *action));
+        self.keys.iter().filter_map(of).collect()
+    }
+}
+
+/// Whether both can be typed.
+fn apart((a, first): (&Sequence, Action), (b, second): (&Sequence, Action)) -> Result<(), KeymapError> {
+    if a == b {
+        return Err(KeymapError::Conflict { key: a.to_string(), first: first.name(), second: second.name() });
+    }
+    let begins = |a: &Sequence, first: Action, b: &Sequence, second: Action| KeymapError::Begins {
+        key: a.to_string(),
+        first: first.name(),
+        longer: b.to_string(),
+        second: second.name(),
+    };
+    if b.begins_with(a.chords()) {
+        return Err(begins(a, first, b, second));
+    }
+    if a.begins_with(b.chords()) {
+        return Err(begins(b, second, a, first));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
     use super::*;
 
     fn key(code: KeyCode, modifiers: KeyModifiers) -> KeyEvent {
@@ -307,15 +335,33 @@ mod tests {
     }
 
     #[test]
+    fn sequences_are_followed_key_by_key_and_none_hides_another() {
+        let map = Keymap::with([("quit", vec!["ctrl-x ctrl-c"]), ("help", vec!["ctrl-x h"])]).unwrap();
+        let ctrl = |c: char| Chord::from(key(KeyCode::Char(c), KeyModifiers::CONTROL));
+        let plain = |c: char| Chord::from(key(KeyCode::Char(c), KeyModifiers::NONE));
+        assert_eq!(map.meaning(&[ctrl('x')]), Meaning::Begins);
+        assert_eq!(map.meaning(&[ctrl('x'), ctrl('c')]), Meaning::Action(Action::Quit));
+        assert_eq!(map.meaning(&[ctrl('x'), plain('h')]), Meaning::Action(Action::Help));
+        assert_eq!(map.meaning(&[ctrl('x'), plain('z')]), Meaning::Nothing);
+        let next: Vec<(String, Action)> = map.continued(&[ctrl('x')]);
+        assert_eq!(next, [("h".to_owned(), Action::Help), ("ctrl-c".to_owned(), Action::Quit)]);
+        let error = |keys: &'static str| Keymap::with([("quit", vec![keys])]).unwrap_err().to_string();
+        assert_eq!(error("s x"), "key s of symbol_picker begins s x of quit");
+        assert_eq!(error("z"), "key z of quit begins z b of background");
+        assert_eq!(error("z z"), "key z z is bound to both centre and quit");
+    }
+
+    #[test]
     fn unknown_words_are_refused() {
         assert_eq!(
             Keymap::with([("quitt", vec!["z"])]).unwrap_err(),
             KeymapError::UnknownAction("quitt".to_owned(), "quit")
         );
-        for bad in ["", "ctrl-", "qq", "f13", "hyper-a"] {
-            let refused = Keymap::with([("help", vec![bad])]).unwrap_err();
-            assert_eq!(refused, KeymapError::BadKey(bad.to_owned()));
+        for bad in ["", "ctrl-", "qq", "f13", "hyper-a", "shift-l", "a b c d e"] {
+            let refused = Keymap::with([("help", vec![bad])]).unwrap_err().to_string();
+            assert!(refused.starts_with("bad key"), "{bad}: {refused}");
         }
+        assert_eq!(Keymap::with([("help", vec!["5"])]).unwrap_err(), KeymapError::Digit("5".to_owned()));
         assert_eq!("ctrl--".parse::<Chord>().unwrap().to_string(), "ctrl--");
     }
 }

@@ -4,14 +4,21 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use crate::market::Side;
+
 use crate::engine::Command;
 use crate::estimate::{TIERS, Tier, TierSet};
 use crate::market::{Asset, Interval};
 
+use super::keymap::{Chord, Meaning};
 use super::model::View;
 use super::popup::{Picker, Popup};
+use super::typed::Typed;
 use super::viewport::Viewport;
 use super::{Action, App, Crosshair, Effect, manual, model, settings};
+
+/// Share of the view's height that price moves by.
+const PAN: f64 = 0.25;
 
 fn toggle(switch: &mut bool) {
     *switch = !*switch;
@@ -34,11 +41,73 @@ impl App {
         self.settings.note.clear();
         match self.popup.take() {
             Some(popup) => self.popup_key(popup, key),
-            None => match self.settings.keymap.action(key) {
-                Some(action) => self.act(action),
-                None => Effect::None,
-            },
+            None => self.typed_key(key.into()),
         }
+    }
+
+    /// A key while no popup is open: a digit of a number, one of several keys, or an action.
+    fn typed_key(&mut self, key: Chord) -> Effect {
+        let typing = !self.typed.is_empty();
+        if self.typed.take_digit(key) {
+            return Effect::Redraw;
+        }
+        self.typed.keys.push(key);
+        match self.settings.keymap.meaning(&self.typed.keys) {
+            Meaning::Begins => Effect::Redraw,
+            Meaning::Action(action) => {
+                let typed = std::mem::take(&mut self.typed);
+                // What was begun is given up first.
+                if action == Action::Close && typing {
+                    return Effect::Redraw;
+                }
+                match self.act_numbered(action, &typed) {
+                    Effect::None if typing => Effect::Redraw,
+                    effect => effect,
+                }
+            }
+            Meaning::Nothing => {
+                let began = self.typed.keys.len() > 1;
+                self.typed = Typed::default();
+                // The last of several that mean nothing together may mean something alone.
+                match if began { self.typed_key(key) } else { Effect::None } {
+                    Effect::None if typing => Effect::Redraw,
+                    effect => effect,
+                }
+            }
+        }
+    }
+
+    /// An action with a number before its key: the threshold or the cut itself, or how often.
+    fn act_numbered(&mut self, action: Action, typed: &Typed) -> Effect {
+        match (action, typed.number()) {
+            (Action::ThresholdDown | Action::ThresholdUp, Some(number)) => {
+                self.settings.threshold = self.settings.threshold.set(number);
+                self.changed_scale(false);
+                Effect::Redraw
+            }
+            (Action::CutDown | Action::CutUp, Some(number)) => {
+                self.settings.cut = self.settings.cut.set(number);
+                self.changed_scale(true);
+                Effect::Redraw
+            }
+            (action, Some(_)) if action.repeats() => {
+                let mut effect = Effect::None;
+                for _ in 0..typed.times() {
+                    effect = self.act(action);
+                }
+                effect
+            }
+            _ => self.act(action),
+        }
+    }
+
+    /// The threshold or the ends of the scale were changed; whether the scale forgets what it has seen.
+    fn changed_scale(&mut self, forgets: bool) {
+        if forgets {
+            self.scale.reset();
+        }
+        self.rescale(true);
+        self.reread();
     }
 
     /// A key while a popup is open. The popup was taken out; whoever keeps it open puts it back.
@@ -218,7 +287,31 @@ impl App {
                 self.popup = Some(Popup::Watchlist(here.unwrap_or(0)));
             }
             Action::MapBy => self.settings.map_by = self.settings.map_by.next(),
-            Action::Palette => self.settings.palette = self.settings.palette.next(),
+            Action::Sides => {
+                self.settings.sides = self.settings.sides.next();
+                self.selection.sides = self.settings.sides;
+            }
+            Action::Scale => self.settings.curve = self.settings.curve.next(),
+            Action::RelativeScale => {
+                self.scale.relative = !self.scale.relative;
+                self.settings.relative_scale = self.scale.relative;
+            }
+            Action::Palette => {
+                self.settings.palette = (self.settings.palette + 1) % self.settings.palettes.len().max(1);
+            }
+            Action::Background => toggle(&mut self.settings.light),
+            Action::CandleColours => self.settings.candle_colours = self.settings.candle_colours.next(),
+            Action::Mouse => {
+                toggle(&mut self.settings.mouse);
+                return Effect::Mouse(self.settings.mouse);
+            }
+            Action::NextPool => self.step_pool(true),
+            Action::PreviousPool => self.step_pool(false),
+            Action::PanLeft => self.pan_columns(-self.page()),
+            Action::PanRight => self.pan_columns(self.page()),
+            Action::PanUp => self.viewport.pan_price(PAN),
+            Action::PanDown => self.viewport.pan_price(-PAN),
+            Action::Centre => self.centre(),
             Action::Left => self.move_crosshair(-1, 0),
             Action::Right => self.move_crosshair(1, 0),
             Action::Up => self.move_crosshair(0, 1),
@@ -247,23 +340,60 @@ impl App {
             Action::CutDown
             | Action::CutUp
             | Action::ThresholdUnit
+            | Action::RelativeScale
             | Action::Reset
             | Action::Model
+            | Action::Sides
             | Action::Difference
-            | Action::Preset => {
-                self.scale.reset();
-                self.rescale(true);
-                self.reread();
-            }
-            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => {
-                self.rescale(true);
-                self.reread();
-            }
+            | Action::Preset => self.changed_scale(true),
+            Action::ThresholdDown | Action::ThresholdUp | Action::LockScale => self.changed_scale(false),
             _ => {}
         }
         match action {
             Action::Preset => Effect::Command(Command::Preset(self.settings.preset)),
             _ => Effect::Redraw,
+        }
+    }
+
+    /// Columns of a page: half of the view.
+    fn page(&self) -> i64 {
+        (self.grid.geometry.columns as i64 / 2).max(1)
+    }
+
+    pub(super) fn pan_columns(&mut self, columns: i64) {
+        self.viewport.pan_time(columns, self.grid.geometry.dt, self.snapshot.now);
+    }
+
+    /// Price, or the crosshair if it is on, to the middle.
+    fn centre(&mut self) {
+        let bins = &self.snapshot.bins;
+        let price = self.price().map(|p| bins.position(p));
+        if let Some(position) = self.crosshair.map(|c| c.position).or(price)
+            && self.viewport.half > 0.0
+        {
+            self.viewport.centre = position.round();
+            self.viewport.auto_price = false;
+        }
+    }
+
+    /// Puts the crosshair on the next pool above or below where it is, or else price; the view moves along.
+    fn step_pool(&mut self, up: bool) {
+        let Some(price) = self.price() else { return };
+        let bins = &self.snapshot.bins;
+        let here = self.crosshair.map_or_else(|| bins.position(price), |c| c.position);
+        let pools = Side::BOTH.into_iter().flat_map(|side| self.pools.of(side));
+        let places = pools.map(|p| bins.position(p.price));
+        // Half a row around it is here.
+        let margin = self.grid.geometry.step / 2.0;
+        let beyond = |at: &f64| if up { *at > here + margin } else { *at < here - margin };
+        let near = |a: &f64, b: &f64| (a - here).abs().total_cmp(&(b - here).abs());
+        let Some(position) = places.filter(beyond).min_by(near) else { return };
+        let g = self.grid.geometry;
+        let ts = self.crosshair.map_or_else(|| g.time(g.columns.saturating_sub(1)), |c| c.ts);
+        self.crosshair = Some(Crosshair { ts, position });
+        if !(g.low..g.high()).contains(&position) {
+            self.viewport.centre = position.round();
+            self.viewport.auto_price = false;
         }
     }
 
@@ -319,8 +449,7 @@ impl App {
         let row = 2 * (cell + up);
         let newest = g.dt * (self.snapshot.now.div_euclid(g.dt));
         if !(0..=last).contains(&column) {
-            let end = self.viewport.end.unwrap_or(self.snapshot.now) + right * g.dt;
-            self.viewport.end = (end < newest).then_some(end);
+            self.pan_columns(right);
         }
         if row < 0 || row >= g.rows as i64 {
             self.viewport.centre += 2.0 * up as f64 * g.step;

@@ -1,6 +1,6 @@
 //! The pages of the help: the keys, and what each way of drawing shows and is good for.
 
-use super::keymap::{Action, Chord, Keymap};
+use super::keymap::{Action, Keymap, Sequence};
 
 /// A page of words.
 struct Page {
@@ -121,7 +121,7 @@ pub fn width(page: usize, keymap: &Keymap) -> usize {
 fn keys(keymap: &Keymap) -> Vec<Line> {
     let bound: Vec<(String, &str)> = Action::ALL
         .iter()
-        .map(|a| (keymap.keys(*a).iter().map(Chord::to_string).collect::<Vec<_>>().join(" "), a.help()))
+        .map(|a| (keymap.keys(*a).iter().map(Sequence::to_string).collect::<Vec<_>>().join(", "), a.help()))
         .filter(|(keys, _)| !keys.is_empty())
         .collect();
     let widest = bound.iter().map(|(keys, _)| keys.chars().count()).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::engine::{Command, Snapshot};
 
@@ -14,6 +14,8 @@ pub enum Message {
     Key(KeyEvent),
     /// Text was pasted.
     Paste(String),
+    /// The mouse did something; it is listened to only when asked for.
+    Mouse(MouseEvent),
     /// A new picture of the market.
     Snapshot(Arc<Snapshot>),
     /// The terminal is this many columns wide and rows high.
@@ -33,6 +35,8 @@ pub enum Effect {
     Quit,
     /// Hand the terminal back to the shell until continued.
     Suspend,
+    /// Draw, and listen to the mouse, or no longer.
+    Mouse(bool),
     /// Draw, and ask the engine for something.
     Command(Command),
 }

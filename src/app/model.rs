@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::{Preset, Tier, TierSet};
+use crate::market::Side;
 
 /// The display models (docs/MODEL.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,6 +45,40 @@ impl Model {
         match self {
             Self::Precise if on.contains(Tier::Low) => on.toggled(Tier::Low),
             _ => on,
+        }
+    }
+}
+
+/// The sides that are counted and drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sides {
+    /// Longs and shorts.
+    #[default]
+    Both,
+    /// Long positions: what would be sold, below price.
+    Longs,
+    /// Short positions: what would be bought, above price.
+    Shorts,
+}
+
+impl Sides {
+    /// The next choice, round and round.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Both => Self::Longs,
+            Self::Longs => Self::Shorts,
+            Self::Shorts => Self::Both,
+        }
+    }
+
+    /// Whether a side is among them.
+    pub fn has(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Longs => side == Side::Long,
+            Self::Shorts => side == Side::Short,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::estimate::calibrate::band::Spread;
 use crate::estimate::{Bar, BinTable, Column, Packed, Preset, TIERS, Tier, TierSet};
 use crate::market::{Side, Venue};
 
-use super::model::{Model, View};
+use super::model::{Model, Sides, View};
 use super::profile::{MapBy, PARTS, Parts};
 use super::viewport::Geometry;
 use gather::{Lane, gather};
@@ -39,16 +39,21 @@ pub struct PixelColumn {
     pub missing: Vec<Venue>,
     /// Whether it holds the levels of this moment and will still change.
     pub live: bool,
+    /// The highest row that counts as below price: longs are there and below, shorts above.
+    pub mark_row: i64,
     /// Trading during it: prices of the venue drawn with the largest open interest, volume of all.
     pub bar: Option<Bar>,
 }
 
 impl PixelColumn {
-    /// USD of liquidations **observed** in the time of the column, longs then shorts; of the venues that are drawn. A
+    /// USD of liquidations **observed** in the time of the column, longs then shorts; of the venues and sides that are drawn. A
     /// column of the history that straddles two pixel columns counts where it starts.
-    pub fn printed(&self, start: i64) -> [f64; 2] {
+    pub fn printed(&self, start: i64, sides: Sides) -> [f64; 2] {
         let columns = || self.sources.iter().map(|s| &s.column).filter(|c| c.start >= start);
-        [0, 1].map(|side| columns().map(|c| c.printed[side].sum()).sum())
+        Side::BOTH.map(|side| {
+            let usd = columns().map(|c| c.printed[side.index()].sum()).sum();
+            if sides.has(side) { usd } else { 0.0 }
+        })
     }
 
     /// Whether it is made of the same columns and says the same of them.
@@ -82,20 +87,24 @@ impl PixelColumn {
 
     /// Finds the rows in which liquidations were observed, and those that were swept; a column that straddles two counts where it
     /// starts.
-    fn find_marks(&mut self, start: i64, geometry: &Geometry) {
+    fn find_marks(&mut self, start: i64, geometry: &Geometry, sides: Sides) {
         let columns = || self.sources.iter().map(|s| &*s.column).filter(|c| c.start >= start);
-        let prints = by_row(columns().map(|c| &c.printed), geometry);
-        let swept = by_row(columns().map(|c| &c.swept), geometry);
+        let prints = by_row(columns().map(|c| &c.printed), geometry, sides);
+        let swept = by_row(columns().map(|c| &c.swept), geometry, sides);
         (self.prints, self.swept) = (prints, swept);
     }
 }
 
 /// USD by row and side of what has a place in price; rows rising.
-fn by_row<'a>(columns: impl Iterator<Item = &'a [Packed; 2]>, geometry: &Geometry) -> Vec<(usize, [f64; 2])> {
+fn by_row<'a>(
+    columns: impl Iterator<Item = &'a [Packed; 2]>,
+    geometry: &Geometry,
+    sides: Sides,
+) -> Vec<(usize, [f64; 2])> {
     let mut rows = std::collections::BTreeMap::<usize, [f64; 2]>::new();
-    for sides in columns {
-        for side in Side::BOTH {
-            for (bin, len, usd) in sides[side.index()].spans().filter(|s| s.2 > 0.0) {
+    for packed in columns {
+        for side in Side::BOTH.into_iter().filter(|side| sides.has(*side)) {
+            for (bin, len, usd) in packed[side.index()].spans().filter(|s| s.2 > 0.0) {
                 for bin in bin..bin + len {
                     let row = geometry.row(f64::from(bin) + 0.5);
                     if (0..geometry.rows as i64).contains(&row) {
@@ -115,6 +124,8 @@ pub struct Selection {
     pub tiers: TierSet,
     /// The venues that do not.
     pub hidden: Vec<Venue>,
+    /// The sides that count.
+    pub sides: Sides,
     /// The display model.
     pub model: Model,
     /// Levels, or a difference.
@@ -124,7 +135,13 @@ pub struct Selection {
 impl Default for Selection {
     /// Everything, by the default model.
     fn default() -> Self {
-        Self { tiers: TierSet::ALL, hidden: Vec::new(), model: Model::default(), view: View::default() }
+        Self {
+            tiers: TierSet::ALL,
+            hidden: Vec::new(),
+            sides: Sides::default(),
+            model: Model::default(),
+            view: View::default(),
+        }
     }
 }
 
@@ -134,9 +151,9 @@ impl Selection {
         snapshot.venues.iter().filter(|v| !self.hidden.contains(&v.venue))
     }
 
-    /// The observed liquidations of the venues that count, oldest first.
+    /// The observed liquidations of the venues and sides that count, oldest first.
     pub fn tape<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Print> {
-        snapshot.tape.iter().filter(|p| !self.hidden.contains(&p.venue))
+        snapshot.tape.iter().filter(|p| !self.hidden.contains(&p.venue) && self.sides.has(p.side))
     }
 
     /// Whether observed liquidations and self-feeding rows are marked.
@@ -146,9 +163,10 @@ impl Selection {
 
     /// How the heatmap sums our levels, and how those of another map: they are drawn as they are.
     fn ways(&self, bins: &BinTable) -> [Way; 2] {
-        let plain = Way { tiers: TierSet::ALL, smooth: None };
+        let sides = self.sides;
+        let plain = Way { tiers: TierSet::ALL, sides, smooth: None };
         let smooth = (self.model == Model::Zones).then(|| bins.log_step());
-        let ours = Way { tiers: self.model.tiers(self.tiers), smooth };
+        let ours = Way { tiers: self.model.tiers(self.tiers), sides, smooth };
         match self.view {
             View::Ours | View::Change(_) => [ours, ours],
             View::Preset(_) => [plain, plain],
@@ -256,7 +274,7 @@ impl Grid {
                 change = if fresh.live && change != Change::Closed { Change::Live } else { Change::Closed };
                 self.fill(&mut fresh, &mut scratch);
                 if self.selection.marks() {
-                    fresh.find_marks(geometry.time(i), &geometry);
+                    fresh.find_marks(geometry.time(i), &geometry, self.selection.sides);
                 }
                 fresh
             });
@@ -292,6 +310,7 @@ impl Grid {
     fn fill(&self, pixel: &mut PixelColumn, scratch: &mut Scratch) {
         let [way, other] = self.selection.ways(&self.bins);
         pixel.usd = scratch.sum(&self.geometry, &pixel.sources, way);
+        pixel.mark_row = self.geometry.row(f64::from(mark_bin(&pixel.sources)) + 0.5);
         if self.selection.view.is_difference() {
             let before = scratch.sum(&self.geometry, &pixel.against, other);
             pixel.usd.iter_mut().zip(before).for_each(|(usd, before)| *usd -= before);
@@ -322,7 +341,11 @@ impl Grid {
         let (slots, sources): (Vec<usize>, Vec<Source>) = lanes.iter().filter_map(live).unzip();
         let mut scratch = Scratch::new(&self.geometry, 0);
         let mut add = |part: usize, sources: &[Source], tiers: TierSet| {
-            let usd = scratch.sum(&self.geometry, sources, Way { tiers, smooth: None });
+            let usd = scratch.sum(
+                &self.geometry,
+                sources,
+                Way { tiers, sides: self.selection.sides, smooth: None },
+            );
             for (row, pair) in rows.iter_mut().rev().zip(usd.chunks(2)) {
                 row[part] += pair.iter().sum::<f64>();
             }

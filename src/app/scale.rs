@@ -101,6 +101,13 @@ impl Limit {
         Self { unit, value }
     }
 
+    /// An amount as a number before a key tells it: in the limit's unit, USD in millions.
+    #[must_use]
+    pub fn set(self, number: f64) -> Self {
+        let value = if self.unit == Unit::Usd { 1e6 * number } else { number };
+        Self { value, ..self }.clamped()
+    }
+
     /// One step up or down; percentiles in fives up to 90 and finer above, shares of the maximum in fives
     /// from 10 %, everything else 1-2-5.
     #[must_use]
@@ -122,12 +129,17 @@ impl Limit {
             _ if up => nice_above(self.value * 1.001),
             _ => nice_below(self.value * 0.999),
         };
+        Self { value, ..self }.clamped()
+    }
+
+    /// Within what its unit allows.
+    fn clamped(self) -> Self {
         let range = match self.unit {
             Unit::Usd => (1.0, 1e12),
             Unit::Percentile => (0.0, 100.0),
             Unit::ShareOfMax | Unit::ShareOfOi => (1e-6, 100.0),
         };
-        Self { value: value.clamp(range.0, range.1), ..self }
+        Self { value: self.value.clamp(range.0, range.1), ..self }
     }
 }
 
@@ -176,12 +188,27 @@ pub struct Scale {
     pub top: f64,
     /// Whether both stay where they are.
     pub locked: bool,
+    /// Whether it spreads from the threshold to the cut, wherever they are, instead of standing on round USD.
+    pub relative: bool,
 }
+
+/// A logarithmic scale reaches down to this share of its top.
+const LOG_REACH: f64 = 1e-3;
+/// An end of a relative scale that would move by less than this share stays.
+const RELATIVE_STILL: f64 = 0.05;
 
 impl Scale {
     /// Follows the view's threshold and upper cut in USD.
     pub fn follow(&mut self, threshold: f64, cut: f64) {
         if self.locked && self.top > 0.0 || cut <= 0.0 {
+            return;
+        }
+        if self.relative {
+            let moved = |old: f64, new: f64| (new - old).abs() > RELATIVE_STILL * old.max(f64::MIN_POSITIVE);
+            if moved(self.top, cut) || moved(self.base, threshold) {
+                // A ramp must have a length.
+                (self.base, self.top) = (threshold.min(0.9 * cut), cut);
+            }
             return;
         }
         // A little more than the top is shown as the top: better than a ramp whose upper half is never reached.
@@ -202,22 +229,33 @@ impl Scale {
     /// Forgets what it has seen, unless locked: the view changed.
     pub fn reset(&mut self) {
         if !self.locked {
-            *self = Self::default();
+            *self = Self { relative: self.relative, ..Self::default() };
+        }
+    }
+
+    /// An amount as the curve bends it.
+    fn bend(self, usd: f64, curve: Curve) -> f64 {
+        match curve {
+            Curve::Sqrt => usd.sqrt(),
+            Curve::Linear => usd,
+            Curve::Log => usd.max(self.base).max(LOG_REACH * self.top).ln(),
         }
     }
 
     /// How far up the ramp an amount lies, 0 to 1.
     pub fn intensity(self, usd: f64, curve: Curve) -> f64 {
-        let bend = |usd: f64| if curve == Curve::Sqrt { usd.sqrt() } else { usd };
-        let (base, top) = (bend(self.base), bend(self.top));
-        ((bend(usd) - base) / (top - base)).clamp(0.0, 1.0)
+        let (base, top) = (self.bend(self.base, curve), self.bend(self.top, curve));
+        ((self.bend(usd, curve) - base) / (top - base)).clamp(0.0, 1.0)
     }
 
     /// The amount that lies so far up the ramp, USD.
     pub fn usd_at(self, intensity: f64, curve: Curve) -> f64 {
+        let (base, top) = (self.bend(self.base, curve), self.bend(self.top, curve));
+        let bent = base + intensity * (top - base);
         match curve {
-            Curve::Sqrt => (self.base.sqrt() + intensity * (self.top.sqrt() - self.base.sqrt())).powi(2),
-            Curve::Linear => self.base + intensity * (self.top - self.base),
+            Curve::Sqrt => bent.powi(2),
+            Curve::Linear => bent,
+            Curve::Log => bent.exp(),
         }
     }
 
@@ -297,6 +335,35 @@ mod tests {
     }
 
     #[test]
+    fn a_relative_scale_runs_from_the_threshold_to_the_cut_and_ignores_small_moves() {
+        let mut scale = Scale { relative: true, ..Scale::default() };
+        let mut ends = Vec::new();
+        for (threshold, cut) in [(1.1e6, 3.7e6), (1.12e6, 3.8e6), (1.1e6, 4.4e6), (9e6, 5e6)] {
+            scale.follow(threshold, cut);
+            ends.push((scale.base, scale.top));
+        }
+        assert_eq!(ends, [(1.1e6, 3.7e6), (1.1e6, 3.7e6), (1.1e6, 4.4e6), (4.5e6, 5e6)]);
+        scale.reset();
+        assert!(scale.relative);
+    }
+
+    #[test]
+    fn a_log_scale_gives_equal_factors_equal_steps_over_three_decades() {
+        let scale = Scale { base: 0.0, top: 1e6, ..Scale::default() };
+        let at = |usd| scale.intensity(usd, Curve::Log);
+        for (usd, share) in
+            [(1e2, 0.0), (1e3, 0.0), (1e4, 1.0 / 3.0), (1e5, 2.0 / 3.0), (1e6, 1.0), (1e7, 1.0)]
+        {
+            assert!((at(usd) - share).abs() < 1e-9, "{usd}: {}", at(usd));
+        }
+        assert!((scale.usd_at(2.0 / 3.0, Curve::Log) / 1e5 - 1.0).abs() < 1e-9);
+        let raised = Scale { base: 1e4, ..scale };
+        assert!((raised.intensity(1e5, Curve::Log) - 0.5).abs() < 1e-9);
+        assert_eq!([Curve::Sqrt, Curve::Linear, Curve::Log].map(Curve::name), ["sqrt", "linear", "log"]);
+        assert_eq!(Curve::Sqrt.next().next().next(), Curve::Sqrt);
+    }
+
+    #[test]
     fn a_steady_top_grows_at_once_and_falls_late() {
         let tops: Vec<f64> = [3.0, 5.1, 4.5, 3.9, 0.0, 12.0]
             .into_iter()
@@ -310,7 +377,7 @@ mod tests {
 
     #[test]
     fn steps_cover_the_ramp_and_the_threshold_is_ground() {
-        let scale = Scale { base: 0.0, top: 100.0, locked: false };
+        let scale = Scale { base: 0.0, top: 100.0, ..Scale::default() };
         let step = |usd| scale.step(usd, 4.0, Curve::Sqrt, 10);
         assert_eq!([0.0, 3.9, 4.0, 25.0, 99.0, 100.0, 500.0].map(step), [0, 0, 3, 6, 10, 10, 10]);
         assert_eq!(scale.step(50.0, 0.0, Curve::Linear, 10), 6);

@@ -6,48 +6,34 @@ use crate::estimate::{Preset, TierSet};
 use crate::market::{Asset, Interval};
 
 use super::keymap::Keymap;
-use super::model::Model;
+use super::model::{Model, Sides};
+use super::palettes::Palette;
 use super::panels::Kept;
 use super::profile::MapBy;
 use super::scale::{Limit, Unit};
 
-/// The ramps of the heatmap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The colours of candles: of those that closed at or above their open, and of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PaletteName {
-    /// Purple, green, yellow.
-    Viridis,
-    /// Black, purple, cream.
-    Magma,
-    /// Black, red, yellow.
-    Inferno,
-    /// Blue to yellow, even for colour-blind eyes.
-    Cividis,
-    /// Greys.
-    Mono,
-    /// Characters instead of colours.
-    Glyph,
+pub enum CandleColours {
+    /// White up, red down.
+    #[default]
+    WhiteRed,
+    /// Green up, red down.
+    GreenRed,
+    /// Red up, green down.
+    RedGreen,
 }
 
-impl PaletteName {
-    /// All palettes, in the order in which a key steps through them.
-    pub const ALL: [Self; 6] =
-        [Self::Viridis, Self::Magma, Self::Inferno, Self::Cividis, Self::Mono, Self::Glyph];
-
-    /// The config word.
-    pub const fn name(self) -> &'static str {
-        ["viridis", "magma", "inferno", "cividis", "mono", "glyph"][self as usize]
-    }
-
-    /// The palette of a config word.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.name() == name)
-    }
-
-    /// The next palette, round and round.
+impl CandleColours {
+    /// The next convention, round and round.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+        match self {
+            Self::WhiteRed => Self::GreenRed,
+            Self::GreenRed => Self::RedGreen,
+            Self::RedGreen => Self::WhiteRed,
+        }
     }
 }
 
@@ -70,6 +56,25 @@ pub enum Curve {
     Sqrt,
     /// Intensity is the share of the top.
     Linear,
+    /// Equal factors are equal steps, over three decades at most: shows small and large at once.
+    Log,
+}
+
+impl Curve {
+    /// The next curve, round and round.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Sqrt => Self::Linear,
+            Self::Linear => Self::Log,
+            Self::Log => Self::Sqrt,
+        }
+    }
+
+    /// The config word.
+    pub const fn name(self) -> &'static str {
+        ["sqrt", "linear", "log"][self as usize]
+    }
 }
 
 /// The ranges a key steps through.
@@ -90,6 +95,7 @@ pub const CANDLE_INTERVALS: [Interval; 6] =
 
 /// What the screen starts with.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, by name")]
 pub struct Settings {
     /// Time shown across the heatmap.
     pub range: Interval,
@@ -103,8 +109,20 @@ pub struct Settings {
     pub cut: Limit,
     /// How USD becomes intensity.
     pub curve: Curve,
-    /// The ramp.
-    pub palette: PaletteName,
+    /// Whether the colour scale spreads over what is in view instead of standing on round USD.
+    pub relative_scale: bool,
+    /// The palettes there are: the built-in ones, then the user's.
+    pub palettes: Vec<Palette>,
+    /// Which of them is drawn with.
+    pub palette: usize,
+    /// Whether the terminal's background is light.
+    pub light: bool,
+    /// The colours of candles.
+    pub candle_colours: CandleColours,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// The sides counted and drawn at the start.
+    pub sides: Sides,
     /// How many colours the terminal has; with none the ramp is made of characters.
     pub depth: Depth,
     /// Steps of the ramp; fewer steps cost fewer bytes on the wire.
@@ -140,6 +158,12 @@ impl Settings {
             _ => self.range.to_string(),
         }
     }
+
+    /// The palette that is drawn with.
+    pub fn palette(&self) -> &Palette {
+        const FIRST: &Palette = &Palette::BUILT_IN[0];
+        self.palettes.get(self.palette).unwrap_or(FIRST)
+    }
 }
 
 impl Default for Settings {
@@ -151,7 +175,13 @@ impl Default for Settings {
             threshold: Limit { unit: Unit::Percentile, value: 85.0 },
             cut: Limit { unit: Unit::Percentile, value: 99.5 },
             curve: Curve::Sqrt,
-            palette: PaletteName::Viridis,
+            relative_scale: false,
+            palettes: Palette::BUILT_IN.to_vec(),
+            palette: 0,
+            light: false,
+            candle_colours: CandleColours::default(),
+            mouse: false,
+            sides: Sides::default(),
             depth: Depth::True,
             colour_steps: 32,
             fps: 10,

@@ -102,6 +102,30 @@ impl Viewport {
         self.auto_price = false;
     }
 
+    /// Moves price by a share of the view's height; above zero is up.
+    pub fn pan_price(&mut self, share: f64) {
+        if self.half > 0.0 {
+            self.centre += 2.0 * self.half * share;
+            self.auto_price = false;
+        }
+    }
+
+    /// Moves time by whole columns; below zero is earlier. At `now` (UTC ms) the view follows the market again.
+    pub fn pan_time(&mut self, columns: i64, dt: i64, now: i64) {
+        let newest = dt * now.div_euclid(dt);
+        let end = self.end.unwrap_or(now) + columns * dt;
+        self.end = (end < newest).then_some(end);
+    }
+
+    /// Zooms price so that the bin position under a pointer stays where it is.
+    pub fn zoom_price_about(&mut self, bins: &BinTable, closer: bool, position: f64) {
+        let before = self.half;
+        self.zoom_price(bins, closer);
+        if before > 0.0 {
+            self.centre = position + (self.centre - position) * self.half / before;
+        }
+    }
+
     /// Lets price follow the market: sets middle and height when they are out of place, and says whether they moved.
     ///
     /// `mark` is the price to keep in the middle half, `low` and `high` the prices traded in view (bin positions).
@@ -158,5 +182,29 @@ mod tests {
         assert!(view.half > half && view.half >= 160.0);
         view.zoom_price(&bins, true);
         assert!(!view.fit_price(&bins, day, 90_000.0, 90_000.0, 90_000.0));
+    }
+
+    #[test]
+    fn a_pan_moves_by_shares_and_columns_and_ends_at_the_market() {
+        let mut view = Viewport { half: 100.0, centre: 1_000.0, ..Viewport::FOLLOW };
+        view.pan_price(0.25);
+        assert_eq!((view.centre, view.auto_price), (1_050.0, false));
+        let (dt, now) = (60_000, 6_000_000);
+        view.pan_time(-10, dt, now);
+        assert_eq!(view.end, Some(5_400_000));
+        view.pan_time(4, dt, now);
+        assert_eq!(view.end, Some(5_640_000));
+        view.pan_time(6, dt, now);
+        assert_eq!(view.end, None, "it follows again");
+    }
+
+    #[test]
+    fn a_zoom_about_a_pointer_keeps_what_is_under_it() {
+        let bins = BinTable::new(5.0);
+        let mut view = Viewport { half: 100.0, centre: 1_000.0, ..Viewport::FOLLOW };
+        // 1050 lies at three quarters of the height.
+        view.zoom_price_about(&bins, true, 1_050.0);
+        assert_eq!(view.half, 80.0);
+        assert!(((1_050.0 - (view.centre - view.half)) / (2.0 * view.half) - 0.75).abs() < 1e-12);
     }
 }

@@ -104,7 +104,8 @@ impl Session {
         let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
         let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
-        let guard = Guard::take().context("cannot take the terminal")?;
+        let mut guard = Guard::take().context("cannot take the terminal")?;
+        guard.listen_to_mouse(settings.mouse).context("cannot write to the terminal")?;
         Ok(Self {
             app: App::new(settings, first),
             screen: term::open()?,
@@ -179,6 +180,7 @@ impl Session {
             let message = match event {
                 Event::Key(key) => Some(Message::Key(key)),
                 Event::Paste(text) => Some(Message::Paste(text)),
+                Event::Mouse(mouse) => Some(Message::Mouse(mouse)),
                 Event::Resize(width, height) => Some(Message::Resize(width, height)),
                 _ => None,
             };
@@ -215,6 +217,10 @@ impl Session {
                 let kind = std::mem::discriminant(&command);
                 self.pending.retain(|waiting| std::mem::discriminant(waiting) != kind);
                 self.pending.push(command);
+                self.dirty = true;
+            }
+            Effect::Mouse(on) => {
+                self.guard.listen_to_mouse(on).context("cannot write to the terminal")?;
                 self.dirty = true;
             }
             Effect::Suspend => {

@@ -5,7 +5,7 @@ use anyhow::Context;
 use crate::app::keymap::Keymap;
 use crate::app::scale::Limit;
 use crate::app::settings::Settings;
-use crate::config::{Colour, Config};
+use crate::config::{Background, Colour, Config};
 use crate::estimate::TierSet;
 use crate::term::caps::{Caps, Colours};
 
@@ -18,6 +18,7 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         Colour::Indexed => Some(Colours::Indexed),
         Colour::True => Some(Colours::True),
     });
+    let palettes = config.palettes();
     let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
     let settings = Settings {
         range: config.range,
@@ -29,7 +30,17 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         threshold: Limit { unit: screen.threshold_unit, value: screen.threshold },
         cut: Limit { unit: screen.cut_unit, value: screen.cut },
         curve: screen.scale,
-        palette: screen.palette,
+        relative_scale: screen.relative_scale,
+        palette: palettes.iter().position(|p| p.name == screen.palette).unwrap_or(0),
+        palettes,
+        light: match screen.background {
+            Background::Auto => caps.light,
+            Background::Dark => false,
+            Background::Light => true,
+        },
+        candle_colours: screen.candle_colours,
+        sides: screen.sides,
+        mouse: screen.mouse,
         colour_steps: screen.colour_steps.set().map_or_else(|| caps.colour_steps(), usize::from),
         fps: screen.fps.set().map_or_else(|| caps.fps(), u32::from),
         tiers: screen.tiers.iter().copied().collect::<TierSet>(),

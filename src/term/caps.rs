@@ -18,6 +18,8 @@ pub struct Caps {
     pub colours: Colours,
     /// Whether the bytes travel, or are re-drawn by a multiplexer on their way.
     pub remote: bool,
+    /// Whether its background is light, as far as `COLORFGBG` tells.
+    pub light: bool,
 }
 
 impl Caps {
@@ -45,7 +47,9 @@ impl Caps {
         };
         // A mosh session is started through ssh and keeps its variables.
         let far = ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "TMUX", "STY", "ZELLIJ"];
-        Self { colours, remote: far.into_iter().any(|name| set(name).is_some()) }
+        // `foreground;background`, sometimes with another field between; 7 and 15 are the whites of the 16 colours.
+        let light = set("COLORFGBG").is_some_and(|v| matches!(v.rsplit(';').next(), Some("7" | "15")));
+        Self { colours, remote: far.into_iter().any(|name| set(name).is_some()), light }
     }
 
     /// Steps of the ramp unless the user says otherwise: fewer where bytes are dear.
@@ -103,5 +107,12 @@ mod tests {
         assert_eq!((near.colour_steps(), near.fps()), (32, 10));
         assert_eq!((far.colour_steps(), far.fps()), (16, 4));
         assert!(caps(None, &[("TMUX", "socket,1,0")]).remote);
+    }
+
+    #[test]
+    fn the_background_is_dark_unless_the_terminal_says_otherwise() {
+        let light = |value: &'static str| caps(None, &[("COLORFGBG", value)]).light;
+        assert_eq!(["15;0", "0;15", "0;default;15", "0;7", ""].map(light), [false, true, true, true, false]);
+        assert!(!caps(None, &[]).light);
     }
 }

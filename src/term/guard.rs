@@ -19,7 +19,13 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Guard {
     suspended: bool,
+    mouse: bool,
 }
+
+/// Presses, drags and the wheel, told in decimal. Crossterm's own command also asks for every motion, which is of no use here and
+/// costs bytes.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 impl Guard {
     /// Takes the terminal, and sees to it that a panic anywhere gives it back before it is reported.
@@ -33,9 +39,18 @@ impl Guard {
             }));
         });
         // First the guard: a failure half way must be undone as well.
-        let guard = Self { suspended: false };
+        let guard = Self { suspended: false, mouse: false };
         enter()?;
         Ok(guard)
+    }
+
+    /// Listens to the mouse, or no longer: then the terminal's own selection works again.
+    pub fn listen_to_mouse(&mut self, on: bool) -> io::Result<()> {
+        if self.mouse != on {
+            self.mouse = on;
+            write_mouse(on)?;
+        }
+        Ok(())
     }
 
     /// Whether the terminal was given back for the time being.
@@ -61,8 +76,14 @@ impl Guard {
         // After a stop that was not ours the shell has changed the terminal's mode behind crossterm's back, and crossterm
         // sets nothing it believes to be set.
         leave();
-        enter()
+        enter()?;
+        if self.mouse { write_mouse(true) } else { Ok(()) }
     }
+}
+
+fn write_mouse(on: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    execute!(out, crossterm::style::Print(if on { MOUSE_ON } else { MOUSE_OFF }))
 }
 
 impl Drop for Guard {
@@ -80,8 +101,15 @@ fn enter() -> io::Result<()> {
 fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Nothing can be done about a terminal that is gone.
-        let _ =
-            execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let mouse = crossterm::style::Print(MOUSE_OFF);
+        let _ = execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            mouse,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        );
         let _ = io::stdout().flush();
         let _ = disable_raw_mode();
     }

@@ -120,7 +120,12 @@ fn prints(canvas: &Canvas<'_>, column: &PixelColumn, x: u16, buf: &mut Buffer) {
 }
 
 fn pair(canvas: &Canvas<'_>, column: &PixelColumn, stroke: Option<Stroke>, lower_row: usize) -> Pair {
-    let step = |row: usize| column.usd.get(row).map_or(0, |usd| canvas.app.step(*usd));
+    // Where each side has its own ramp, longs have the one below zero.
+    let is_long = |row: usize| canvas.ramp.by_side && row as i64 <= column.mark_row;
+    let step = |row: usize| {
+        let step = column.usd.get(row).map_or(0, |usd| canvas.app.step(*usd));
+        if is_long(row) { -step } else { step }
+    };
     let ink = |row: usize| stroke.and_then(|s| s.ink(row as i64));
     Pair {
         upper: step(lower_row + 1),
@@ -137,8 +142,10 @@ fn over(canvas: &Canvas<'_>, step: i32, cell: &mut Cell) {
 }
 
 fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
-    let ink_colour = |ink: Ink| if ink.up() { canvas.theme.up } else { canvas.theme.down };
     let hotter = pair.hotter();
+    // A body is told from the heat beside it, which is that under it.
+    let ink_on = |ink: Ink, step: i32| canvas.theme.candle(ink.up(), canvas.ramp.luminance(step));
+    let ink_colour = |ink: Ink| ink_on(ink, hotter);
     let (Some(upper), Some(lower)) = (canvas.ramp.colour(pair.upper), canvas.ramp.colour(pair.lower)) else {
         let ink = [pair.upper_ink, pair.lower_ink].into_iter().flatten();
         // Bodies before wicks.
@@ -160,8 +167,8 @@ fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
     let body = |ink: Option<Ink>| ink.filter(|i| matches!(i, Ink::Body { .. }));
     match (body(pair.upper_ink), body(pair.lower_ink), pair.upper_ink, pair.lower_ink) {
         (Some(ink), Some(_), ..) => solid(ink_colour(ink), cell),
-        (Some(ink), None, ..) => halves(ink_colour(ink), lower, cell),
-        (None, Some(ink), ..) => halves(upper, ink_colour(ink), cell),
+        (Some(ink), None, ..) => halves(ink_on(ink, pair.upper), lower, cell),
+        (None, Some(ink), ..) => halves(upper, ink_on(ink, pair.lower), cell),
         (None, None, None, None) if upper == lower => solid(upper, cell),
         (None, None, None, None) => halves(upper, lower, cell),
         (None, None, high, low) => {

@@ -7,6 +7,9 @@ use crate::app::manual;
 
 use super::{Canvas, text};
 
+/// Cells between two columns.
+const GAP: u16 = 3;
+
 /// Draws a page, scrolled down by `top` rows.
 pub fn draw(canvas: &Canvas<'_>, page: usize, top: usize, buf: &mut Buffer) {
     let keymap = &canvas.app.settings.keymap;
@@ -14,17 +17,24 @@ pub fn draw(canvas: &Canvas<'_>, page: usize, top: usize, buf: &mut Buffer) {
     let width = (manual::width(page, keymap) as u16).min(room);
     let lines = manual::lines(page, keymap, usize::from(width));
     let title = format!("{} · {}/{}", manual::title(page), page + 1, manual::COUNT);
-    let inside = super::popup_box(canvas, buf, &title, width, lines.len() as u16);
+    // What does not fit below goes beside, where there is room.
+    let rows = buf.area.height.saturating_sub(2).max(1);
+    let columns = (lines.len() as u16).div_ceil(rows).min((room + GAP) / (width + GAP)).max(1);
+    let wanted = (lines.len() as u16).div_ceil(columns);
+    let inside = super::popup_box(canvas, buf, &title, columns * (width + GAP) - GAP, wanted);
     let height = usize::from(inside.height);
-    let top = top.min(lines.len().saturating_sub(height));
-    for (i, (key, words)) in lines.iter().skip(top).take(height).enumerate() {
-        let row = Rect { y: inside.y + i as u16, height: 1, ..inside };
+    let shown = height * usize::from(columns);
+    let top = top.min(lines.len().saturating_sub(shown));
+    for (i, (key, words)) in lines.iter().skip(top).take(shown).enumerate() {
+        let (column, y) = ((i / height.max(1)) as u16, (i % height.max(1)) as u16);
+        let x = inside.x + column * (width + GAP);
+        let row = Rect { x, y: inside.y + y, height: 1, width: width.min(inside.right().saturating_sub(x)) };
         text::line(buf, row, key, canvas.theme.popup.patch(canvas.theme.strong));
         let used = (key.chars().count() as u16).min(row.width);
         text::line(buf, Rect { x: row.x + used, width: row.width - used, ..row }, words, canvas.theme.popup);
     }
     let edge = Rect { y: inside.bottom(), height: 1, ..inside };
-    let more = if top + height < lines.len() { " down: more " } else { "" };
+    let more = if top + shown < lines.len() { " down: more " } else { "" };
     text::line_right(buf, edge, more, canvas.theme.dim);
     text::line(buf, edge, " ← → pages ", canvas.theme.dim);
 }

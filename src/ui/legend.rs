@@ -100,6 +100,9 @@ fn beside(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let (scale, curve) = (app.scale(), app.settings.curve);
     let height = f64::from(area.height);
     ramp(canvas, Rect { x: area.right() - 2, ..area }, |share| step_at(canvas, share), buf);
+    if canvas.ramp.by_side {
+        ramp(canvas, Rect { x: area.right() - 1, ..area }, |share| -step_at(canvas, share), buf);
+    }
     let y_of =
         |usd: f64| area.y + (((1.0 - scale.intensity(usd, curve)) * height) as u16).min(area.height - 1);
     let mut above = None;
@@ -136,10 +139,15 @@ fn line(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     text::line(buf, area, &low, canvas.theme.dim);
     let from = area.x + width(&low);
     for x in 0..room {
-        let share = (f64::from(x) + 0.5) / f64::from(room);
+        // Where each side has a ramp of its own, one after the other.
+        let (share, sign) = match (f64::from(x) + 0.5) / f64::from(room) {
+            share if !canvas.ramp.by_side => (share, 1),
+            share if share < 0.5 => (2.0 * share, -1),
+            share => (2.0 * share - 1.0, 1),
+        };
         // From the threshold up: the ground needs no explanation here.
         let lowest = app.scale().intensity(app.threshold(), app.settings.curve);
-        let step = step_at(canvas, lowest + (1.0 - lowest) * share).max(1);
+        let step = sign * step_at(canvas, lowest + (1.0 - lowest) * share).max(1);
         let cell = &mut buf[(from + x, area.y)];
         match canvas.ramp.colour(step) {
             Some(colour) => cell.set_symbol(" ").set_bg(colour),

@@ -7,6 +7,7 @@ use ratatui::style::{Color, Style};
 use crate::app::model::{Model, View};
 use crate::app::names;
 use crate::app::profile::{MapBy, Parts};
+use crate::app::settings::Curve;
 use crate::estimate::{TIERS, Tier};
 use crate::market::Side;
 
@@ -191,7 +192,14 @@ fn curve(
 fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
     let theme = &canvas.theme;
     if let Some(legend) = canvas.layout.legend {
-        let title = if canvas.app.scale().locked { " LOCKED" } else { " est. USD" };
+        let (scale, curve) = (canvas.app.scale(), canvas.app.settings.curve);
+        let title = match (scale.locked, scale.relative, curve) {
+            (true, ..) => " LOCKED",
+            (_, true, _) => "relative",
+            (.., Curve::Log) => " USD log",
+            (.., Curve::Linear) => " USD lin.",
+            (.., Curve::Sqrt) => " est. USD",
+        };
         text::line(buf, Rect { width: legend.width, ..area }, title, theme.dim);
     }
     let heat = canvas.layout.heat;

@@ -1,146 +1,10 @@
-//! Colours: the ramps of the heatmap, and the few styles of text.
+//! Colours as a terminal shows them: the ramp of the heatmap, and the few styles of text.
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::app::settings::{Depth, PaletteName};
+use crate::app::palettes::{self, BUILT, Colours, Heat, Palette, REMOVED, Rgb};
+use crate::app::settings::{CandleColours, Depth};
 use crate::estimate::{TIERS, Tier};
-
-type Rgb = (u8, u8, u8);
-
-/// One ramp: samples of the colour map, and the xterm-256 indices picked by hand for it. Lightness rises in both.
-struct Table {
-    ground: Rgb,
-    ground_index: u8,
-    stops: &'static [Rgb],
-    indices: [u8; 16],
-}
-
-const VIRIDIS: Table = Table {
-    ground: (20, 8, 28),
-    ground_index: 233,
-    stops: &[
-        (68, 1, 84),
-        (72, 26, 108),
-        (71, 47, 125),
-        (65, 68, 135),
-        (57, 86, 140),
-        (49, 104, 142),
-        (42, 120, 142),
-        (35, 136, 142),
-        (31, 152, 139),
-        (34, 168, 132),
-        (53, 183, 121),
-        (84, 197, 104),
-        (122, 209, 81),
-        (165, 219, 54),
-        (210, 226, 27),
-        (253, 231, 37),
-    ],
-    indices: [53, 54, 24, 25, 61, 30, 31, 66, 36, 72, 42, 78, 113, 148, 184, 220],
-};
-
-// The first samples of magma and inferno are nearly black: they are the ground.
-const MAGMA: Table = Table {
-    ground: (8, 6, 18),
-    ground_index: 233,
-    stops: &[
-        (32, 17, 75),
-        (59, 15, 112),
-        (87, 21, 126),
-        (114, 31, 129),
-        (140, 41, 129),
-        (168, 50, 125),
-        (196, 60, 117),
-        (222, 73, 104),
-        (241, 96, 93),
-        (250, 127, 94),
-        (254, 159, 109),
-        (254, 191, 132),
-        (253, 222, 160),
-        (252, 253, 191),
-    ],
-    indices: [17, 18, 53, 54, 89, 90, 125, 161, 167, 203, 173, 209, 216, 186, 222, 229],
-};
-
-const INFERNO: Table = Table {
-    ground: (8, 6, 18),
-    ground_index: 233,
-    stops: &[
-        (36, 12, 79),
-        (66, 10, 104),
-        (93, 18, 110),
-        (120, 28, 109),
-        (147, 38, 103),
-        (174, 48, 92),
-        (199, 62, 76),
-        (221, 81, 58),
-        (237, 105, 37),
-        (248, 133, 15),
-        (252, 165, 10),
-        (250, 198, 45),
-        (242, 230, 97),
-        (252, 255, 164),
-    ],
-    indices: [17, 53, 54, 89, 90, 125, 161, 131, 167, 202, 172, 208, 214, 221, 227, 229],
-};
-
-const CIVIDIS: Table = Table {
-    ground: (8, 10, 18),
-    ground_index: 233,
-    stops: &[
-        (0, 32, 77),
-        (0, 48, 111),
-        (42, 64, 108),
-        (72, 82, 107),
-        (94, 98, 110),
-        (114, 115, 116),
-        (135, 132, 121),
-        (158, 150, 119),
-        (182, 169, 113),
-        (208, 190, 103),
-        (234, 211, 87),
-        (255, 234, 70),
-    ],
-    indices: [17, 18, 24, 60, 242, 243, 244, 102, 245, 246, 108, 144, 179, 185, 221, 227],
-};
-
-const MONO: Table = Table {
-    ground: (10, 10, 10),
-    ground_index: 232,
-    stops: &[(40, 40, 40), (255, 255, 255)],
-    indices: [235, 237, 238, 240, 241, 242, 244, 245, 247, 248, 250, 251, 252, 254, 255, 231],
-};
-
-// What was built is blue and what was removed is orange, so that no kind of colour-blind eye takes one for the other.
-const BUILT: Table = Table {
-    ground: (8, 10, 18),
-    ground_index: 233,
-    stops: &[
-        (12, 34, 66),
-        (16, 60, 104),
-        (20, 92, 146),
-        (28, 126, 184),
-        (52, 162, 214),
-        (104, 198, 236),
-        (170, 230, 250),
-    ],
-    indices: [17, 18, 19, 24, 25, 26, 31, 32, 33, 38, 39, 75, 45, 81, 117, 123],
-};
-
-const REMOVED: Table = Table {
-    ground: (8, 10, 18),
-    ground_index: 233,
-    stops: &[
-        (58, 28, 6),
-        (98, 44, 8),
-        (142, 64, 10),
-        (186, 90, 16),
-        (224, 124, 32),
-        (248, 166, 76),
-        (255, 212, 150),
-    ],
-    indices: [52, 88, 94, 130, 166, 202, 172, 173, 208, 209, 214, 215, 216, 221, 222, 223],
-};
 
 /// The ramp of characters, ground first.
 pub const GLYPHS: [&str; 10] = [" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"];
@@ -149,87 +13,124 @@ pub const BUILT_GLYPHS: [&str; 4] = [" ", "+", "*", "#"];
 /// What was removed.
 pub const REMOVED_GLYPHS: [&str; 4] = [" ", "-", "~", "="];
 
-/// A ramp as this terminal can show it. Steps below zero are those of what was removed.
+/// A ramp as this terminal can show it. Steps below zero are those of what was removed, or of longs where each side has its own.
 #[derive(Debug, Clone)]
 pub struct Ramp {
     /// Colours by step, ground first; empty for the ramp of characters.
     colours: Vec<Color>,
     /// As `colours`, downward.
-    removed: Vec<Color>,
+    below: Vec<Color>,
+    /// Relative luminance of each.
+    light: [Vec<f64>; 2],
     glyphs: &'static [&'static str],
-    removed_glyphs: &'static [&'static str],
+    glyphs_below: &'static [&'static str],
     steps: usize,
+    /// Whether each side has its own ramp.
+    pub by_side: bool,
 }
 
 impl Ramp {
-    /// A palette in a number of steps. Without colours every palette is the ramp of characters.
-    pub fn new(name: PaletteName, depth: Depth, steps: usize) -> Self {
-        let steps = steps.max(2);
-        let colours = match name {
-            PaletteName::Viridis => VIRIDIS.colours(depth, steps),
-            PaletteName::Magma => MAGMA.colours(depth, steps),
-            PaletteName::Inferno => INFERNO.colours(depth, steps),
-            PaletteName::Cividis => CIVIDIS.colours(depth, steps),
-            PaletteName::Mono => MONO.colours(depth, steps),
-            PaletteName::Glyph => Vec::new(),
+    /// A palette in a number of steps, on a dark or a light ground. Without colours every palette is the ramp of characters.
+    pub fn new(palette: &Palette, depth: Depth, steps: usize, light: bool) -> Self {
+        let none = (&[][..], &[][..]);
+        let (colours, below) = match &palette.heat {
+            Heat::Ramp(one) => (std::slice::from_ref(one), none.1),
+            Heat::BySide([longs, shorts]) => (std::slice::from_ref(shorts), std::slice::from_ref(longs)),
+            Heat::Glyphs => none,
         };
-        Self { colours, removed: Vec::new(), glyphs: &GLYPHS, removed_glyphs: &GLYPHS, steps }
+        let by_side = !below.is_empty() && depth != Depth::None;
+        Self::of([colours, below], [&GLYPHS, &GLYPHS], depth, steps, light, by_side)
     }
 
     /// The two ramps of a difference: what was built, and downward what was removed.
-    pub fn difference(name: PaletteName, depth: Depth, steps: usize) -> Self {
+    pub fn difference(palette: &Palette, depth: Depth, steps: usize, light: bool) -> Self {
+        let (built, removed) = (&[BUILT], &[REMOVED]);
+        let colours: [&[Colours]; 2] = if palette.heat == Heat::Glyphs { [&[]; 2] } else { [built, removed] };
+        Self::of(colours, [&BUILT_GLYPHS, &REMOVED_GLYPHS], depth, steps, light, false)
+    }
+
+    fn of(
+        colours: [&[Colours]; 2],
+        glyphs: [&'static [&'static str]; 2],
+        depth: Depth,
+        steps: usize,
+        light: bool,
+        by_side: bool,
+    ) -> Self {
         let steps = steps.max(2);
-        let colours = |table: &Table| match name {
-            PaletteName::Glyph => Vec::new(),
-            _ => table.colours(depth, steps),
-        };
-        Self {
-            colours: colours(&BUILT),
-            removed: colours(&REMOVED),
-            glyphs: &BUILT_GLYPHS,
-            removed_glyphs: &REMOVED_GLYPHS,
-            steps,
-        }
+        let shown = colours.map(|ramp| match ramp {
+            [ramp, ..] if light => shades(&ramp.on_light(), depth, steps),
+            [ramp, ..] => shades(ramp, depth, steps),
+            [] => Vec::new(),
+        });
+        let light = shown.each_ref().map(|ramp| ramp.iter().map(|c| luminance(*c)).collect());
+        let [colours, below] = shown;
+        let [glyphs, glyphs_below] = glyphs;
+        Self { colours, below, light, glyphs, glyphs_below, steps, by_side }
     }
 
     /// The colour of a step, or `None` for a ramp of characters.
     pub fn colour(&self, step: i32) -> Option<Color> {
-        let colours = if step < 0 { &self.removed } else { &self.colours };
+        let colours = if step < 0 { &self.below } else { &self.colours };
         colours.get((step.unsigned_abs() as usize).min(self.steps)).copied()
+    }
+
+    /// The relative luminance of a step, 0 to 1.
+    pub fn luminance(&self, step: i32) -> f64 {
+        let light = &self.light[usize::from(step < 0)];
+        light.get((step.unsigned_abs() as usize).min(self.steps)).copied().unwrap_or(0.0)
     }
 
     /// The character of a step.
     pub fn glyph(&self, step: i32) -> &'static str {
-        let glyphs = if step < 0 { self.removed_glyphs } else { self.glyphs };
+        let glyphs = if step < 0 { self.glyphs_below } else { self.glyphs };
         let last = glyphs.len() - 1;
         glyphs[(step.unsigned_abs() as usize * last).div_ceil(self.steps).min(last)]
     }
 }
 
-impl Table {
-    /// The colours of so many steps, ground first; none without colours.
-    fn colours(&self, depth: Depth, steps: usize) -> Vec<Color> {
-        let share = |i: usize| i as f64 / (steps - 1) as f64;
-        let rgb = |(r, g, b): Rgb| Color::Rgb(r, g, b);
-        match depth {
-            Depth::None => Vec::new(),
-            Depth::Indexed => std::iter::once(Color::Indexed(self.ground_index))
-                .chain((0..steps).map(|i| Color::Indexed(self.indices[(share(i) * 15.0).round() as usize])))
-                .collect(),
-            Depth::True => std::iter::once(rgb(self.ground))
-                .chain((0..steps).map(|i| rgb(sample(self.stops, share(i)))))
-                .collect(),
+/// The colours of so many steps, ground first; none without colours.
+fn shades(ramp: &Colours, depth: Depth, steps: usize) -> Vec<Color> {
+    let share = |i: usize| i as f64 / (steps - 1) as f64;
+    let rgb = |(r, g, b): Rgb| Color::Rgb(r, g, b);
+    match depth {
+        Depth::None => Vec::new(),
+        Depth::Indexed => std::iter::once(Color::Indexed(ramp.ground_index))
+            .chain((0..steps).map(|i| Color::Indexed(ramp.index_at(share(i)))))
+            .collect(),
+        Depth::True => {
+            std::iter::once(rgb(ramp.ground)).chain((0..steps).map(|i| rgb(ramp.at(share(i))))).collect()
         }
     }
 }
 
-/// The colour at a share of the way along the stops.
-fn sample(stops: &[Rgb], share: f64) -> Rgb {
-    let x = share.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
-    let i = (x as usize).min(stops.len() - 2);
-    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * (x - i as f64)).round() as u8;
-    let (a, b) = (stops[i], stops[i + 1]);
-    (mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+/// Relative luminance of a fixed colour, 0 to 1; of others it is the terminal's to say.
+fn luminance(colour: Color) -> f64 {
+    match colour {
+        Color::Rgb(r, g, b) => palettes::luminance((r, g, b)),
+        Color::Indexed(i) => palettes::luminance(palettes::indexed(i)),
+        _ => 0.0,
+    }
+}
+
+/// What a candle is drawn with: on dark heat, and on bright heat.
+#[derive(Debug, Clone, Copy)]
+struct Inks([(Color, f64); 2]);
+
+impl Inks {
+    fn new(indices: [u8; 2], colours: bool) -> Self {
+        Self(indices.map(|i| {
+            let colour = Color::Indexed(i);
+            if colours { (colour, luminance(colour)) } else { (Color::Reset, 0.0) }
+        }))
+    }
+
+    /// The one that is told better from a ground of this luminance.
+    fn on(self, ground: f64) -> Color {
+        let apart = |ink: f64| (ink.max(ground) + 0.05) / (ink.min(ground) + 0.05);
+        let [dark, bright] = self.0;
+        if apart(dark.1) >= apart(bright.1) { dark.0 } else { bright.0 }
+    }
 }
 
 /// The styles of everything that is not heat. Without colours only attributes are left.
@@ -261,10 +162,8 @@ pub struct Theme {
     pub built: Color,
     /// What was removed.
     pub removed: Color,
-    /// Candle that closed at or above its open.
-    pub up: Color,
-    /// Candle that closed below its open.
-    pub down: Color,
+    /// Candles that closed below their open, and the others.
+    candles: [Inks; 2],
     /// Where price took a pool.
     pub sweep: Color,
     /// Lines over the map.
@@ -280,39 +179,50 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// The styles for a terminal.
-    pub fn new(depth: Depth) -> Self {
+    /// The styles for a terminal, on a dark or a light background.
+    pub fn new(depth: Depth, light: bool, candles: CandleColours) -> Self {
         let colours = depth != Depth::None;
-        let ink = |index: u8| if colours { Color::Indexed(index) } else { Color::Reset };
-        let fg = |index: u8| if colours { Style::new().fg(ink(index)) } else { Style::new() };
+        // Of each pair the first is for a dark background.
+        let pick = |pair: [u8; 2]| pair[usize::from(light)];
+        let ink = |pair: [u8; 2]| if colours { Color::Indexed(pick(pair)) } else { Color::Reset };
+        let fg = |pair: [u8; 2]| if colours { Style::new().fg(ink(pair)) } else { Style::new() };
         let bold = Style::new().add_modifier(Modifier::BOLD);
+        // Down, then up; on dark heat, then on bright heat.
+        let inks = match candles {
+            CandleColours::WhiteRed => [[211, 52], [231, 16]],
+            CandleColours::GreenRed => [[211, 52], [120, 22]],
+            CandleColours::RedGreen => [[120, 22], [211, 52]],
+        };
+        let print = |pair: [u8; 2]| {
+            if colours { Style::new().fg(ink([16, 231])).bg(ink(pair)) } else { bold }
+        };
         Self {
-            dim: fg(244),
+            dim: fg([244, 242]),
             strong: bold,
-            good: fg(71),
-            warn: fg(172).patch(bold),
+            good: fg([71, 28]),
+            warn: fg([172, 130]).patch(bold),
             inverse: Style::new().add_modifier(Modifier::REVERSED),
-            long: fg(167),
-            short: fg(71),
-            zone: fg(178).patch(bold),
-            popup: if colours { Style::new().fg(ink(252)).bg(ink(235)) } else { Style::new() },
-            prints: [167, 71].map(
-                |index| {
-                    if colours { Style::new().fg(ink(16)).bg(ink(index)) } else { bold }
-                },
-            ),
-            book: fg(67),
-            built: ink(39),
-            removed: ink(208),
-            up: ink(231),
-            down: ink(204),
-            sweep: ink(228),
-            line: ink(250),
-            hatch: ink(238),
-            tiers: [243, 67, 73, 143, 172, 168, 255].map(ink),
-            venues: [178, 68, 252, 73, 133, 143, 243].map(ink),
+            long: fg([167, 160]),
+            short: fg([71, 28]),
+            zone: fg([178, 94]).patch(bold),
+            popup: if colours { Style::new().fg(ink([252, 236])).bg(ink([235, 254])) } else { Style::new() },
+            prints: [[167, 160], [71, 28]].map(print),
+            book: fg([67, 25]),
+            built: ink([39, 25]),
+            removed: ink([208, 130]),
+            candles: inks.map(|pair| Inks::new(pair, colours)),
+            sweep: ink([228, 90]),
+            line: ink([250, 238]),
+            hatch: ink([238, 250]),
+            tiers: [[243, 249], [67, 67], [73, 37], [143, 143], [172, 172], [168, 168], [255, 16]].map(ink),
+            venues: [[178, 178], [68, 26], [252, 240], [73, 37], [133, 133], [143, 143], [243, 249]].map(ink),
             colours,
         }
+    }
+
+    /// The colour of a candle on heat of some relative luminance: the terminal's own without colours.
+    pub fn candle(&self, up: bool, ground: f64) -> Color {
+        self.candles[usize::from(up)].on(ground)
     }
 
     /// The colour of a tier.
@@ -325,80 +235,87 @@ impl Theme {
 mod tests {
     use super::*;
 
-    fn rgb(colour: Color) -> [f64; 3] {
-        match colour {
-            Color::Rgb(r, g, b) => [r, g, b].map(f64::from),
-            Color::Indexed(i @ 232..) => [8.0 + 10.0 * f64::from(i - 232); 3],
-            Color::Indexed(i @ 16..) => {
-                let level = |n: u8| [0.0, 95.0, 135.0, 175.0, 215.0, 255.0][usize::from(n)];
-                let i = i - 16;
-                [level(i / 36), level(i / 6 % 6), level(i % 6)]
-            }
+    fn palette(name: &str) -> Palette {
+        Palette::BUILT_IN.into_iter().find(|p| p.name == name).unwrap()
+    }
+
+    fn red_and_blue(colour: Color) -> [u8; 2] {
+        let (r, _, b) = match colour {
+            Color::Rgb(r, g, b) => (r, g, b),
+            Color::Indexed(i) => palettes::indexed(i),
             other => panic!("{other:?} is not a fixed colour"),
-        }
-    }
-
-    /// Relative luminance: rises exactly when lightness does.
-    fn luminance(colour: Color) -> f64 {
-        let linear = |c: f64| {
-            let c = c / 255.0;
-            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
-        let [r, g, b] = rgb(colour).map(linear);
-        0.2126 * r + 0.7152 * g + 0.0722 * b
+        [r, b]
     }
 
     #[test]
-    fn lightness_rises_along_every_ramp() {
-        for name in PaletteName::ALL.into_iter().filter(|p| *p != PaletteName::Glyph) {
-            for (depth, steps) in [(Depth::True, 16), (Depth::True, 32), (Depth::Indexed, 16)] {
-                let ramp = Ramp::new(name, depth, steps);
-                let steps = steps as i32;
-                let light: Vec<f64> = (0..=steps).map(|s| luminance(ramp.colour(s).unwrap())).collect();
-                for pair in light.windows(2) {
-                    assert!(pair[0] < pair[1], "{} {depth:?}: {light:?}", name.name());
+    fn a_ramp_has_the_ground_and_all_its_steps() {
+        for name in ["viridis", "magma", "inferno", "cividis", "mono", "classic"] {
+            for (depth, light) in
+                [Depth::True, Depth::Indexed].into_iter().flat_map(|d| [(d, false), (d, true)])
+            {
+                let ramp = Ramp::new(&palette(name), depth, 16, light);
+                let sign = if light { -1.0 } else { 1.0 };
+                for side in if ramp.by_side { &[1, -1][..] } else { &[1] } {
+                    let light: Vec<f64> = (0..=16).map(|s| sign * ramp.luminance(side * s)).collect();
+                    assert!(light.windows(2).all(|p| p[0] <= p[1]), "{name} {depth:?}: {light:?}");
+                    assert!(light[0] < light[1] && light[1] < light[8] && light[8] < light[16]);
                 }
+                assert_eq!(ramp.colour(99), ramp.colour(16), "more than the top is the top");
             }
         }
     }
 
     #[test]
-    fn both_ramps_of_a_difference_rise_from_one_ground_and_stay_apart() {
+    fn both_ramps_of_a_difference_stay_apart() {
         for depth in [Depth::True, Depth::Indexed] {
-            let ramp = Ramp::difference(PaletteName::Mono, depth, 16);
-            for sign in [1, -1] {
-                let light: Vec<f64> = (0..=16).map(|s| luminance(ramp.colour(sign * s).unwrap())).collect();
-                assert!(light.windows(2).all(|pair| pair[0] < pair[1]), "{depth:?} {sign}: {light:?}");
-            }
+            let ramp = Ramp::difference(&palette("mono"), depth, 16, false);
             for step in 1..=16 {
-                let ([r, _, b], [red, _, blue]) =
-                    (rgb(ramp.colour(step).unwrap()), rgb(ramp.colour(-step).unwrap()));
+                let ([r, b], [red, blue]) =
+                    (red_and_blue(ramp.colour(step).unwrap()), red_and_blue(ramp.colour(-step).unwrap()));
                 assert!(b > r && red > blue, "step {step}");
             }
         }
-        let plain = Ramp::difference(PaletteName::Viridis, Depth::None, 16);
+        let plain = Ramp::difference(&palette("viridis"), Depth::None, 16, false);
         let glyphs = |sign: i32| (0..=16).map(|s| plain.glyph(sign * s)).collect::<Vec<_>>();
         assert_eq!((glyphs(1)[1], glyphs(1)[16], glyphs(-1)[1], glyphs(-1)[16]), ("+", "#", "-", "="));
     }
 
     #[test]
     fn the_ramp_of_characters_uses_every_character_and_no_colour() {
-        let ramp = Ramp::new(PaletteName::Viridis, Depth::None, 16);
+        let ramp = Ramp::new(&palette("viridis"), Depth::None, 16, false);
         assert_eq!(ramp.colour(3), None);
         let all: Vec<&str> = (0..=16).map(|s| ramp.glyph(s)).collect();
         assert_eq!((all[0], all[1], all[16]), (" ", ".", "@"));
         assert!(GLYPHS.iter().all(|g| all.contains(g)));
+        assert!(!Ramp::new(&palette("classic"), Depth::None, 16, false).by_side);
     }
 
     #[test]
-    fn candles_stand_out_from_every_ground() {
-        for depth in [Depth::True, Depth::Indexed] {
-            let theme = Theme::new(depth);
-            assert!(luminance(theme.up) > 2.0 * luminance(theme.down));
-            for name in PaletteName::ALL.into_iter().filter(|p| *p != PaletteName::Glyph) {
-                let ground = luminance(Ramp::new(name, depth, 16).colour(0).unwrap());
-                assert!((luminance(theme.down) + 0.05) / (ground + 0.05) > 4.5);
+    fn candles_are_told_from_hot_and_cold_ground_in_every_palette() {
+        let kinds = [CandleColours::WhiteRed, CandleColours::GreenRed, CandleColours::RedGreen];
+        for (depth, light) in [Depth::True, Depth::Indexed].into_iter().flat_map(|d| [(d, false), (d, true)])
+        {
+            for palette in Palette::BUILT_IN.iter().filter(|p| p.heat != Heat::Glyphs) {
+                let ramp = Ramp::new(palette, depth, 16, light);
+                for step in -16..=16 {
+                    let ground = ramp.luminance(step);
+                    for (kind, up) in kinds.into_iter().flat_map(|k| [(k, true), (k, false)]) {
+                        let ink = luminance(Theme::new(depth, light, kind).candle(up, ground));
+                        let apart = (ink.max(ground) + 0.05) / (ink.min(ground) + 0.05);
+                        assert!(apart >= 2.0, "{} {depth:?} {light} step {step}: {apart}", palette.name);
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn up_and_down_differ_in_lightness_too() {
+        for kind in [CandleColours::WhiteRed, CandleColours::GreenRed, CandleColours::RedGreen] {
+            let theme = Theme::new(Depth::True, false, kind);
+            let [up, down] = [true, false].map(|up| luminance(theme.candle(up, 0.01)));
+            assert!((up.max(down) + 0.05) / (up.min(down) + 0.05) > 1.5, "{kind:?}: {up} {down}");
         }
     }
 }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::app::model::{Model, View};
+use crate::app::model::{Model, Sides, View};
 use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
@@ -60,6 +60,11 @@ fn looking_at(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     if app.scale().top <= 0.0 {
         // Nothing in view yet that a threshold could be taken of.
         pieces.pop();
+    }
+    match app.selection().sides {
+        Sides::Both => {}
+        Sides::Longs => pieces.push(Piece::new(2, "longs only", theme.warn)),
+        Sides::Shorts => pieces.push(Piece::new(2, "shorts only", theme.warn)),
     }
     if tiers < TIERS {
         pieces.push(Piece::new(2, format!("{tiers}/{TIERS} tiers"), theme.warn));
@@ -213,6 +218,9 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let app = canvas.app;
     let mut pieces = Vec::new();
+    if let Some(typed) = app.typed() {
+        pieces.push(Piece::new(0, format!(" {typed}"), canvas.theme.strong));
+    }
     if !app.settings.note.is_empty() {
         pieces.push(Piece::new(0, format!(" {}", app.settings.note), canvas.theme.warn));
     }

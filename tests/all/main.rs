@@ -24,6 +24,7 @@ mod score;
 mod screen;
 mod screen_bytes;
 mod screen_grid;
+mod screen_hand;
 mod screen_keys;
 mod screen_panels;
 mod screen_pictures;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meltline::app::profile::MapBy;
-use meltline::app::settings::{Depth, PaletteName};
+use meltline::app::settings::Depth;
 use meltline::app::{App, Effect, Message, Settings};
 use meltline::engine::Snapshot;
 use meltline::engine::snapshot::StreamStatus;
@@ -235,7 +235,7 @@ fn the_panel_of_venues_writes_only_what_it_says_anew() {
 #[test]
 fn without_colours_no_colour_is_written() {
     let mut market = Market::new(7, 600);
-    let settings = Settings { depth: Depth::None, palette: PaletteName::Magma, ..Settings::default() };
+    let settings = Settings { depth: Depth::None, palette: 1, ..Settings::default() };
     let mut app = app(settings, market.snapshot(), 160, 50);
     let mut wire = Wire::new(160, 50);
     let mut bytes = wire.frame(&app);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use meltline::app::App;
+use meltline::app::model::Sides;
 use meltline::app::pixels::{Grid, PixelColumn, Selection};
 use meltline::app::profile::MapBy;
 use meltline::app::viewport::Geometry;
@@ -396,8 +397,8 @@ proptest! {
             prop_assert!(close(volume(column), parts.iter().map(|g| volume(&g.columns[i])).sum()));
             let start = sum.geometry.time(i);
             for side in 0..2 {
-                let printed = parts.iter().map(|g| g.columns[i].printed(start)[side]).sum();
-                prop_assert!(close(column.printed(start)[side], printed));
+                let printed = parts.iter().map(|g| g.columns[i].printed(start, Sides::Both)[side]).sum();
+                prop_assert!(close(column.printed(start, Sides::Both)[side], printed));
             }
         }
         let rows = |by| sum.levels_now(&snapshot, by).iter().map(|r| r.iter().sum::<f64>()).collect::<Vec<_>>();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::estimate::{Column, TierSet};
-use crate::market::Venue;
+use crate::market::{Side, Venue};
 
+use super::super::model::Sides;
 use super::super::viewport::Geometry;
 use super::kernel;
 
@@ -31,6 +32,8 @@ impl PartialEq for Source {
 pub struct Way {
     /// The tiers that count.
     pub tiers: TierSet,
+    /// The sides that count.
+    pub sides: Sides,
     /// Width of a bin as a logarithm, if levels are to be smoothed in price.
     pub smooth: Option<f64>,
 }
@@ -75,6 +78,7 @@ impl Scratch {
         for source in sources.iter().filter(|s| s.weight > 0.0) {
             self.one.fill(0.0);
             source.column.add_levels(way.tiers, self.first, &mut self.one);
+            way.sides.keep(source.column.mark_bin - self.first, &mut self.one);
             for (sum, usd) in self.bins.iter_mut().zip(&self.one) {
                 *sum += usd * source.weight;
             }
@@ -83,6 +87,20 @@ impl Scratch {
             self.bins = kernel::spread(&self.bins, self.first, mark_bin, log_step);
         }
         rows(geometry, self.first, &self.bins)
+    }
+}
+
+impl Sides {
+    /// Empties the bins of the sides that do not count; `mark` is the place of the mark's bin, which counts as below.
+    pub fn keep(self, mark: i32, bins: &mut [f64]) {
+        let middle = usize::try_from(mark + 1).unwrap_or(0).min(bins.len());
+        let (below, above) = bins.split_at_mut(middle);
+        if !self.has(Side::Long) {
+            below.fill(0.0);
+        }
+        if !self.has(Side::Short) {
+            above.fill(0.0);
+        }
     }
 }
 
@@ -143,7 +161,22 @@ pub(super) mod tests {
         Source { venue: "binance".parse().unwrap(), column, weight }
     }
 
-    const PLAIN: Way = Way { tiers: TierSet::ALL, smooth: None };
+    const PLAIN: Way = Way { tiers: TierSet::ALL, sides: Sides::Both, smooth: None };
+
+    #[test]
+    fn a_side_that_does_not_count_leaves_its_bins_empty() {
+        let kept = |sides: Sides, mark: i32| {
+            let mut bins = [1.0, 2.0, 3.0, 4.0];
+            sides.keep(mark, &mut bins);
+            bins
+        };
+        assert_eq!(kept(Sides::Both, 1), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(kept(Sides::Longs, 1), [1.0, 2.0, 0.0, 0.0]);
+        assert_eq!(kept(Sides::Shorts, 1), [0.0, 0.0, 3.0, 4.0]);
+        // The mark lies outside the view.
+        assert_eq!((kept(Sides::Longs, -9), kept(Sides::Shorts, -9)), ([0.0; 4], [1.0, 2.0, 3.0, 4.0]));
+        assert_eq!((kept(Sides::Longs, 9), kept(Sides::Shorts, 9)), ([1.0, 2.0, 3.0, 4.0], [0.0; 4]));
+    }
 
     #[test]
     fn a_row_takes_of_each_bin_the_share_it_covers() {
