@@ -164,7 +164,7 @@ const VIRIDIS: Colours = Colours {
         (210, 226, 27),
         (253, 231, 37),
     ]),
-    indices: Cow::Borrowed(&[53, 54, 24, 25, 61, 30, 31, 66, 36, 72, 42, 78, 113, 148, 184, 220]),
+    indices: Cow::Borrowed(&[53, 54, 24, 30, 36, 42, 113, 148, 184, 220]),
 };
 
 // The first samples of magma and inferno are nearly black: they are the ground.
@@ -187,7 +187,7 @@ const MAGMA: Colours = Colours {
         (253, 222, 160),
         (252, 253, 191),
     ]),
-    indices: Cow::Borrowed(&[17, 18, 53, 54, 89, 90, 125, 161, 167, 203, 173, 209, 216, 186, 222, 229]),
+    indices: Cow::Borrowed(&[17, 53, 54, 90, 126, 161, 167, 203, 209, 216, 222, 229]),
 };
 
 const INFERNO: Colours = Colours {
@@ -209,7 +209,7 @@ const INFERNO: Colours = Colours {
         (242, 230, 97),
         (252, 255, 164),
     ]),
-    indices: Cow::Borrowed(&[17, 53, 54, 89, 90, 125, 161, 131, 167, 202, 172, 208, 214, 221, 227, 229]),
+    indices: Cow::Borrowed(&[17, 53, 54, 89, 125, 161, 202, 208, 214, 221, 229]),
 };
 
 const CIVIDIS: Colours = Colours {
@@ -229,7 +229,7 @@ const CIVIDIS: Colours = Colours {
         (234, 211, 87),
         (255, 234, 70),
     ]),
-    indices: Cow::Borrowed(&[17, 18, 24, 60, 242, 243, 244, 102, 245, 246, 108, 144, 179, 185, 221, 227]),
+    indices: Cow::Borrowed(&[17, 18, 24, 60, 242, 244, 102, 144, 179, 221, 227]),
 };
 
 const MONO: Colours = Colours {
