@@ -36,7 +36,7 @@ const PAGES: [Page; 6] = [
         words: &[
             "Shows every component at its own bin, and how it can be trusted:",
             "▿ ▾ ▼ (' v V without colours): longs were observed being liquidated there, little, more, much; ▵ ▴ ▲ (, ^ A): shorts. \
-             From 1, 5 and 20% of the end of the colour scale.",
+             From 2, 10 and 30% of the end of the colour scale.",
             "× (x): price took a pool and went so far: levels above the threshold were swept, worth half the end of the scale or \
              more. Estimated, like the levels.",
             "» beside the axis: self-feeding, R > 1. R = USD of levels / USD of resting orders in the row, over the venues \

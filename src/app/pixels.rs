@@ -365,6 +365,20 @@ impl Grid {
         rows
     }
 
+    /// How long the levels of a pair of pixels have been at or above a threshold (USD) without a break, up to the end of a column:
+    /// ms, and whether they were so already where the view begins. Columns without data break nothing. `None` where they are below.
+    pub fn age(&self, column: usize, lower: usize, threshold: f64) -> Option<(i64, bool)> {
+        let is_hot = |c: &PixelColumn| {
+            let hottest =
+                [lower, lower + 1].iter().filter_map(|row| c.usd.get(*row)).copied().fold(0.0, f64::max);
+            hottest > 0.0 && hottest >= threshold
+        };
+        self.columns.get(column).filter(|c| is_hot(c))?;
+        let cold = self.columns[..column].iter().rposition(|c| c.covered && !is_hot(c));
+        let born = cold.map_or(0, |cold| cold + 1);
+        Some(((column + 1 - born) as i64 * self.geometry.dt, cold.is_none()))
+    }
+
     /// The tier and venue split of a pixel, and how far it can be trusted.
     pub fn probe(&self, column: usize, row: usize) -> Probe {
         let mut probe =

@@ -315,6 +315,7 @@ impl VenueMarket {
         VenueView {
             venue: self.venue,
             status: self.status.clone(),
+            distances: self.estimator.fit(),
             mark: self.estimator.price(),
             last: self.last,
             oi_usd: self.oi_usd(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
+use crate::estimate::measured::Fit;
 use crate::estimate::{Bar, BinTable, Column, Preset};
 pub use crate::feed::instruments::AssetInfo;
 pub use crate::feed::status::{Counters, LinkState, StreamStatus, VenueStatus};
@@ -67,6 +68,8 @@ pub struct VenueView {
     pub venue: Venue,
     /// How its feed is doing.
     pub status: VenueStatus,
+    /// The log-normal of its public positions' distances, and how well it fits; where enough are known.
+    pub distances: Option<Fit>,
     /// Its mark price, USD per coin.
     pub mark: Option<f64>,
     /// Its last trade, USD per coin.

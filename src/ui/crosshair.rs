@@ -107,6 +107,10 @@ fn facts(canvas: &Canvas<'_>, column: usize, lower: usize, price: f64) -> Vec<St
             let (low, high) = halves[0].spread.joined(&halves[1].spread).range();
             let band = text::usd_range(low, high);
             lines.push(format!("{} estimated ({})", text::usd(total), band.trim_start_matches('$')));
+            if let Some((ms, is_older)) = app.grid().age(column, lower, app.threshold()) {
+                let more = if is_older { ">" } else { "" };
+                lines.push(format!("above threshold for {more}{}", text::span(ms)));
+            }
         }
     }
     // Only our levels have tiers.

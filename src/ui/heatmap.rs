@@ -19,7 +19,7 @@ pub const PRINTS: [[&str; 3]; 2] = [["▿", "▾", "▼"], ["▵", "▴", "▲"]
 pub const PLAIN_PRINTS: [[&str; 3]; 2] = [["'", "v", "V"], [",", "^", "A"]];
 /// Liquidations of a cell from these shares of the colour scale's end on are small, large, very large. Less is not marked: it would
 /// hide the candles.
-const PRINT_SIZES: [f64; 3] = [0.01, 0.05, 0.2];
+const PRINT_SIZES: [f64; 3] = [0.02, 0.1, 0.3];
 /// Where price took a pool.
 pub const SWEEP: &str = "×";
 /// The same without colours.

@@ -47,6 +47,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     curve(profile.below().map(place), area.x, ["╮", "╰"], canvas.theme.long, buf);
     curve(profile.above().map(place), area.x, ["╯", "╭"], canvas.theme.short, buf);
 
+    axes(canvas, area, buf);
+
     let [long, short] = totals::sides(app);
     let heavier = |side: Side| match totals::heavier(app) {
         // The heat leaves some of it out: the totals never do.
@@ -64,6 +66,17 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         buf.set_string(row.x, y, blank, Style::reset());
         text::line(buf, row, &words, style.patch(canvas.theme.strong));
     }
+}
+
+/// Below the panel: what its width stands for, for a bar and for a curve.
+fn axes(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
+    let (widths, theme) = (canvas.app.widths(), &canvas.theme);
+    let row = Rect { y: canvas.layout.times.y, height: 1, ..area };
+    let pieces = vec![
+        text::Piece::new(2, format!("bars to {}", text::usd(widths.bar)), theme.dim),
+        text::Piece::new(1, format!("curves to {}", text::usd(widths.curve)), theme.dim),
+    ];
+    text::pieces(buf, row, vec![text::Piece::new(0, "$0", theme.dim)], pieces);
 }
 
 /// What was built to the right of the middle, what was removed to the left, row by row.

@@ -213,6 +213,15 @@ fn details(canvas: &Canvas<'_>, view: &VenueView, shown: &[&Fact], width: u16) -
         let time = text::time(until, "%H:%M on %d %b");
         say(vec![format!("open interest before {time} unknown: held constant")], Style::new());
     }
+    if let Some(fit) = view.distances {
+        let words = [
+            format!("distances of {} public positions:", fit.count),
+            format!("median {:.0}%", 100.0 * fit.median),
+            format!("sigma {:.2}", fit.sigma),
+            format!("fit error {:.2}", fit.error),
+        ];
+        say(vec![words.join(" ")], Style::new());
+    }
     say(book(view), Style::new());
     let (silent, speaking): (Vec<_>, Vec<_>) = view.status.streams.iter().partition(|s| app.is_silent(s));
     say(silent.into_iter().map(|s| format!("! {} silent", stream(app, s))).collect(), theme.warn);

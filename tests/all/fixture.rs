@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use meltline::engine::snapshot::AssetInfo;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
-use meltline::engine::{History, Origin, Snapshot, VenueView};
+use meltline::engine::{History, Origin, PresetView, Snapshot, VenueView};
 use meltline::estimate::calibrate::{Tally, Uncertainty};
-use meltline::estimate::{Bar, BinTable, Column, Packed, TIERS, Tier};
+use meltline::estimate::{Bar, BinTable, Column, Packed, Preset, TIERS, Tier};
 use meltline::market::event::Book as OrderBook;
 use meltline::market::{Interval, Price, Qty, Sampled, Side, Venue};
 use rand::{RngExt, SeedableRng};
@@ -276,6 +276,7 @@ impl Market {
                     liquidations: book.liquidations,
                     ..VenueStatus::new(book.venue)
                 },
+                distances: None,
                 mark: Some(self.price),
                 last: Some(self.price),
                 oi_usd: Some(live.oi * self.price),
@@ -359,4 +360,27 @@ pub fn empty() -> Arc<Snapshot> {
         view.status.lag_ms = None;
     }
     Arc::new(snapshot)
+}
+
+/// Gives every venue a preset's map: its own, halved.
+pub fn preset_of_half(snapshot: &mut Snapshot, preset: Preset) {
+    let halved = |column: &Arc<Column>| {
+        let levels = column.levels.each_ref().map(|packed| {
+            let first = packed.spans().next().map_or(0, |s| s.0);
+            let values: Vec<f64> = packed
+                .spans()
+                .flat_map(|(_, len, usd)| std::iter::repeat_n(usd / 2.0, len as usize))
+                .collect();
+            Packed::new(first, &values, 0.0)
+        });
+        Arc::new(Column { levels, ..Column::clone(column) })
+    };
+    for view in &mut snapshot.venues {
+        let ladder = view.history.ladder.each_ref().map(|l| l.iter().map(halved).collect());
+        view.preset = Some(PresetView {
+            preset,
+            history: Arc::new(History { ladder }),
+            live: view.live.as_ref().map(halved),
+        });
+    }
 }

@@ -75,6 +75,35 @@ fn gain(e: &Estimator, slot: usize) -> f64 {
 }
 
 #[test]
+fn totals_before_the_first_reading_of_open_interest_teach_nothing_and_break_nothing() {
+    const HOUR: i64 = 60 * MINUTE;
+    let bar = |i: i64| candle(i * HOUR, Interval::H1, [60_000.0, 60_900.0, 59_100.0, 60_000.0, 400.0]);
+    let with_totals = |first: &[MarketEvent]| {
+        let mut events = first.to_vec();
+        for i in 1..40 {
+            events.extend([
+                bar(i),
+                liquidation_bar(i * HOUR, 3.0, 2.0),
+                open_interest((i + 1) * HOUR - 1, 50_000.0),
+            ]);
+        }
+        run(&events)
+    };
+    // The first bar has a total of nothing, of something, or none at all; there is no open interest to count either by.
+    let nothing = with_totals(&[bar(0), liquidation_bar(0, 0.0, 0.0)]);
+    let something = with_totals(&[bar(0), liquidation_bar(0, 500.0, 0.0)]);
+    let levels = |e: &Estimator| {
+        let readout = e.readout().unwrap();
+        Side::BOTH.map(|side| readout.side(side).levels.iter().flatten().sum::<f64>())
+    };
+    assert!(levels(&nothing).iter().all(|usd| usd.is_finite() && *usd > 0.0));
+    for (a, b) in levels(&nothing).into_iter().zip(levels(&something)) {
+        assert!((a / b - 1.0).abs() < 1e-12, "{a} {b}");
+    }
+    assert!(nothing.tallies().iter().len() > 20, "the bars after it are compared");
+}
+
+#[test]
 fn weights_follow_the_leverage_that_is_liquidated() {
     let e = run(&falls(60, 1.0, Sampled::No, ten_times));
     let gains: Vec<f64> = (0..9).map(|spike| gain(&e, 3 * spike)).collect();

@@ -7,12 +7,12 @@ use crossterm::event::KeyCode;
 use meltline::app::model::Model;
 use meltline::app::{App, Effect, Keymap, Message, Settings};
 use meltline::engine::snapshot::LinkState;
-use meltline::engine::{Command, History, Origin, PresetView, Snapshot};
-use meltline::estimate::{Column, Packed, Preset};
+use meltline::engine::{Command, Origin, Snapshot};
+use meltline::estimate::Preset;
 use meltline::feed::status::StreamStatus;
 use meltline::market::{Interval, Side};
 
-use crate::fixture::Market;
+use crate::fixture::{Market, preset_of_half};
 use crate::screen::{app, plain, press, text, typed};
 
 fn hours(hours: i64) -> (Market, App) {
@@ -152,27 +152,7 @@ fn a_preset_is_asked_for_and_drawn_when_it_comes() {
     let covered = |app: &App| app.grid().columns.iter().filter(|c| c.covered).count();
     assert_eq!(covered(&app), 0, "nothing is drawn in its name before it is there");
     // A preset that has half of what we have, everywhere.
-    let half = |s: &mut Snapshot| {
-        for view in &mut s.venues {
-            let halved = |column: &Arc<Column>| {
-                let levels = column.levels.each_ref().map(|packed| {
-                    let first = packed.spans().next().map_or(0, |s| s.0);
-                    let values: Vec<f64> = packed
-                        .spans()
-                        .flat_map(|(_, len, usd)| std::iter::repeat_n(usd / 2.0, len as usize))
-                        .collect();
-                    Packed::new(first, &values, 0.0)
-                });
-                Arc::new(Column { levels, ..Column::clone(column) })
-            };
-            let ladder = view.history.ladder.each_ref().map(|l| l.iter().map(halved).collect());
-            view.preset = Some(PresetView {
-                preset: Preset::OiCandle,
-                history: Arc::new(History { ladder }),
-                live: view.live.as_ref().map(halved),
-            });
-        }
-    };
+    let half = |snapshot: &mut Snapshot| preset_of_half(snapshot, Preset::OiCandle);
     let ours = app.totals();
     app.update(with(&mut market, half));
     assert!(covered(&app) > 10);

@@ -7,6 +7,7 @@ use crossterm::event::KeyCode;
 use meltline::app::{App, Message};
 use meltline::engine::snapshot::{LinkState, StreamStatus};
 use meltline::engine::{Origin, Snapshot};
+use meltline::estimate::Preset;
 use meltline::market::event::Book;
 
 use crate::fixture::{self, Market};
@@ -47,6 +48,20 @@ fn models_and_changes_at_every_size() {
             typed(&mut app, keys);
             assert_picture(&format!("screen_{name}_{width}x{height}"), &app);
         }
+    }
+}
+
+#[test]
+fn presets_and_ours_less_a_preset_at_every_size() {
+    for (width, height) in [(160, 50), (80, 24), (50, 20)] {
+        let mut app = day(width, height);
+        let mut snapshot = Snapshot::clone(app.latest());
+        fixture::preset_of_half(&mut snapshot, Preset::Uniform);
+        typed(&mut app, "P");
+        app.update(Message::Snapshot(Arc::new(snapshot)));
+        assert_picture(&format!("screen_preset_{width}x{height}"), &app);
+        typed(&mut app, "D");
+        assert_picture(&format!("screen_against_{width}x{height}"), &app);
     }
 }
 
