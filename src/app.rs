@@ -22,6 +22,7 @@ pub mod scale;
 pub mod settings;
 mod typed;
 pub mod viewport;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ use resting::Resting;
 use scale::{Cells, Scale};
 use typed::Typed;
 use viewport::Viewport;
+use watch::Others;
 
 /// A place on the map, kept in time and price so that it stays where it is when the map moves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,6 +82,7 @@ pub struct App {
     criticality: Criticality,
     fit: Fit,
     pools: Pools,
+    others: Others,
     market: Market,
     resting: Resting,
     /// USD liquidated in each column of the grid, longs then shorts, and the USD at the end of their scale.
@@ -131,6 +134,7 @@ impl App {
             criticality: Criticality::default(),
             fit: Fit::default(),
             pools: Pools::default(),
+            others: Others::default(),
             market: Market::default(),
             resting: Resting::default(),
             liquidated: Vec::new(),
@@ -155,6 +159,13 @@ impl App {
             Message::Paste(text) => self.paste(&text),
             Message::Mouse(mouse) => self.mouse(mouse),
             Message::Snapshot(snapshot) => self.take(snapshot),
+            Message::Others(snapshots) => {
+                let before = self.watched();
+                self.others = Others::new(snapshots, &self.selection);
+                let is_shown = matches!(self.popup, Some(Popup::Watchlist(_)))
+                    || self.layout.is_some_and(|l| l.watch.is_some());
+                if is_shown && self.watched() != before { Effect::Redraw } else { Effect::None }
+            }
             Message::Resize(width, height) => {
                 self.size = (width, height);
                 self.refresh();
@@ -516,6 +527,28 @@ impl App {
             }
         }
         totals
+    }
+
+    /// What is known of each asset of the watchlist.
+    pub fn watched(&self) -> Vec<watch::Row> {
+        let row = |asset: Asset| {
+            let info = self.latest.assets.iter().find(|a| a.asset == asset);
+            let day_usd = info.and_then(|a| a.day_usd).map(|usd| usd as f64);
+            if asset != self.snapshot.asset {
+                let known = self.others.row(asset).cloned();
+                return watch::Row { day_usd, ..known.unwrap_or(watch::Row::unknown(asset)) };
+            }
+            let nearest = |side| self.pools.nearest(side).map(|p| (p.pool.usd, p.distance));
+            watch::Row {
+                asset,
+                runs: true,
+                price: self.price(),
+                day_change: self.market.day_change,
+                pools: [nearest(Side::Short), nearest(Side::Long)],
+                day_usd,
+            }
+        };
+        self.watchlist().into_iter().map(row).collect()
     }
 
     /// The assets `next_symbol` steps through.

@@ -72,6 +72,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     pools::draw(&canvas, buf);
     tape::draw(&canvas, buf);
     market::draw(&canvas, buf);
+    watchlist::draw_panel(&canvas, buf);
     crosshair::draw(&canvas, buf);
     match app.popup() {
         Some(Popup::Help { page, top }) => help::draw(&canvas, *page, *top, buf),

@@ -15,7 +15,7 @@ use super::model::View;
 use super::popup::{Picker, Popup};
 use super::typed::Typed;
 use super::viewport::Viewport;
-use super::{Action, App, Crosshair, Effect, manual, model, settings};
+use super::{Action, App, Crosshair, Effect, layout, manual, model, settings};
 
 /// Share of the view's height that price moves by.
 const PAN: f64 = 0.25;
@@ -105,6 +105,7 @@ impl App {
     fn changed_scale(&mut self, forgets: bool) {
         if forgets {
             self.scale.reset();
+            self.others.reread(&self.selection);
         }
         self.rescale(true);
         self.reread();
@@ -282,6 +283,9 @@ impl App {
             Action::Tape => toggle(&mut self.settings.kept.panels.tape),
             Action::Market => toggle(&mut self.settings.kept.panels.market),
             Action::TapeFilter => self.settings.kept.tape_usd = self.settings.kept.next_tape_usd(),
+            Action::Watchlist if self.size.0 >= layout::WATCHLIST_FROM => {
+                toggle(&mut self.settings.kept.panels.watchlist);
+            }
             Action::Watchlist => {
                 let here = self.watchlist().iter().position(|a| *a == self.latest.asset);
                 self.popup = Some(Popup::Watchlist(here.unwrap_or(0)));

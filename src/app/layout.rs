@@ -13,10 +13,11 @@
 //! | pools | 40 rows | `g` |
 //! | tape | 40 rows, 76 columns | `t` |
 //! | market: open interest, funding, skew | 40 rows, 114 columns | `o` |
+//! | watchlist | 40 rows, 220 columns; below that a popup | `W` |
 //!
-//! As a terminal loses rows, pools, tape and market go first, then titles, bars, the ramp, the hints. As it loses columns, depth goes
-//! first, then the map, the market, the legend, the tape. A panel that is switched off leaves its room to the others: of pools,
-//! tape and market those that are wanted share the row, in this order, as many as have 38 columns.
+//! As a terminal loses rows, pools, tape, market and watchlist go first, then titles, bars, the ramp, the hints. As it loses columns, depth goes
+//! first, after the watchlist, then the map, the market, the legend, the tape. A panel that is switched off leaves its room to the others: of pools,
+//! tape, market and watchlist those that are wanted share the row, in this order, as many as have 38 columns.
 
 use ratatui::layout::Rect;
 
@@ -26,6 +27,8 @@ use super::panels::Panels;
 pub const SMALLEST: (u16, u16) = (30, 8);
 /// Columns a panel of the row needs, unless it is alone.
 const NARROWEST: u16 = 38;
+/// From this width on the watchlist has a place in the row.
+pub const WATCHLIST_FROM: u16 = 220;
 
 /// The rooms of the screen for one terminal size; empty `Option`s are folded away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub struct Layout {
     pub tape: Option<Rect>,
     /// Open interest, funding, skew; the first row is the title.
     pub market: Option<Rect>,
+    /// The watchlist; the first row is the title.
+    pub watch: Option<Rect>,
     /// Totals in one line, where the map panel is folded away.
     pub totals: Option<Rect>,
     /// The ramp in one line, where the legend is folded away.
@@ -87,7 +92,7 @@ impl Layout {
             56.. if panels.bars => 6,
             _ => 0,
         };
-        let wanted = [panels.pools, panels.tape, panels.market];
+        let wanted = [panels.pools, panels.tape, panels.market, panels.watchlist && width >= WATCHLIST_FROM];
         let row_rows = match height {
             40..46 => 6,
             46..56 => 8,
@@ -102,7 +107,7 @@ impl Layout {
         let bars_top = heat.bottom() + 1;
         let row_top = bars_top + bar_rows;
         let below = row_top + row_rows;
-        let [pools, tape, market] = shared(Rect::new(0, row_top, width, row_rows), wanted);
+        let [pools, tape, market, watch] = shared(Rect::new(0, row_top, width, row_rows), wanted);
         let beside = |x: u16, width: u16| (width > 0).then(|| Rect::new(x, top, width, heat_height));
         Some(Self {
             status: row(0),
@@ -117,6 +122,7 @@ impl Layout {
             pools,
             tape,
             market,
+            watch,
             totals: (totals_rows == 1).then(|| row(below)),
             ramp: (ramp_rows == 1).then(|| row(below + totals_rows)),
             hints: (hint_rows == 1).then(|| row(height - 1)),
@@ -124,10 +130,10 @@ impl Layout {
     }
 }
 
-/// Shares a row among pools, tape and market: the first that are wanted and for which there is room. The tape needs less than the
+/// Shares a row among pools, tape, market and watchlist: the first that are wanted and for which there is room. The tape needs less than the
 /// others and gets no more than it needs.
-fn shared(room: Rect, wanted: [bool; 3]) -> [Option<Rect>; 3] {
-    let mut shown = [None; 3];
+fn shared(room: Rect, wanted: [bool; 4]) -> [Option<Rect>; 4] {
+    let mut shown = [None; 4];
     if room.height == 0 {
         return shown;
     }
@@ -166,9 +172,9 @@ mod tests {
     use super::*;
 
     fn every_choice() -> impl Iterator<Item = Panels> {
-        (0..32_u8).map(|bits| {
+        (0..64_u8).map(|bits| {
             let on = |i: u8| bits & (1 << i) != 0;
-            Panels { bars: on(0), depth: on(1), pools: on(2), tape: on(3), market: on(4) }
+            Panels { bars: on(0), depth: on(1), pools: on(2), tape: on(3), market: on(4), watchlist: on(5) }
         })
     }
 
@@ -190,6 +196,7 @@ mod tests {
                 layout.pools,
                 layout.tape,
                 layout.market,
+                layout.watch,
                 layout.totals,
                 layout.ramp,
                 layout.hints,
@@ -213,6 +220,8 @@ mod tests {
         assert_eq!(row(at(100, 50)), [Some(62), Some(38), None]);
         assert_eq!(row(at(50, 40)), [Some(50), None, None]);
         assert_eq!(row(at(160, 39)), [None; 3]);
+        assert!(at(219, 50).watch.is_none());
+        assert_eq!(at(240, 50).watch.map(|r| r.width), Some(65));
         assert!(at(100, 30).bars.is_some() && at(80, 24).bars.is_none());
         assert!(at(140, 50).depth.is_some() && at(139, 50).depth.is_none() && at(139, 50).map.is_some());
         let panels = Panels { pools: false, bars: false, ..Panels::default() };

@@ -18,6 +18,8 @@ pub enum Message {
     Mouse(MouseEvent),
     /// A new picture of the market.
     Snapshot(Arc<Snapshot>),
+    /// New pictures of the other markets that run.
+    Others(Vec<Arc<Snapshot>>),
     /// The terminal is this many columns wide and rows high.
     Resize(u16, u16),
     /// Time went by (monotonic); ages on the screen count from it.

@@ -17,11 +17,13 @@ pub struct Panels {
     pub tape: bool,
     /// Open interest, funding, skew.
     pub market: bool,
+    /// The watchlist; where there is no room for it a popup shows it.
+    pub watchlist: bool,
 }
 
 impl Default for Panels {
     fn default() -> Self {
-        Self { bars: true, depth: true, pools: true, tape: true, market: true }
+        Self { bars: true, depth: true, pools: true, tape: true, market: true, watchlist: true }
     }
 }
 
@@ -36,6 +38,7 @@ impl Default for Panels {
 /// pools = true
 /// tape = true
 /// market = true
+/// watchlist = true
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

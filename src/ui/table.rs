@@ -6,8 +6,9 @@ use ratatui::style::Style;
 
 use super::text;
 
-/// Blanks between two columns.
+/// Blanks between two columns, and between two where there is not enough room for all.
 const GAP: u16 = 2;
+const NARROW_GAP: u16 = 1;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -35,26 +36,27 @@ impl Field {
 }
 
 /// Cells some columns take.
-fn taken(fields: &[(usize, &Field)]) -> u16 {
-    fields.iter().map(|(_, f)| f.width + GAP).sum::<u16>().saturating_sub(GAP)
+fn taken(fields: &[(usize, &Field)], gap: u16) -> u16 {
+    fields.iter().map(|(_, f)| f.width + gap).sum::<u16>().saturating_sub(gap)
 }
 
-/// The columns there is room for, with their places.
-fn fitting(fields: &[Field], room: u16) -> Vec<(usize, &Field)> {
+/// The columns there is room for, with their places, and the blanks between them.
+fn fitting(fields: &[Field], room: u16) -> (Vec<(usize, &Field)>, u16) {
     let mut shown: Vec<(usize, &Field)> = fields.iter().enumerate().collect();
-    while taken(&shown) > room {
+    while taken(&shown, NARROW_GAP) > room {
         let worst = shown.iter().map(|(_, f)| f.rank).max().unwrap_or(0);
         match shown.iter().rposition(|(_, f)| f.rank == worst && worst > 0) {
             Some(i) => shown.remove(i),
             None => break,
         };
     }
-    shown
+    let gap = if taken(&shown, GAP) > room { NARROW_GAP } else { GAP };
+    (shown, gap)
 }
 
 /// Cells a table of these columns would like to have.
 pub fn width(fields: &[Field]) -> u16 {
-    taken(&fields.iter().enumerate().collect::<Vec<_>>())
+    taken(&fields.iter().enumerate().collect::<Vec<_>>(), GAP)
 }
 
 /// Draws the titles, if wanted, and as many rows as there is room for; each row has a text for each column. A text that is wider
@@ -66,7 +68,7 @@ pub fn draw(
     titles: Option<Style>,
     rows: impl IntoIterator<Item = Vec<(String, Style)>>,
 ) {
-    let shown = fitting(fields, area.width);
+    let (shown, gap) = fitting(fields, area.width);
     let mut put = |y: u16, at: &dyn Fn(usize) -> (String, Style)| {
         let mut x = area.x;
         for (i, field) in &shown {
@@ -79,7 +81,7 @@ pub fn draw(
                     text::line_right(buf, cell, &words, style);
                 }
             }
-            x += field.width + GAP;
+            x += field.width + gap;
         }
     };
     let mut y = area.y;
@@ -111,7 +113,8 @@ mod tests {
             [line(0), line(1)]
         };
         assert_eq!(draw(15), ["a      bb     c", "x    1234      "]);
-        assert_eq!(draw(14), ["a       c     ", "x             "]);
+        assert_eq!(draw(14), ["a     bb    c ", "x   1234      "]);
+        assert_eq!(draw(12), ["a       c   ", "x           "]);
         assert_eq!(draw(3), ["a  ", "x  "]);
         assert_eq!(draw(2), ["a ", "x "]);
     }

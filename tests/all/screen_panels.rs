@@ -123,7 +123,7 @@ fn the_tape_leaves_out_what_is_smaller_than_its_filter_and_venues_that_are_off()
     let all = tape(&app);
     assert!(all[0].contains(" liquidations ") && all[0].contains("~ sampled"));
     // The newest is the 29th: $500 × 3.7^(145 mod 8).
-    assert!(all[1].contains("00:59:49  byb   ▿ long"), "{all:?}");
+    assert!(all[1].contains("00:59:49 byb  ▿ long    64974.0"), "{all:?}");
     assert!(all[1].contains("$1.9k"), "{all:?}");
     assert!(all.iter().any(|l| l.contains("bin~")) && all.iter().all(|l| !l.contains("byb~")));
     typed(&mut app, "TT");
@@ -283,4 +283,30 @@ fn a_sweep_of_a_pool_is_marked_where_price_turned() {
     assert_eq!(marks(&app), 1, "one mark a side and column");
     typed(&mut app, "m");
     assert_eq!(marks(&app), 0, "model 1 marks nothing");
+}
+
+#[test]
+fn the_watchlist_tells_of_the_other_markets_that_run() {
+    let mut here = Market::new(7, 1_500);
+    let mut there = Snapshot::clone(&Market::new(8, 1_500).snapshot());
+    there.asset = "ETH".parse().unwrap();
+    let mut app = app(plain(), here.snapshot(), 240, 60);
+    app.settings.watchlist = ["BTC", "ETH", "SOL"].map(|a| a.parse().unwrap()).to_vec();
+    let row = |app: &App, asset: &str| {
+        let lines = room(app, app.layout().unwrap().watch);
+        let line = lines.into_iter().find(|l| l.contains(&format!(" {asset} ")));
+        line.unwrap_or_default().split_once(asset).map(|(_, told)| told.to_owned())
+    };
+    assert!(row(&app, "BTC").is_some(), "{}", text(&app));
+    assert!(!row(&app, "ETH").unwrap().contains("$"), "nothing is known of it yet");
+    assert_eq!(app.update(Message::Others(vec![Arc::new(there.clone())])), Effect::Redraw);
+    let told = row(&app, "ETH").unwrap();
+    let eth = app.watched()[1].clone();
+    assert_eq!(eth.price, there.mark);
+    let [above, below] = eth.pools.map(|pool| pool.unwrap());
+    assert!(above.1 > 0.0 && below.1 < 0.0 && above.0 > 1e6 && below.0 > 1e6);
+    assert!(told.contains('$') && told.matches('%').count() == 3, "price, change and two pools: {told:?}");
+    assert_eq!(app.update(Message::Others(vec![Arc::new(there)])), Effect::None, "it says nothing new");
+    typed(&mut app, "W");
+    assert!(!text(&app).contains("watchlist"));
 }
