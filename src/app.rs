@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use keymap::{Action, Keymap};
-pub use layout::Layout;
+pub use layout::{Layout, Place};
 pub use message::{Effect, Message};
 pub use settings::Settings;
 
@@ -366,6 +366,11 @@ impl App {
     /// The rooms of the screen; `None` if the terminal is too small.
     pub fn layout(&self) -> Option<&Layout> {
         self.layout.as_ref()
+    }
+
+    /// The map's place; `None` if the terminal is too small.
+    pub fn place(&self) -> Option<Place> {
+        self.layout.as_ref().map(|layout| Place::new(self.grid.geometry, layout))
     }
 
     /// Terminal size in cells, as far as the app was told.

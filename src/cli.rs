@@ -75,7 +75,7 @@ pub struct ScreenArgs {
     pub model: Option<Model>,
 
     /// Colours the terminal is given
-    #[arg(long, value_enum, env = "MELTLINE_COLOUR")]
+    #[arg(long, visible_alias = "color", value_enum, env = "MELTLINE_COLOUR")]
     pub colour: Option<Colour>,
 }
 
@@ -382,6 +382,14 @@ mod tests {
     fn a_model_has_a_number() {
         assert_eq!(Cli::parse_from(["meltline", "--model", "2"]).screen.model, Some(Model::Zones));
         assert!(Cli::try_parse_from(["meltline", "--model", "4"]).is_err());
+    }
+
+    #[test]
+    fn colour_is_spelt_either_way() {
+        for flag in ["--colour", "--color"] {
+            let cli = Cli::parse_from(["meltline", flag, "256"]);
+            assert_eq!(cli.screen.colour, Some(Colour::Indexed));
+        }
     }
 
     #[test]

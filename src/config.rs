@@ -152,19 +152,33 @@ pub struct Screen {
     pub mouse: bool,
     /// How many colours the terminal is given.
     pub colour: Colour,
-    /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh, mosh and tmux and 32 elsewhere.
+    /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh and mosh and in multiplexers, and 32 elsewhere.
     pub colour_steps: Auto<u16>,
-    /// Frames a second at most, 1 to 60; `auto` is 4 over ssh and 10 elsewhere.
+    /// Frames a second at most, 1 to 60; `auto` is 4 over ssh and mosh and 10 elsewhere.
     pub fps: Auto<u16>,
+    /// How the map moves on.
+    pub scroll: Scroll,
     /// Leverage tiers shown at the start.
     pub tiers: Vec<Tier>,
+}
+
+/// How the map moves on when a column is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scroll {
+    /// `shift`, unless tmux, screen, zellij or mosh is between.
+    Auto,
+    /// By differences alone.
+    Diff,
+    /// The terminal shifts the rows where that takes fewer bytes.
+    Shift,
 }
 
 /// How many colours the terminal is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Colour {
-    /// What the environment tells.
+    /// What the environment and the terminal itself tell.
     Auto,
     /// None; heat is drawn with characters.
     None,
@@ -314,6 +328,7 @@ impl Default for Screen {
             colour: Colour::Auto,
             colour_steps: Auto::Auto,
             fps: Auto::Auto,
+            scroll: Scroll::Auto,
             tiers: Tier::ALL.to_vec(),
         }
     }

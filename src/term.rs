@@ -1,20 +1,24 @@
-//! The terminal: what it can do, and leaving it as it was found.
+//! The terminal: what it can do, drawing on it in few bytes, and leaving it as it was found.
 
 pub mod backend;
 pub mod caps;
+mod encode;
 pub mod guard;
+pub mod query;
+mod tile;
+pub mod way;
 
-use std::io::{self, BufWriter, Stdout};
+use std::fs::File;
+use std::io;
 
 use ratatui::Terminal;
 
-/// A frame is larger than the standard library's line buffer; this holds the largest, so that it is one write.
-const FRAME_BYTES: usize = 256 * 1024;
-
 /// The terminal on standard output.
-pub type Screen = Terminal<backend::QuietBackend<BufWriter<Stdout>>>;
+pub type Screen = Terminal<backend::QuietBackend<File>>;
 
-/// Opens the terminal on standard output for drawing.
-pub fn open() -> io::Result<Screen> {
-    Terminal::new(backend::QuietBackend::new(BufWriter::with_capacity(FRAME_BYTES, io::stdout())))
+/// Opens the terminal on standard output for drawing. Not by the standard library's handle: that one writes a frame in pieces of its
+/// line buffer.
+pub fn open(caps: &caps::Caps) -> io::Result<Screen> {
+    let out = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    Terminal::new(backend::QuietBackend::new(out).repeating(caps.repeats))
 }

@@ -22,6 +22,7 @@
 use ratatui::layout::Rect;
 
 use super::panels::Panels;
+use super::viewport::Geometry;
 
 /// Below this nothing useful fits.
 pub const SMALLEST: (u16, u16) = (30, 8);
@@ -127,6 +128,27 @@ impl Layout {
             ramp: (ramp_rows == 1).then(|| row(below + totals_rows)),
             hints: (hint_rows == 1).then(|| row(height - 1)),
         })
+    }
+}
+
+/// The map's place in time and price, and the room on the screen whose columns go left as time goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    geometry: Geometry,
+    room: Rect,
+}
+
+impl Place {
+    /// The place of a map in a layout: heatmap, times and bars move.
+    pub fn new(geometry: Geometry, layout: &Layout) -> Self {
+        let bottom = layout.bars.map_or(layout.times.bottom(), |bars| bars.bottom());
+        Self { geometry, room: Rect { height: bottom - layout.heat.y, ..layout.heat } }
+    }
+
+    /// The room that went left and by how many columns, if that is all that happened since another place.
+    pub fn moved_since(&self, before: &Self) -> Option<(Rect, u16)> {
+        let columns = self.geometry.moved_since(&before.geometry)?;
+        (self.room == before.room).then_some((self.room, columns))
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Settings {
     pub colour_steps: usize,
     /// Frames a second, at most; a key is always answered at once.
     pub fps: u32,
+    /// Whether the terminal moves the map's rows by itself; sparse marks then go with the map rather than stay in place.
+    pub shifts: bool,
     /// The display model.
     pub model: Model,
     /// Another map's rule that is drawn instead of ours.
@@ -185,6 +187,7 @@ impl Default for Settings {
             depth: Depth::True,
             colour_steps: 32,
             fps: 10,
+            shifts: false,
             model: Model::default(),
             preset: None,
             difference: Interval::H1,

@@ -30,6 +30,13 @@ impl Geometry {
         (ts - self.start).div_euclid(self.dt)
     }
 
+    /// How many columns it went on since another one, where that is all that happened.
+    pub fn moved_since(&self, before: &Self) -> Option<u16> {
+        let still = Self { start: before.start, ..*self } == *before;
+        let columns = (self.start - before.start) / self.dt;
+        u16::try_from(columns).ok().filter(|n| still && *n > 0 && usize::from(*n) < self.columns)
+    }
+
     /// The pixel row of a bin position, counted from below; may lie outside.
     pub fn row(&self, position: f64) -> i64 {
         ((position - self.low) / self.step).floor() as i64

@@ -11,13 +11,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::DoctorArgs;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Scroll};
 use crate::feed::contact::{Contact, Finding, Outcome};
 use crate::feed::probe::{Probe, probe};
 use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 use crate::term::caps::{Caps, Colours};
+use crate::term::query;
 
 use super::live;
 
@@ -64,7 +65,16 @@ pub fn run(args: &DoctorArgs, config: &Config, named: Option<&Path>) -> anyhow::
 
 /// Terminal, configuration, data folder.
 fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)> {
-    let caps = Caps::detect(None);
+    let mut caps = super::start::caps(config);
+    let mut asked = "";
+    if caps.is_open {
+        match query::ask(query::deadline(caps.way.is_far())) {
+            Ok(Some(true)) => caps = caps.answered(),
+            Ok(Some(false)) => asked = "; the terminal did not answer that it has more",
+            Ok(None) => asked = "; standard input or output is no terminal that could be asked",
+            Err(_) => asked = "; the terminal could not be asked",
+        }
+    }
     let colours = match caps.colours {
         Colours::True => "true colour",
         Colours::Indexed => "256 colours",
@@ -72,19 +82,37 @@ fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)
             "no colour: heat is drawn with characters (COLORTERM=truecolor or TERM=xterm-256color tell otherwise)"
         }
     };
+    let told_by = feed::status::clean(&caps.told_by, 60);
     let size = crossterm::terminal::size().map_or("no terminal on standard output".to_owned(), |(w, h)| {
         let small = if w < 50 || h < 20 { ", too small: 50×20 is the least" } else { "" };
         format!("{w}×{h}{small}")
     });
-    let term = std::env::var("TERM").unwrap_or_default();
-    let far = if caps.remote { ", over ssh or in a multiplexer" } else { "" };
-    let detail = format!("{colours}, {size}{far} (TERM={})", feed::status::clean(&term, 40));
-    let terminal = Finding::seen("what it can show", true, detail);
+    let terminal = [
+        Finding::seen("size", true, size),
+        Finding::seen("colours", true, format!("{colours} (from {told_by}{asked})")),
+        Finding::seen("what is between", true, caps.way.to_string()),
+        Finding::seen("how it is drawn", true, drawn(config, &caps)),
+    ];
 
     let file = named.map(Path::to_path_buf).or_else(config::default_path).filter(|p| p.is_file());
     let told = file.map_or("none found: the defaults are used".to_owned(), |p| p.display().to_string());
     let dir = config.data_dir();
-    vec![("terminal", terminal), ("config", Finding::seen("file", true, told)), ("disk", disk(&dir))]
+    let files = [("config", Finding::seen("file", true, told)), ("disk", disk(&dir))];
+    terminal.into_iter().map(|finding| ("terminal", finding)).chain(files).collect()
+}
+
+/// Steps, frames and scrolling, and whether the program or the user chose them.
+fn drawn(config: &Config, caps: &Caps) -> String {
+    let (steps, fps, shifts) = super::start::pace(config, caps);
+    let by = |is_auto: bool| if is_auto { "" } else { " (set)" };
+    let scroll = if shifts { "shift" } else { "diff" };
+    let screen = &config.screen;
+    format!(
+        "{steps} colour steps{}, {fps} frames a second{}, scroll by {scroll}{}",
+        by(screen.colour_steps.set().is_none()),
+        by(screen.fps.set().is_none()),
+        by(screen.scroll == Scroll::Auto)
+    )
 }
 
 /// Whether data can be written, and how much.

@@ -1,20 +1,23 @@
 //! The loop between terminal, engine and app: messages in, frames out.
 
+use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::app::settings::Depth;
-use crate::app::{App, Effect, Message, Settings};
+use crate::app::{App, Effect, Message, Place, Settings};
 use crate::engine::{Command, Snapshot};
 use crate::term::caps::{Caps, Colours};
 use crate::term::guard::{self, Guard};
+use crate::term::query::{self, Answers};
 use crate::term::{self, Screen};
 use crate::ui;
 
@@ -47,12 +50,20 @@ pub fn run(
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            Session::open(settings, snapshots, commands, state, quit_when_ended)?.run().await
+            Session::open(settings, &caps, snapshots, commands, state, quit_when_ended)?.run().await
         })
     })?;
     match thread.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Never, without a time.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -83,11 +94,17 @@ struct Session {
     frame: Duration,
     drawn: Option<Instant>,
     dirty: bool,
+    /// The map as it was drawn last.
+    place: Option<Place>,
+    /// The question the terminal is asked after the first frame, if there is one, and how long answers count.
+    question: Option<Duration>,
+    answers: Answers,
 }
 
 impl Session {
     fn open(
         settings: Settings,
+        caps: &Caps,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
         commands: mpsc::Sender<Command>,
         state: Option<StateFile>,
@@ -108,7 +125,7 @@ impl Session {
         guard.listen_to_mouse(settings.mouse).context("cannot write to the terminal")?;
         Ok(Self {
             app: App::new(settings, first),
-            screen: term::open()?,
+            screen: term::open(caps)?,
             guard,
             signals,
             events: EventStream::new(),
@@ -121,6 +138,9 @@ impl Session {
             frame,
             drawn: None,
             dirty: true,
+            place: None,
+            question: caps.is_open.then(|| query::deadline(caps.way.is_far())),
+            answers: Answers::default(),
         })
     }
 
@@ -131,7 +151,9 @@ impl Session {
             let due = self.drawn.map_or_else(Instant::now, |at| at + self.frame);
             if self.dirty && !self.guard.suspended() && due <= Instant::now() {
                 self.draw()?;
+                self.ask()?;
             }
+            let held = self.answers.due();
             let owed = self.dirty && !self.guard.suspended();
             let alive = tokio::select! {
                 biased;
@@ -141,7 +163,7 @@ impl Session {
                 _ = self.signals.stop.recv() => self.handle(Effect::Suspend)?,
                 _ = self.signals.cont.recv() => self.resume()?,
                 event = self.events.next() => match event {
-                    Some(event) => self.input(event.context("the terminal is gone")?)?,
+                    Some(event) => self.input(event.context("the terminal is gone")?).await?,
                     None => false,
                 },
                 permit = self.commands.clone().reserve_owned(), if !self.pending.is_empty() => {
@@ -166,6 +188,10 @@ impl Session {
                     guard::alive() && self.handle(effect)?
                 }
                 () = tokio::time::sleep_until(due.into()), if owed => true,
+                () = sleep_until(held), if held.is_some() => {
+                    let events = self.answers.overdue();
+                    self.answer(events)?
+                }
             };
             if !alive {
                 return Ok(());
@@ -174,28 +200,21 @@ impl Session {
     }
 
     /// One event and all that came with it, then a frame at once.
-    fn input(&mut self, first: Event) -> anyhow::Result<bool> {
+    async fn input(&mut self, first: Event) -> anyhow::Result<bool> {
         let mut next = Some(first);
         while let Some(event) = next {
-            let message = match event {
-                Event::Key(key) => Some(Message::Key(key)),
-                Event::Paste(text) => Some(Message::Paste(text)),
-                Event::Mouse(mouse) => Some(Message::Mouse(mouse)),
-                Event::Resize(width, height) => Some(Message::Resize(width, height)),
-                _ => None,
-            };
-            if let Some(message) = message {
-                let urgent = !matches!(message, Message::Resize(..));
-                let effect = self.app.update(message);
-                let redraws = effect != Effect::None;
-                if !self.handle(effect)? {
-                    return Ok(false);
-                }
-                if urgent && redraws {
-                    self.drawn = None;
-                }
+            let events = self.answers.take(event, Instant::now());
+            if !self.answer(events)? {
+                return Ok(false);
             }
-            next = self.events.next().now_or_never().flatten().transpose().context("the terminal is gone")?;
+            // Asked for by this task: crossterm's thread wakes whoever asked last, and nobody else, when the next key comes.
+            next = poll_fn(|cx| match self.events.poll_next_unpin(cx) {
+                Poll::Ready(event) => Poll::Ready(event),
+                Poll::Pending => Poll::Ready(None),
+            })
+            .await
+            .transpose()
+            .context("the terminal is gone")?;
         }
         if let Some(state) = &mut self.state
             && let Err(error) = state.keep(self.app.settings.kept)
@@ -206,6 +225,43 @@ impl Session {
             self.dirty = true;
         }
         Ok(true)
+    }
+
+    /// Hands on what is no answer of the terminal to a question; if one said that it has more colours, they are used.
+    fn answer(&mut self, events: Vec<Event>) -> anyhow::Result<bool> {
+        if self.answers.found() && self.app.settings.depth == Depth::Indexed {
+            tracing::info!("the terminal answered that it has true colour");
+            self.app.settings.depth = Depth::True;
+            self.dirty = true;
+        }
+        for event in events {
+            let message = match event {
+                Event::Key(key) => Message::Key(key),
+                Event::Paste(text) => Message::Paste(text),
+                Event::Mouse(mouse) => Message::Mouse(mouse),
+                Event::Resize(width, height) => Message::Resize(width, height),
+                _ => continue,
+            };
+            let urgent = !matches!(message, Message::Resize(..));
+            let effect = self.app.update(message);
+            let redraws = effect != Effect::None;
+            if !self.handle(effect)? {
+                return Ok(false);
+            }
+            if urgent && redraws {
+                self.drawn = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks the terminal what it can show, once, when something is drawn already.
+    fn ask(&mut self) -> anyhow::Result<()> {
+        if let Some(deadline) = self.question.take() {
+            self.answers.expect(Instant::now(), deadline);
+            self.screen.backend_mut().say(query::QUESTION).context("cannot write to the terminal")?;
+        }
+        Ok(())
     }
 
     /// Does what the app asks for; says whether to go on.
@@ -247,6 +303,12 @@ impl Session {
             self.app.update(Message::Resize(size.width, size.height));
         }
         let app = &self.app;
+        let before = std::mem::replace(&mut self.place, app.place());
+        if let (true, Some(place), Some(before)) = (app.settings.shifts, self.place, before)
+            && let Some((room, columns)) = place.moved_since(&before)
+        {
+            self.screen.backend_mut().shift(room, columns);
+        }
         self.screen.draw(|frame| ui::draw(app, frame)).context("cannot write to the terminal")?;
         self.drawn = Some(Instant::now());
         self.dirty = false;

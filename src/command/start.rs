@@ -5,19 +5,37 @@ use anyhow::Context;
 use crate::app::keymap::Keymap;
 use crate::app::scale::Limit;
 use crate::app::settings::Settings;
-use crate::config::{Background, Colour, Config};
+use crate::config::{Background, Colour, Config, Scroll};
 use crate::estimate::TierSet;
 use crate::term::caps::{Caps, Colours};
 
-/// What the screen starts with, and what the terminal can do.
-pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
-    let screen = &config.screen;
-    let caps = Caps::detect(match screen.colour {
+/// What the terminal can do, as far as the user leaves that open.
+pub fn caps(config: &Config) -> Caps {
+    Caps::detect(match config.screen.colour {
         Colour::Auto => None,
         Colour::None => Some(Colours::None),
         Colour::Indexed => Some(Colours::Indexed),
         Colour::True => Some(Colours::True),
-    });
+    })
+}
+
+/// Steps of the ramp, frames a second, and whether the terminal shifts rows.
+pub fn pace(config: &Config, caps: &Caps) -> (usize, u32, bool) {
+    let screen = &config.screen;
+    let shifts = match screen.scroll {
+        Scroll::Auto => caps.shifts(),
+        Scroll::Diff => false,
+        Scroll::Shift => true,
+    };
+    let steps = screen.colour_steps.set().map_or_else(|| caps.colour_steps(), usize::from);
+    (steps, screen.fps.set().map_or_else(|| caps.fps(), u32::from), shifts)
+}
+
+/// What the screen starts with, and what the terminal can do.
+pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
+    let screen = &config.screen;
+    let caps = caps(config);
+    let (colour_steps, fps, shifts) = pace(config, &caps);
     let palettes = config.palettes();
     let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
     let settings = Settings {
@@ -41,8 +59,9 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         candle_colours: screen.candle_colours,
         sides: screen.sides,
         mouse: screen.mouse,
-        colour_steps: screen.colour_steps.set().map_or_else(|| caps.colour_steps(), usize::from),
-        fps: screen.fps.set().map_or_else(|| caps.fps(), u32::from),
+        colour_steps,
+        fps,
+        shifts,
         tiers: screen.tiers.iter().copied().collect::<TierSet>(),
         watchlist: config.watchlist.clone(),
         keymap: Keymap::with(bound).context("in the [keys] of the configuration")?,

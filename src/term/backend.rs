@@ -1,125 +1,92 @@
-//! A backend that writes nothing when nothing changed, and everything else as one synchronized update.
+//! A backend that knows what the terminal shows: it writes nothing when nothing changed, and everything else in few bytes as one
+//! synchronized update.
 
 use std::io::{self, Write};
 
-use crossterm::cursor::{MoveDown, MoveLeft, MoveRight, MoveTo};
-use crossterm::queue;
-use crossterm::style::{Attribute, Print, SetAttribute, SetBackgroundColor, SetForegroundColor};
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use ratatui::backend::IntoCrossterm;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::{Cell, CellWidth};
-use ratatui::layout::{Position, Size};
-use ratatui::style::Modifier;
+use ratatui::layout::{Position, Rect, Size};
 
-/// Wraps crossterm's backend. The stock one writes resets, hides the cursor and flushes on every frame, changed or not; and
-/// it writes both colours of a cell where one changed.
+use super::encode::Encoder;
+use super::tile::Grid;
+
+/// Begin and end of a synchronized update (DEC private mode 2026): a frame is shown whole. Who does not know it ignores it.
+const SYNCHRONIZED: [&[u8]; 2] = [b"\x1b[?2026h", b"\x1b[?2026l"];
+
+/// Draws on a writer by differences from its own copy of the screen.
 #[derive(Debug)]
 pub struct QuietBackend<W: Write> {
     inner: CrosstermBackend<W>,
-    written: bool,
-    /// Columns of the terminal as it last said; behind the last one the cursor's place is not defined.
-    columns: std::cell::Cell<u16>,
+    /// What the terminal shows.
+    shown: Grid,
+    /// What it shall show.
+    wanted: Grid,
+    /// The size the terminal said last; of one that was never asked it is learnt from what is drawn.
+    size: std::cell::Cell<Size>,
+    /// The rows in which the two may differ.
+    touched: Vec<bool>,
+    /// An area that moves left by some columns with the next frame.
+    moving: Option<(Rect, u16)>,
+    /// Whether the terminal repeats blanks on request.
+    repeats: bool,
+    /// The frame that waits for its flush.
+    frame: Vec<u8>,
 }
 
 impl<W: Write> QuietBackend<W> {
-    /// A backend on a buffered writer; it is flushed once a frame.
+    /// A backend on a writer with a cleared screen; a frame is one write.
     pub fn new(writer: W) -> Self {
-        Self { inner: CrosstermBackend::new(writer), written: false, columns: std::cell::Cell::new(u16::MAX) }
-    }
-}
-
-/// Closes the synchronized update on every way out: a terminal left waiting would stand still.
-struct Synchronized<'a, W: Write>(&'a mut CrosstermBackend<W>);
-
-impl<'a, W: Write> Synchronized<'a, W> {
-    fn begin(inner: &'a mut CrosstermBackend<W>) -> io::Result<Self> {
-        queue!(inner, BeginSynchronizedUpdate)?;
-        Ok(Self(inner))
-    }
-}
-
-impl<W: Write> Drop for Synchronized<'_, W> {
-    fn drop(&mut self) {
-        // A failing write shows at the flush that follows.
-        let _ = queue!(self.0, EndSynchronizedUpdate);
-    }
-}
-
-/// What the terminal writes with and where, within one frame: it begins and ends with nothing set.
-struct Pen {
-    at: Option<(u16, u16)>,
-    columns: u16,
-    fg: ratatui::style::Color,
-    bg: ratatui::style::Color,
-    modifier: Modifier,
-}
-
-impl Default for Pen {
-    fn default() -> Self {
-        let plain = ratatui::style::Color::Reset;
-        Self { at: None, columns: u16::MAX, fg: plain, bg: plain, modifier: Modifier::empty() }
-    }
-}
-
-impl Pen {
-    fn draw<'a, W: Write>(
-        mut self,
-        out: &mut CrosstermBackend<W>,
-        content: impl Iterator<Item = (u16, u16, &'a Cell)>,
-    ) -> io::Result<()> {
-        for (x, y, cell) in content {
-            self.go(out, x, y)?;
-            self.dress(out, cell)?;
-            queue!(out, Print(cell.symbol()))?;
-            // Only after one-cell glyphs is the cursor's place beyond doubt on every terminal.
-            self.at = (cell.cell_width() == 1 && x + 1 < self.columns).then_some((x + 1, y));
-        }
-        queue!(out, SetAttribute(Attribute::Reset))
-    }
-
-    /// By the shortest way: a heatmap changes in columns, where one step down and back is shorter than an address.
-    fn go<W: Write>(&mut self, out: &mut CrosstermBackend<W>, x: u16, y: u16) -> io::Result<()> {
-        match self.at {
-            Some(at) if at == (x, y) => Ok(()),
-            Some((from, row)) if row == y && x > from && x - from < 10 => queue!(out, MoveRight(x - from)),
-            Some((from, row)) if row + 1 == y && from >= x && from - x < 10 => {
-                queue!(out, MoveDown(1))?;
-                if from > x { queue!(out, MoveLeft(from - x)) } else { Ok(()) }
-            }
-            _ => queue!(out, MoveTo(x, y)),
+        Self {
+            inner: CrosstermBackend::new(writer),
+            shown: Grid::default(),
+            wanted: Grid::default(),
+            size: std::cell::Cell::default(),
+            touched: Vec::new(),
+            moving: None,
+            repeats: false,
+            frame: Vec::new(),
         }
     }
 
-    fn dress<W: Write>(&mut self, out: &mut CrosstermBackend<W>, cell: &Cell) -> io::Result<()> {
-        if cell.modifier != self.modifier {
-            // Taking single attributes back differs between terminals; starting over does not.
-            queue!(out, SetAttribute(Attribute::Reset))?;
-            *self = Self { at: self.at, columns: self.columns, modifier: cell.modifier, ..Self::default() };
-            for (flag, attribute) in [
-                (Modifier::BOLD, Attribute::Bold),
-                (Modifier::DIM, Attribute::Dim),
-                (Modifier::ITALIC, Attribute::Italic),
-                (Modifier::UNDERLINED, Attribute::Underlined),
-                (Modifier::REVERSED, Attribute::Reverse),
-                (Modifier::CROSSED_OUT, Attribute::CrossedOut),
-            ] {
-                if cell.modifier.contains(flag) {
-                    queue!(out, SetAttribute(attribute))?;
-                }
-            }
+    /// Says whether the terminal is known to repeat the last character on request (REP).
+    #[must_use]
+    pub fn repeating(mut self, repeats: bool) -> Self {
+        self.repeats = repeats;
+        self
+    }
+
+    /// Tells that what the area shows will be left by so many columns in the next frame. The terminal may then move it by itself;
+    /// it is asked to where that takes fewer bytes.
+    pub fn shift(&mut self, area: Rect, columns: u16) {
+        self.moving = Some((area, columns)).filter(|_| columns > 0);
+    }
+
+    /// Writes something that shows nothing, after the frames before it.
+    pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.inner.write_all(bytes)?;
+        Backend::flush(&mut self.inner)
+    }
+
+    fn touch(&mut self, y: u16) {
+        let y = usize::from(y);
+        if y >= self.touched.len() {
+            self.touched.resize(y + 1, false);
         }
-        // A blank shows no foreground, unless reversed or struck through.
-        let shows_fg = cell.symbol() != " " || !cell.modifier.is_empty();
-        if shows_fg && cell.fg != self.fg {
-            queue!(out, SetForegroundColor(cell.fg.into_crossterm()))?;
-            self.fg = cell.fg;
-        }
-        if cell.bg != self.bg {
-            queue!(out, SetBackgroundColor(cell.bg.into_crossterm()))?;
-            self.bg = cell.bg;
-        }
-        Ok(())
+        self.touched[y] = true;
+    }
+
+    /// The bytes that lead to the wanted screen, by the shorter way.
+    fn encode(&mut self) -> Vec<u8> {
+        let rows = (0_u16..).zip(&self.touched).filter(|(_, touched)| **touched).map(|(y, _)| y);
+        let mut plain = Encoder::new(&self.wanted, self.repeats);
+        plain.update(&self.shown, rows);
+        let plain = plain.finish();
+        let Some((area, columns)) = self.moving.take() else { return plain };
+        let mut shifted = self.shown.clone();
+        let mut shift = Encoder::new(&self.wanted, self.repeats);
+        shift.shift(&mut shifted, area, columns);
+        shift.update(&shifted, 0..self.wanted.height());
+        Some(shift.finish()).filter(|bytes| bytes.len() < plain.len()).unwrap_or(plain)
     }
 }
 
@@ -130,13 +97,26 @@ impl<W: Write> Backend for QuietBackend<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        let mut content = content.peekable();
-        if content.peek().is_none() {
-            return Ok(());
+        let Size { width, height } = self.size.get();
+        self.wanted.hold(width, height);
+        for (x, y, cell) in content {
+            if width == 0 {
+                self.wanted.hold(x + cell.cell_width().max(1), y + 1);
+            }
+            self.wanted.put(x, y, cell);
+            self.touch(y);
         }
-        self.written = true;
-        Pen { columns: self.columns.get(), ..Pen::default() }
-            .draw(Synchronized::begin(&mut self.inner)?.0, content)
+        self.shown.hold(self.wanted.width(), self.wanted.height());
+        let bytes = self.encode();
+        if !bytes.is_empty() {
+            self.frame = [SYNCHRONIZED[0], &bytes, SYNCHRONIZED[1]].concat();
+        }
+        for (y, touched) in (0_u16..).zip(&mut self.touched) {
+            if std::mem::take(touched) {
+                self.shown.copy_row(y, &self.wanted);
+            }
+        }
+        Ok(())
     }
 
     // The guard hides the cursor once and shows it when it leaves. Ratatui would say so on every frame, and its terminal
@@ -159,16 +139,20 @@ impl<W: Write> Backend for QuietBackend<W> {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        self.clear_region(ClearType::All)
     }
 
-    fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
-        self.inner.clear_region(clear_type)
+    /// Clears the whole screen, whichever part is meant: ratatui draws everything anew after each of them.
+    fn clear_region(&mut self, _: ClearType) -> io::Result<()> {
+        // The next frame may be of another size.
+        self.shown.clear(0, 0);
+        self.wanted.clear(0, 0);
+        self.inner.clear()
     }
 
     fn size(&self) -> io::Result<Size> {
         let size = self.inner.size()?;
-        self.columns.set(size.width);
+        self.size.set(size);
         Ok(size)
     }
 
@@ -177,6 +161,10 @@ impl<W: Write> Backend for QuietBackend<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.written) { Backend::flush(&mut self.inner) } else { Ok(()) }
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        self.inner.write_all(&std::mem::take(&mut self.frame))?;
+        Backend::flush(&mut self.inner)
     }
 }

@@ -55,6 +55,7 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let price_row = canvas.app.price().map(|p| grid.geometry.row(canvas.app.snapshot().bins.position(p)));
     // The price line is short: a line all across would repaint too many cells whenever price moves a row.
     let line_from = area.width - area.width / 6;
+    let phase = if canvas.app.settings.shifts { grid.geometry.start / grid.geometry.dt } else { 0 };
     for (x, column) in grid.columns.iter().enumerate().take(usize::from(area.width)) {
         let stroke = strokes.get(x).copied().flatten();
         for y in 0..area.height {
@@ -72,7 +73,7 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
             if on_price && free && x >= usize::from(line_from) {
                 cell.set_symbol("┄");
                 over(canvas, pair.hotter(), cell);
-            } else if free && !column.missing.is_empty() && is_marked(pair, x, y) {
+            } else if free && !column.missing.is_empty() && is_marked(pair, phase + x as i64 + i64::from(y)) {
                 hatch(canvas, cell);
             }
         }
@@ -205,10 +206,11 @@ fn hatch(canvas: &Canvas<'_>, cell: &mut Cell) {
 }
 
 /// Whether a cell of a column that lacks a venue carries a stroke: one in a few, on the ground only, so that what the
-/// other venues have stays to be seen. The strokes keep their place on the screen while the map moves on.
-fn is_marked(pair: Pair, x: usize, y: u16) -> bool {
-    const SPARSE: usize = 6;
-    pair.upper == 0 && pair.lower == 0 && (x + usize::from(y)).is_multiple_of(SPARSE)
+/// other venues have stays to be seen. The strokes keep their place on the screen while the map moves on, so that they are not written
+/// again; where the terminal moves the map itself they go with it, for the same reason.
+fn is_marked(pair: Pair, place: i64) -> bool {
+    const SPARSE: i64 = 6;
+    pair.upper == 0 && pair.lower == 0 && place % SPARSE == 0
 }
 
 /// Nothing to draw yet: says what is awaited, venue by venue.

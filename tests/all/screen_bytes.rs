@@ -1,14 +1,11 @@
 //! What a frame costs on the wire, and what it must not contain.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meltline::app::profile::MapBy;
 use meltline::app::settings::Depth;
-use meltline::app::{App, Effect, Message, Settings};
+use meltline::app::{App, Effect, Message, Place, Settings};
 use meltline::engine::Snapshot;
 use meltline::engine::snapshot::StreamStatus;
 use meltline::term::backend::QuietBackend;
@@ -18,27 +15,14 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::fixture::Market;
 use crate::screen::{app, typed};
+use crate::screen_lean::{Tape, assert_same};
 use crate::screen_panels::tape;
-
-/// A writer that keeps what was written.
-#[derive(Clone, Default)]
-struct Tape(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Tape {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A terminal of a fixed size, and the bytes of each of its frames.
 struct Wire {
     terminal: Terminal<QuietBackend<Tape>>,
     tape: Tape,
+    place: Option<Place>,
 }
 
 impl Wire {
@@ -46,10 +30,20 @@ impl Wire {
         let tape = Tape::default();
         let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
         let backend = QuietBackend::new(tape.clone());
-        Self { terminal: Terminal::with_options(backend, TerminalOptions { viewport }).unwrap(), tape }
+        Self {
+            terminal: Terminal::with_options(backend, TerminalOptions { viewport }).unwrap(),
+            tape,
+            place: None,
+        }
     }
 
     fn frame(&mut self, app: &App) -> Vec<u8> {
+        let before = std::mem::replace(&mut self.place, app.place());
+        if let (true, Some(place), Some(before)) = (app.settings.shifts, self.place, before)
+            && let Some((room, columns)) = place.moved_since(&before)
+        {
+            self.terminal.backend_mut().shift(room, columns);
+        }
         self.terminal.draw(|f| ui::draw(app, f)).unwrap();
         self.tape.0.take()
     }
@@ -119,9 +113,12 @@ fn closed(snapshot: &Snapshot) -> Vec<Option<i64>> {
 #[test]
 fn frames_stay_in_their_budgets() {
     // On the four venues of the fixture, the map by tier and by venue.
-    for (depth, map_by) in
-        [(Depth::True, MapBy::Tier), (Depth::True, MapBy::Venue), (Depth::Indexed, MapBy::Tier)]
-    {
+    for (depth, map_by, shifts) in [
+        (Depth::True, MapBy::Tier, false),
+        (Depth::True, MapBy::Venue, true),
+        (Depth::Indexed, MapBy::Tier, false),
+        (Depth::True, MapBy::Tier, true),
+    ] {
         let mut market = Market::new(7, 1_500);
         let mut observed = 30;
         let mut picture = |market: &mut Market, more: usize, seconds: i64| {
@@ -142,27 +139,11 @@ fn frames_stay_in_their_budgets() {
             market.close();
             pictures.push(picture(&mut market, 0, 0));
         }
-        let settings = Settings { depth, map_by, colour_steps: 16, ..Settings::default() };
+        let settings = Settings { depth, map_by, shifts, colour_steps: 16, ..Settings::default() };
         let cost = Cost::of(settings, pictures);
         assert!(cost.scrolled.len() >= 2 && cost.live.len() > 100);
         cost.assert_in_budget();
     }
-}
-
-/// What a terminal of 200×60 shows: glyphs, colours and attributes of every cell.
-fn shown(parser: &vt100::Parser) -> Vec<(String, vt100::Color, vt100::Color, [bool; 3])> {
-    let screen = parser.screen();
-    let cells = (0..60).flat_map(|y| (0..200).map(move |x| (y, x)));
-    cells
-        .map(|(y, x)| {
-            let cell = screen.cell(y, x).unwrap();
-            // A blank's foreground is not seen.
-            let blank = matches!(cell.contents(), "" | " ");
-            let glyph = if blank { " " } else { cell.contents() };
-            let fg = if blank && !cell.inverse() { vt100::Color::Default } else { cell.fgcolor() };
-            (glyph.to_owned(), fg, cell.bgcolor(), [cell.bold(), cell.inverse(), cell.dim()])
-        })
-        .collect()
 }
 
 #[test]
@@ -193,7 +174,7 @@ fn the_terminal_shows_what_the_stock_encoder_shows() {
         screens[0].process(&wire.frame(&app));
         stock.draw(|f| ui::draw(&app, f)).unwrap();
         screens[1].process(&tape.0.take());
-        assert!(shown(&screens[0]) == shown(&screens[1]), "frame {step} differs");
+        assert_same(screens[0].screen(), screens[1].screen(), &format!("frame {step}"));
     }
 }
 

@@ -7,59 +7,98 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// Longest wait for anything here; a slow machine waits, a broken program fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 fn size(cells: u16) -> std::num::NonZeroU16 {
     std::num::NonZeroU16::new(cells).unwrap()
 }
 
-struct Terminal {
-    screen: Arc<Mutex<vt100::Parser>>,
+pub struct Terminal {
+    pub screen: Arc<Mutex<vt100::Parser>>,
+    /// Everything that was written.
+    pub bytes: Arc<Mutex<Vec<u8>>>,
     master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    pub keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     _data: tempfile::TempDir,
 }
 
 impl Terminal {
-    fn start(args: &[&str], rows: u16, cols: u16) -> Self {
+    pub fn start(args: &[&str], rows: u16, cols: u16) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let program = env!("CARGO_BIN_EXE_meltline");
+        let folder = data.path().to_str().unwrap().to_owned();
+        let args = [&[program], args, &["--data-dir", &folder]].concat();
+        Self::run(&args, &[("TERM", "xterm-256color")], (rows, cols), data)
+    }
+
+    /// Any program; the folder is its for the time being.
+    pub fn run(
+        program: &[&str],
+        env: &[(&str, &str)],
+        (rows, cols): (u16, u16),
+        data: tempfile::TempDir,
+    ) -> Self {
         let pty =
             native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        let data = tempfile::tempdir().unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_meltline"));
-        command.args(args);
-        command.args(["--data-dir", data.path().to_str().unwrap()]);
-        command.env("TERM", "xterm-256color");
+        let mut command = CommandBuilder::from_argv(program.iter().map(Into::into).collect());
         command.env("XDG_CONFIG_HOME", data.path());
-        for name in
-            ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "TMUX", "MELTLINE_CONFIG", "HTTPS_PROXY", "ALL_PROXY"]
-        {
+        for name in [
+            "NO_COLOR",
+            "COLORTERM",
+            "SSH_CONNECTION",
+            "SSH_CLIENT",
+            "SSH_TTY",
+            "TMUX",
+            "STY",
+            "ZELLIJ",
+            "MELTLINE_CONFIG",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+        ] {
             command.env_remove(name);
         }
+        env.iter().for_each(|(name, value)| command.env(name, value));
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(cols), 0)));
         let mut reader = pty.master.try_clone_reader().unwrap();
-        let seen = Arc::clone(&screen);
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (seen, kept) = (Arc::clone(&screen), Arc::clone(&bytes));
         std::thread::spawn(move || {
-            let mut bytes = vec![0; 65_536];
-            while let Ok(n) = reader.read(&mut bytes) {
+            let mut part = vec![0; 65_536];
+            while let Ok(n) = reader.read(&mut part) {
                 if n == 0 {
                     break;
                 }
-                seen.lock().unwrap().process(&bytes[..n]);
+                kept.lock().unwrap().extend_from_slice(&part[..n]);
+                seen.lock().unwrap().process(&part[..n]);
             }
         });
         let keys = pty.master.take_writer().unwrap();
-        Self { screen, master: pty.master, keys, child, _data: data }
+        Self { screen, bytes, master: pty.master, keys, child, _data: data }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
 
+    /// Bytes that were written so far.
+    pub fn written(&self) -> usize {
+        self.bytes.lock().unwrap().len()
+    }
+
+    /// Polls until certain bytes were written.
+    pub fn wait_for_bytes(&self, wanted: &[u8]) {
+        let begun = Instant::now();
+        while !self.bytes.lock().unwrap().windows(wanted.len()).any(|bytes| bytes == wanted) {
+            assert!(begun.elapsed() < PATIENCE, "never written: {:?}", String::from_utf8_lossy(wanted));
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     /// Polls until the screen is as wanted.
-    fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let begun = Instant::now();
         while !wanted(self.screen.lock().unwrap().screen()) {
             assert!(begun.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
@@ -67,13 +106,13 @@ impl Terminal {
         }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
     /// Waits for the end; the exit code.
-    fn ended(&mut self) -> u32 {
+    pub fn ended(&mut self) -> u32 {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -97,13 +136,13 @@ impl Drop for Terminal {
     }
 }
 
-/// Cells of the heatmap that carry heat: half blocks in a colour of their own.
-fn hot_cells(screen: &vt100::Screen) -> usize {
+/// Cells of the heatmap that carry heat: half blocks, either way up, in a colour of their own.
+pub fn hot_cells(screen: &vt100::Screen) -> usize {
     let (rows, cols) = screen.size();
     (0..rows.get())
         .flat_map(|r| (0..cols.get()).map(move |c| (r, c)))
         .filter_map(|(r, c)| screen.cell(r, c))
-        .filter(|cell| cell.contents() == "▀" && cell.fgcolor() != vt100::Color::Default)
+        .filter(|cell| matches!(cell.contents(), "▀" | "▄") && cell.fgcolor() != vt100::Color::Default)
         .count()
 }
 
@@ -220,4 +259,83 @@ fn a_suspended_program_gives_the_terminal_back_and_draws_anew_when_continued() {
     terminal.wait("full redraw", |s| s.alternate_screen() && hot_cells(s) > 100);
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
+}
+
+/// Device attributes (DA1) of a terminal, and its answers to the question for true colour.
+const ATTRIBUTES: &str = "\u{1b}[?62;22c";
+const YES: &str = "\u{1b}P1$r0;48:2::1:2:3m\u{1b}\\\u{1b}P1+r524742=382f382f38\u{1b}\\";
+const NO: &str = "\u{1b}P0$r\u{1b}\\\u{1b}P0+r524742\u{1b}\\";
+
+/// Whether a colour of 24 bits is on the screen.
+fn is_true_colour(screen: &vt100::Screen) -> bool {
+    let (rows, cols) = screen.size();
+    let mut cells = (0..rows.get()).flat_map(|r| (0..cols.get()).map(move |c| (r, c)));
+    cells.any(|(r, c)| matches!(screen.cell(r, c).unwrap().bgcolor(), vt100::Color::Rgb(..)))
+}
+
+/// The first line of the screen.
+fn status(screen: &vt100::Screen) -> String {
+    screen.rows(0, screen.size().1.get()).next().unwrap()
+}
+
+/// The demo, drawn in 256 colours, with the question just asked.
+fn asked() -> Terminal {
+    let terminal = Terminal::start(&["demo", "--seed", "3"], 40, 160);
+    terminal.wait_for_bytes(meltline::term::query::QUESTION);
+    assert!(terminal.screen.lock().unwrap().screen().alternate_screen(), "the first frame does not wait");
+    terminal
+}
+
+#[test]
+fn a_terminal_that_answers_yes_gets_true_colour_and_no_key_is_lost_or_made_up() {
+    let mut terminal = asked();
+    // Keys before, between and after: the range goes from 24h to 3d, 7d, 30d.
+    terminal.press(&format!("r{YES}r{ATTRIBUTES}r"));
+    terminal.wait("true colour", |s| is_true_colour(s) && hot_cells(s) > 100);
+    terminal.wait("30 days", |s| status(s).contains(" 30d·"));
+    let is_model_3 =
+        |s: &vt100::Screen| !["model 1", "model 2"].iter().any(|other| status(s).contains(other));
+    assert!(is_model_3(terminal.screen.lock().unwrap().screen()), "{}", terminal.text());
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+}
+
+#[test]
+fn a_terminal_that_says_no_or_nothing_stays_at_256_colours() {
+    for answer in ["", NO] {
+        let mut terminal = asked();
+        terminal.press(&format!("r{answer}{ATTRIBUTES}r"));
+        terminal.wait("7 days", |s| status(s).contains(" 7d·") && hot_cells(s) > 100);
+        let screen = terminal.screen.lock().unwrap().screen().clone();
+        assert!(!is_true_colour(&screen));
+        terminal.press("q");
+        assert_eq!(terminal.ended(), 0);
+    }
+}
+
+#[test]
+fn a_late_answer_is_swallowed() {
+    let mut terminal = asked();
+    terminal.wait("heatmap", |s| hot_cells(s) > 100);
+    let asked_at = Instant::now();
+    while asked_at.elapsed() < meltline::term::query::deadline(false) {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    terminal.press(&format!("{YES}r"));
+    terminal.wait("3 days", |s| status(s).contains(" 3d·") && hot_cells(s) > 100);
+    let screen = terminal.screen.lock().unwrap().screen().clone();
+    assert!(!is_true_colour(&screen));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn a_user_who_chose_the_colours_is_not_second_guessed() {
+    let mut terminal = Terminal::start(&["demo", "--color", "256"], 30, 100);
+    terminal.wait("heatmap", |s| hot_cells(s) > 50);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    let bytes = terminal.bytes.lock().unwrap();
+    assert!(!bytes.windows(2).any(|b| b == b"\x1bP"), "nothing was asked");
 }
