@@ -138,12 +138,16 @@ pub struct Screen {
     pub palette: PaletteName,
     /// How many colours the terminal is given.
     pub colour: Colour,
+    /// Whether the heatmap is an image.
+    pub graphics: Graphics,
     /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh, mosh and tmux and 32 elsewhere.
     pub colour_steps: Auto<u16>,
     /// Frames a second at most, 1 to 60; `auto` is 4 over ssh and 10 elsewhere.
     pub fps: Auto<u16>,
     /// Leverage tiers shown at the start.
     pub tiers: Vec<Tier>,
+    /// Folder that pictures are written to; empty for the current one.
+    pub snapshot_dir: PathBuf,
 }
 
 /// How many colours the terminal is given.
@@ -160,6 +164,18 @@ pub enum Colour {
     Indexed,
     /// 24-bit colour.
     True,
+}
+
+/// Whether the heatmap is an image under the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Graphics {
+    /// Text everywhere.
+    None,
+    /// An image by kitty's protocol, unless a multiplexer is between.
+    Kitty,
+    /// An image where the environment tells of a terminal that draws it.
+    Auto,
 }
 
 /// A setting that can be `none`.
@@ -242,9 +258,11 @@ impl Default for Screen {
             scale: Curve::Sqrt,
             palette: PaletteName::Viridis,
             colour: Colour::Auto,
+            graphics: Graphics::None,
             colour_steps: Auto::Auto,
             fps: Auto::Auto,
             tiers: Tier::ALL.to_vec(),
+            snapshot_dir: PathBuf::new(),
         }
     }
 }

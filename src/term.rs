@@ -2,7 +2,9 @@
 
 pub mod backend;
 pub mod caps;
+pub mod clipboard;
 pub mod guard;
+pub mod kitty;
 
 use std::io::{self, BufWriter, Stdout};
 

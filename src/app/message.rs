@@ -18,6 +18,8 @@ pub enum Message {
     Snapshot(Arc<Snapshot>),
     /// The terminal is this many columns wide and rows high.
     Resize(u16, u16),
+    /// Something to tell once, until the next key.
+    Note(String),
     /// Time went by (monotonic); ages on the screen count from it.
     Tick(Instant),
 }
@@ -33,6 +35,10 @@ pub enum Effect {
     Quit,
     /// Hand the terminal back to the shell until continued.
     Suspend,
+    /// Draw, and write what is shown to a picture file.
+    WriteSnapshot,
+    /// Draw, and put a text on the user's clipboard.
+    Copy(String),
     /// Draw, and ask the engine for something.
     Command(Command),
 }

@@ -1,6 +1,6 @@
 //! The loop between terminal, engine and app: messages in, frames out.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,11 @@ use crate::app::{App, Effect, Message, Settings};
 use crate::engine::{Command, Snapshot};
 use crate::term::caps::{Caps, Colours};
 use crate::term::guard::{self, Guard};
-use crate::term::{self, Screen};
-use crate::ui;
+use crate::term::{self, Screen, clipboard};
+use crate::ui::{self, Medium};
 
+use super::image::Under;
+use super::pictures::Pictures;
 use super::state::StateFile;
 
 /// Ages count in seconds; twice as often is soon enough.
@@ -39,11 +41,7 @@ pub fn run(
             "the screen needs a terminal, and standard output is not one; `levels` and `tap` write to pipes"
         );
     }
-    settings.depth = match caps.colours {
-        Colours::None => Depth::None,
-        Colours::Indexed => Depth::Indexed,
-        Colours::True => Depth::True,
-    };
+    settings.depth = depth(caps);
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -53,6 +51,15 @@ pub fn run(
     match thread.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The colours a terminal has, in the words of the app.
+pub fn depth(caps: Caps) -> Depth {
+    match caps.colours {
+        Colours::None => Depth::None,
+        Colours::Indexed => Depth::Indexed,
+        Colours::True => Depth::True,
     }
 }
 
@@ -79,6 +86,9 @@ struct Session {
     /// Commands the engine has not taken yet: the newest of each kind.
     pending: Vec<Command>,
     state: Option<StateFile>,
+    pictures: Pictures,
+    /// The image under the text, where there is one.
+    under: Option<Under>,
     quit_when_ended: bool,
     frame: Duration,
     drawn: Option<Instant>,
@@ -101,6 +111,8 @@ impl Session {
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         };
+        let under = settings.images.then(Under::default);
+        let pictures = Pictures::new(settings.snapshot_dir.clone());
         let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
         let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
@@ -116,6 +128,8 @@ impl Session {
             commands,
             pending: pending.into_iter().collect(),
             state,
+            pictures,
+            under,
             quit_when_ended,
             frame,
             drawn: None,
@@ -156,6 +170,10 @@ impl Session {
                     let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
                     let effect = self.app.update(Message::Snapshot(snapshot));
                     self.handle(effect)? && (self.open || !self.quit_when_ended)
+                }
+                note = self.pictures.written() => {
+                    let effect = self.app.update(Message::Note(note));
+                    self.handle(effect)?
                 }
                 now = tick.tick() => {
                     if self.guard.lost() {
@@ -217,6 +235,18 @@ impl Session {
                 self.pending.push(command);
                 self.dirty = true;
             }
+            Effect::WriteSnapshot => {
+                if let Err(note) = self.pictures.write(&self.app) {
+                    self.app.update(Message::Note(note));
+                }
+                self.dirty = true;
+            }
+            Effect::Copy(text) => {
+                let mut out = std::io::stdout();
+                let bytes = clipboard::copy(&text, clipboard::in_screen());
+                out.write_all(&bytes).and_then(|()| out.flush()).context("cannot write to the terminal")?;
+                self.dirty = true;
+            }
             Effect::Suspend => {
                 self.guard.suspend()?;
             }
@@ -230,6 +260,7 @@ impl Session {
         self.guard.resume().context("cannot take the terminal again")?;
         let size = self.screen.size()?;
         self.screen.resize(size.into())?;
+        self.under = self.under.take().map(|_| Under::default());
         self.dirty = true;
         self.drawn = None;
         Ok(true)
@@ -241,7 +272,17 @@ impl Session {
             self.app.update(Message::Resize(size.width, size.height));
         }
         let app = &self.app;
-        self.screen.draw(|frame| ui::draw(app, frame)).context("cannot write to the terminal")?;
+        let mut medium = Medium::Terminal;
+        if let Some(under) = &mut self.under {
+            // Where the size changed the terminal is cleared, and images go with the text.
+            self.screen.autoresize().context("cannot write to the terminal")?;
+            let (bytes, is_shown) = under.follow(app)?;
+            self.screen.backend_mut().put_before(&bytes);
+            medium = if is_shown { Medium::OverImage } else { medium };
+        }
+        self.screen
+            .draw(|frame| ui::render(app, frame.buffer_mut(), medium))
+            .context("cannot write to the terminal")?;
         self.drawn = Some(Instant::now());
         self.dirty = false;
         Ok(())

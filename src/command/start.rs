@@ -5,9 +5,10 @@ use anyhow::Context;
 use crate::app::keymap::Keymap;
 use crate::app::scale::Limit;
 use crate::app::settings::Settings;
-use crate::config::{Colour, Config};
+use crate::config::{Colour, Config, Graphics};
 use crate::estimate::TierSet;
 use crate::term::caps::{Caps, Colours};
+use crate::term::kitty;
 
 /// What the screen starts with, and what the terminal can do.
 pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
@@ -19,6 +20,7 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         Colour::True => Some(Colours::True),
     });
     let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
+    let (images, note) = images(screen.graphics, caps);
     let settings = Settings {
         range: config.range,
         model: screen.model,
@@ -34,8 +36,25 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         fps: screen.fps.set().map_or_else(|| caps.fps(), u32::from),
         tiers: screen.tiers.iter().copied().collect::<TierSet>(),
         watchlist: config.watchlist.clone(),
+        images,
+        note,
+        snapshot_dir: screen.snapshot_dir.clone(),
         keymap: Keymap::with(bound).context("in the [keys] of the configuration")?,
         ..Settings::default()
     };
     Ok((settings, caps))
+}
+
+/// Whether the heatmap is an image, and what is to be said if it is not though it was asked for.
+fn images(graphics: Graphics, caps: Caps) -> (bool, String) {
+    let var = |name: &str| std::env::var(name).ok();
+    match graphics {
+        _ if caps.colours == Colours::None => (false, String::new()),
+        Graphics::None => (false, String::new()),
+        Graphics::Auto => (kitty::is_likely(var), String::new()),
+        Graphics::Kitty if kitty::is_between(var) => {
+            (false, "no images through tmux, screen or zellij: the heatmap is text".to_owned())
+        }
+        Graphics::Kitty => (true, String::new()),
+    }
 }

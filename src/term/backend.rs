@@ -18,6 +18,8 @@ use ratatui::style::Modifier;
 pub struct QuietBackend<W: Write> {
     inner: CrosstermBackend<W>,
     written: bool,
+    /// Bytes that go before the cells of the next frame.
+    before: Vec<u8>,
     /// Columns of the terminal as it last said; behind the last one the cursor's place is not defined.
     columns: std::cell::Cell<u16>,
 }
@@ -25,7 +27,19 @@ pub struct QuietBackend<W: Write> {
 impl<W: Write> QuietBackend<W> {
     /// A backend on a buffered writer; it is flushed once a frame.
     pub fn new(writer: W) -> Self {
-        Self { inner: CrosstermBackend::new(writer), written: false, columns: std::cell::Cell::new(u16::MAX) }
+        Self {
+            inner: CrosstermBackend::new(writer),
+            written: false,
+            before: Vec::new(),
+            columns: std::cell::Cell::new(u16::MAX),
+        }
+    }
+}
+
+impl<W: Write> QuietBackend<W> {
+    /// Puts bytes before the cells of the next frame, within the same synchronized update; the cursor may be left anywhere.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        self.before.extend_from_slice(bytes);
     }
 }
 
@@ -131,12 +145,14 @@ impl<W: Write> Backend for QuietBackend<W> {
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
         let mut content = content.peekable();
-        if content.peek().is_none() {
+        let images = std::mem::take(&mut self.before);
+        if content.peek().is_none() && images.is_empty() {
             return Ok(());
         }
         self.written = true;
-        Pen { columns: self.columns.get(), ..Pen::default() }
-            .draw(Synchronized::begin(&mut self.inner)?.0, content)
+        let update = Synchronized::begin(&mut self.inner)?;
+        update.0.write_all(&images)?;
+        Pen { columns: self.columns.get(), ..Pen::default() }.draw(update.0, content)
     }
 
     // The guard hides the cursor once and shows it when it leaves. Ratatui would say so on every frame, and its terminal

@@ -192,6 +192,18 @@ impl Ramp {
         }
     }
 
+    /// A ramp that leaves the terminal's own ground everywhere: something else is to be seen there.
+    pub fn clear(steps: usize) -> Self {
+        let colours = vec![Color::Reset; steps.max(2) + 1];
+        Self {
+            removed: colours.clone(),
+            colours,
+            glyphs: &GLYPHS,
+            removed_glyphs: &GLYPHS,
+            steps: steps.max(2),
+        }
+    }
+
     /// The colour of a step, or `None` for a ramp of characters.
     pub fn colour(&self, step: i32) -> Option<Color> {
         let colours = if step < 0 { &self.removed } else { &self.colours };

@@ -17,6 +17,8 @@ mod fixture;
 mod hand_worked_levels;
 mod learning;
 mod margin_tables;
+mod pictures;
+mod pictures_image;
 mod pipeline;
 mod presets;
 mod recorded;

@@ -15,6 +15,8 @@ fn size(cells: u16) -> std::num::NonZeroU16 {
 
 struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Every byte the program wrote.
+    raw: Arc<Mutex<Vec<u8>>>,
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -31,27 +33,37 @@ impl Terminal {
         command.args(["--data-dir", data.path().to_str().unwrap()]);
         command.env("TERM", "xterm-256color");
         command.env("XDG_CONFIG_HOME", data.path());
-        for name in
-            ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "TMUX", "MELTLINE_CONFIG", "HTTPS_PROXY", "ALL_PROXY"]
-        {
+        for name in [
+            "NO_COLOR",
+            "COLORTERM",
+            "SSH_CONNECTION",
+            "TMUX",
+            "STY",
+            "ZELLIJ",
+            "MELTLINE_CONFIG",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+        ] {
             command.env_remove(name);
         }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(cols), 0)));
         let mut reader = pty.master.try_clone_reader().unwrap();
-        let seen = Arc::clone(&screen);
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let (seen, kept) = (Arc::clone(&screen), Arc::clone(&raw));
         std::thread::spawn(move || {
             let mut bytes = vec![0; 65_536];
             while let Ok(n) = reader.read(&mut bytes) {
                 if n == 0 {
                     break;
                 }
+                kept.lock().unwrap().extend_from_slice(&bytes[..n]);
                 seen.lock().unwrap().process(&bytes[..n]);
             }
         });
         let keys = pty.master.take_writer().unwrap();
-        Self { screen, master: pty.master, keys, child, _data: data }
+        Self { screen, raw, master: pty.master, keys, child, _data: data }
     }
 
     fn text(&self) -> String {
@@ -62,6 +74,15 @@ impl Terminal {
     fn wait(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let begun = Instant::now();
         while !wanted(self.screen.lock().unwrap().screen()) {
+            assert!(begun.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Polls until the bytes written are as wanted.
+    fn wait_raw(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        while !wanted(&String::from_utf8_lossy(&self.raw.lock().unwrap())) {
             assert!(begun.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
             std::thread::park_timeout(Duration::from_millis(10));
         }
@@ -163,9 +184,8 @@ fn a_resize_is_followed() {
     assert_eq!(terminal.ended(), 0);
 }
 
-#[test]
-fn a_recording_stays_on_its_last_frame_until_q() {
-    let dir = tempfile::tempdir().unwrap();
+/// An hour of a market, as events.
+fn recording(dir: &tempfile::TempDir) -> String {
     let path = dir.path().join("events.ndjson");
     let mut file = std::fs::File::create(&path).unwrap();
     for second in 0..3_600_i64 {
@@ -179,11 +199,60 @@ fn a_recording_stays_on_its_last_frame_until_q() {
             meltline::market::ndjson::write_event(&mut file, &event).unwrap();
         }
     }
-    let mut terminal = Terminal::start(&["replay", path.to_str().unwrap(), "--range", "2h"], 40, 120);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_recording_stays_on_its_last_frame_until_q() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h"], 40, 120);
     terminal.wait("heatmap", |s| s.contents().contains("REPLAY") && hot_cells(s) > 50);
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     restored(&mut terminal);
+}
+
+#[test]
+fn a_picture_is_written_and_the_crosshair_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let config = dir.path().join("config.toml");
+    let pictures = dir.path().join("pictures");
+    std::fs::write(&config, format!("[screen]\nsnapshot_dir = {pictures:?}\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--config", config], 40, 200);
+    terminal.wait("heatmap", |s| s.contents().contains("ENDED") && hot_cells(s) > 50);
+    terminal.press("w");
+    terminal.wait("note", |s| s.contents().contains("wrote "));
+    // The recording ends at 00:59:59.
+    let png = std::fs::read(pictures.join("meltline-BTC-20240619-005959Z.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    terminal.press("y");
+    terminal.wait("note", |s| s.contents().contains("sent to the clipboard: BTC 6"));
+    // "BTC 6" begins with QlRDIDY in base 64.
+    terminal.wait_raw("copy", |raw| raw.contains("\u{1b}]52;c;QlRDID"));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+}
+
+#[test]
+fn an_image_lies_under_the_text_and_is_gone_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--graphics", "kitty"], 40, 120);
+    terminal.wait("end", |s| s.contents().contains("ENDED"));
+    terminal.wait_raw("image", |raw| raw.contains("\u{1b}_Ga=T,q=2,f=24,o=z,"));
+    assert_eq!(hot_cells(terminal.screen.lock().unwrap().screen()), 0, "the heat is in the image");
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+    terminal.wait_raw("image taken away", |raw| {
+        raw.rfind("\u{1b}_Ga=d,d=I,q=2,").is_some_and(|gone| {
+            gone > raw.rfind("a=T").unwrap_or(0) && gone < raw.rfind("\u{1b}[?1049l").unwrap_or(0)
+        })
+    });
 }
 
 #[test]
