@@ -278,7 +278,7 @@ pub struct SnapshotArgs {
     /// Size in cells, 50x20 to 400x200 [default: the terminal's less a row for the prompt, else 160x50]
     #[arg(long, value_name = "COLSxROWS", value_parser = size)]
     pub size: Option<(u16, u16)>,
-    /// Write a PNG to this file instead of text to standard output; a file that is there is replaced
+    /// Write a PNG to this file instead of text to standard output; a file that is there is replaced, - is standard output
     #[arg(long, value_name = "FILE")]
     pub png: Option<PathBuf>,
     /// What is drawn

@@ -17,7 +17,7 @@ use crate::feed::FeedItem;
 use crate::feed::recording::Recording;
 use crate::feed::status::{LinkState, VenueStatus};
 use crate::market::{MarketEvent, Venue};
-use crate::picture::{self, Form};
+use crate::picture::{self, Form, Pixels};
 
 use super::live::{self, Settled};
 use super::{levels, start};
@@ -45,11 +45,15 @@ pub fn run(args: &SnapshotArgs, venues: &[Venue], config: &Config) -> anyhow::Re
     let mut app = App::new(settings, engine.snapshot());
     app.update(Message::Resize(width, height));
     let frame = picture::frame(&app);
-    if let Some(path) = &args.png {
-        return picture::save(path, &frame).with_context(|| format!("cannot write {}", path.display()));
-    }
     let mut out = BufWriter::new(std::io::stdout().lock());
-    picture::write_text(&mut out, &frame, form).and_then(|()| out.flush()).context("cannot write the picture")
+    let written = match args.png.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            return picture::save(path, &frame).with_context(|| format!("cannot write {}", path.display()));
+        }
+        Some(_) => Pixels::new(&frame).write_png(&mut out),
+        None => picture::write_text(&mut out, &frame, form),
+    };
+    written.and_then(|()| out.flush()).context("cannot write the picture")
 }
 
 /// The terminal's size less a row for the prompt that follows.

@@ -36,7 +36,7 @@ pub fn write_text(out: &mut impl Write, buf: &Buffer, form: Form) -> io::Result<
             line.push_str(cell.symbol());
             covered = cell.cell_width().saturating_sub(1);
         }
-        if !is_plain(&pen) {
+        if line.contains('\u{1b}') {
             line.push_str("\u{1b}[0m");
         }
         line.push('\n');
@@ -54,10 +54,6 @@ fn is_blank(cell: &Cell, form: Form) -> bool {
 fn shows_ink(cell: &Cell) -> bool {
     const LINES: Modifier = Modifier::REVERSED.union(Modifier::UNDERLINED).union(Modifier::CROSSED_OUT);
     cell.symbol() != " " || cell.modifier.intersects(LINES)
-}
-
-fn is_plain(pen: &Cell) -> bool {
-    pen.fg == Color::Reset && pen.bg == Color::Reset && pen.modifier.is_empty()
 }
 
 /// Changes the pen to what a cell needs, with as little as that takes.

@@ -195,7 +195,7 @@ fn the_screen_refuses_a_pipe_in_words() {
 }
 
 /// A program that ends with the test.
-pub struct Ends(pub Child);
+struct Ends(Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {

@@ -195,6 +195,8 @@ fn the_command_writes_a_png_that_opens_and_says_nothing_else() {
     assert_eq!((width, height), (80 * picture::WIDTH, 24 * picture::HEIGHT));
     let colours: std::collections::BTreeSet<&[u8]> = pixels.chunks(3).collect();
     assert!(colours.len() > 30, "it has colours though a pipe has none");
+    let piped = run(&[&base[..], &["-"]].concat());
+    assert_eq!(piped.stdout, std::fs::read(&out).unwrap(), "the same bytes to a pipe");
     let nowhere = run(&[&base[..], &["/no/such/folder/out.png"]].concat());
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(told(&nowhere.stderr).contains("/no/such/folder/out.png"));
