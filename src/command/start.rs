@@ -55,6 +55,10 @@ fn images(graphics: Graphics, caps: Caps) -> (bool, String) {
         Graphics::Kitty if kitty::is_between(var) => {
             (false, "no images through tmux, screen or zellij: the heatmap is text".to_owned())
         }
-        Graphics::Kitty => (true, String::new()),
+        Graphics::Kitty if kitty::is_likely(var) => (true, String::new()),
+        // Asked for by name, so it is tried; whether it is drawn is for the user to see.
+        Graphics::Kitty => {
+            (true, "a blank heatmap: this terminal draws no images, use --graphics none".to_owned())
+        }
     }
 }

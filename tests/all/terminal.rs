@@ -243,6 +243,8 @@ fn an_image_lies_under_the_text_and_is_gone_at_the_end() {
     let path = recording(&dir);
     let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--graphics", "kitty"], 40, 120);
     terminal.wait("end", |s| s.contents().contains("ENDED"));
+    // This terminal does not say that it is kitty.
+    assert!(terminal.text().contains("draws no images"), "{}", terminal.text());
     terminal.wait_raw("image", |raw| raw.contains("\u{1b}_Ga=T,q=2,f=24,o=z,"));
     // Between the legend and the price axis no cell is of two colours: the heat is in the image.
     let two_colours = |s: &vt100::Screen| {
