@@ -1,6 +1,7 @@
 //! The screen's state: what is looked at, and what each key does to it. No I/O, no clock.
 
 pub mod beside;
+mod copy;
 pub mod criticality;
 pub mod figures;
 pub mod fit;
@@ -169,6 +170,10 @@ impl App {
             Message::Resize(width, height) => {
                 self.size = (width, height);
                 self.refresh();
+                Effect::Redraw
+            }
+            Message::Note(note) => {
+                self.settings.note = note;
                 Effect::Redraw
             }
             Message::Tick(now) => {
@@ -381,6 +386,11 @@ impl App {
     /// The pixel grid.
     pub fn grid(&self) -> &Grid {
         &self.grid
+    }
+
+    /// Whether there is anything to draw on the heatmap.
+    pub fn has_heat(&self) -> bool {
+        self.grid.columns.iter().any(|c| c.covered || c.bar.is_some())
     }
 
     /// The colour scale.

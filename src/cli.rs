@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::model::Model;
-use crate::config::Colour;
+use crate::config::{Colour, Graphics};
 use crate::market::{Asset, Interval, Venue};
 
 /// The crypto liquidation heatmap in a terminal: where leveraged positions would be force-closed, over price and time.
@@ -63,9 +63,21 @@ pub struct Common {
     pub quiet: bool,
 }
 
-/// Options of commands that draw.
+/// Options of the screen.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ScreenArgs {
+    /// What is drawn
+    #[command(flatten)]
+    pub view: ViewArgs,
+
+    /// Draw the heatmap as an image, by kitty's protocol
+    #[arg(long, value_enum, env = "MELTLINE_GRAPHICS")]
+    pub graphics: Option<Graphics>,
+}
+
+/// Options of commands that draw.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ViewArgs {
     /// Time across the heatmap, such as 12h, 24h or 7d
     #[arg(long, value_name = "SPAN", env = "MELTLINE_RANGE")]
     pub range: Option<Interval>,
@@ -98,6 +110,8 @@ pub enum Command {
     Tap(TapArgs),
     /// The liquidation levels now, at a time or as a series
     Levels(LevelsArgs),
+    /// One picture of the heatmap, as text or PNG
+    Snapshot(SnapshotArgs),
     /// How well the levels foretold the liquidations in a recording, beside null models and other heatmaps' rules
     Score(ScoreArgs),
     /// Only the simulated exchanges, for other programs to connect to, or their market as a file
@@ -250,6 +264,28 @@ pub struct LevelsArgs {
     pub format: Format,
 }
 
+/// `snapshot`
+#[derive(Debug, Clone, Args)]
+pub struct SnapshotArgs {
+    /// Asset
+    pub asset: Asset,
+    /// Read a recording instead of the venues; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The heatmap as known before this time: RFC 3339, unix ms, or back from the recording's end such as -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "input")]
+    pub at: Option<Time>,
+    /// Size in cells, 50x20 to 400x200 [default: the terminal's less a row for the prompt, else 160x50]
+    #[arg(long, value_name = "COLSxROWS", value_parser = size)]
+    pub size: Option<(u16, u16)>,
+    /// Write a PNG to this file instead of text to standard output; a file that is there is replaced, - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// What is drawn
+    #[command(flatten)]
+    pub view: ViewArgs,
+}
+
 /// `score`
 #[derive(Debug, Clone, Args)]
 pub struct ScoreArgs {
@@ -351,6 +387,26 @@ fn replay_speed(text: &str) -> Result<ReplaySpeed, String> {
     }
 }
 
+/// The smallest picture, cells.
+pub const SMALLEST_PICTURE: (u16, u16) = (50, 20);
+/// The largest.
+pub const LARGEST_PICTURE: (u16, u16) = (400, 200);
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let ((least_width, least_height), (most_width, most_height)) = (SMALLEST_PICTURE, LARGEST_PICTURE);
+    let parsed = text.split_once(['x', 'X', '×']).map(|(w, h)| (w.parse::<u16>(), h.parse::<u16>()));
+    match parsed {
+        Some((Ok(w), Ok(h)))
+            if (least_width..=most_width).contains(&w) && (least_height..=most_height).contains(&h) =>
+        {
+            Ok((w, h))
+        }
+        _ => Err(format!(
+            "use columns x rows from {least_width}x{least_height} to {most_width}x{most_height}, such as 160x50"
+        )),
+    }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let value = match text.strip_suffix('%') {
         Some(percent) => percent.parse::<f64>().map(|p| p / 100.0),
@@ -380,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_model_has_a_number() {
-        assert_eq!(Cli::parse_from(["meltline", "--model", "2"]).screen.model, Some(Model::Zones));
+        assert_eq!(Cli::parse_from(["meltline", "--model", "2"]).screen.view.model, Some(Model::Zones));
         assert!(Cli::try_parse_from(["meltline", "--model", "4"]).is_err());
     }
 
@@ -388,7 +444,7 @@ mod tests {
     fn colour_is_spelt_either_way() {
         for flag in ["--colour", "--color"] {
             let cli = Cli::parse_from(["meltline", flag, "256"]);
-            assert_eq!(cli.screen.colour, Some(Colour::Indexed));
+            assert_eq!(cli.screen.view.colour, Some(Colour::Indexed));
         }
     }
 
@@ -398,6 +454,16 @@ mod tests {
         assert_eq!("2024-06-19T00:00:00Z".parse::<Time>().unwrap(), Time::At(1_718_755_200_000));
         assert_eq!("-2h".parse::<Time>().unwrap().resolve(10_000_000), 2_800_000);
         assert!("yesterday".parse::<Time>().is_err());
+    }
+
+    #[test]
+    fn sizes_are_columns_and_rows_within_bounds() {
+        assert_eq!(size("160x50"), Ok((160, 50)));
+        assert_eq!(size("50x20"), Ok((50, 20)));
+        assert_eq!(size("400X200"), Ok((400, 200)));
+        for bad in ["49x20", "50x19", "401x50", "160x201", "160", "x", "-160x50", "160x50x1", "1e2x50"] {
+            assert!(size(bad).unwrap_err().contains("50x20 to 400x200"), "{bad}");
+        }
     }
 
     #[test]

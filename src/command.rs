@@ -2,12 +2,15 @@
 
 pub mod demo;
 pub mod doctor;
+pub mod image;
 pub mod levels;
 pub mod live;
+mod pictures;
 pub mod replay;
 pub mod score;
 pub mod screen;
 pub mod sim;
+pub mod snapshot;
 mod start;
 pub mod state;
 pub mod tap;
@@ -18,15 +21,19 @@ use anyhow::Context;
 use clap::CommandFactory;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::cli::{Cli, Command, Common, ScreenArgs};
+use crate::cli::{Cli, Command, Common, ScreenArgs, ViewArgs};
 use crate::config::{Config, LogLevel};
 use crate::feed::recording::RecordingTally;
 
 /// Runs what the command line asks for.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let mut config = Config::load(cli.common.config.as_deref())?;
-    // In files there are venues without adapters too: `score` picks for itself.
-    let picks_venues = matches!(cli.command, Some(Command::Score(_)));
+    // In files there are venues without adapters too: what reads files picks for itself.
+    let picks_venues = match &cli.command {
+        Some(Command::Score(_)) => true,
+        Some(Command::Snapshot(args)) => args.input.is_some(),
+        _ => false,
+    };
     overlay(&mut config, &cli.common, picks_venues)?;
     match cli.command {
         None => {
@@ -55,6 +62,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Levels(args)) => {
             log_to_stderr(&config);
             levels::run(&args, &config)
+        }
+        Some(Command::Snapshot(args)) => {
+            apply_view(&mut config, &args.view);
+            log_to_stderr(&config);
+            snapshot::run(&args, &cli.common.venues, &config)
         }
         Some(Command::Score(args)) => {
             log_to_stderr(&config);
@@ -99,6 +111,11 @@ fn overlay(config: &mut Config, common: &Common, picks_venues: bool) -> anyhow::
 }
 
 fn apply_screen(config: &mut Config, args: &ScreenArgs) {
+    apply_view(config, &args.view);
+    config.screen.graphics = args.graphics.unwrap_or(config.screen.graphics);
+}
+
+fn apply_view(config: &mut Config, args: &ViewArgs) {
     config.range = args.range.unwrap_or(config.range);
     config.screen.model = args.model.unwrap_or(config.screen.model);
     config.screen.colour = args.colour.unwrap_or(config.screen.colour);

@@ -152,6 +152,8 @@ pub struct Screen {
     pub mouse: bool,
     /// How many colours the terminal is given.
     pub colour: Colour,
+    /// Whether the heatmap is an image.
+    pub graphics: Graphics,
     /// Steps of the ramp, 2 to 256; `auto` is 16 over ssh and mosh and in multiplexers, and 32 elsewhere.
     pub colour_steps: Auto<u16>,
     /// Frames a second at most, 1 to 60; `auto` is 4 over ssh and mosh and 10 elsewhere.
@@ -160,6 +162,8 @@ pub struct Screen {
     pub scroll: Scroll,
     /// Leverage tiers shown at the start.
     pub tiers: Vec<Tier>,
+    /// Folder that pictures are written to; empty for the current one.
+    pub snapshot_dir: PathBuf,
 }
 
 /// How the map moves on when a column is full.
@@ -238,6 +242,18 @@ impl From<Hex> for String {
     fn from(Hex((r, g, b)): Hex) -> Self {
         format!("#{r:02x}{g:02x}{b:02x}")
     }
+}
+
+/// Whether the heatmap is an image under the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Graphics {
+    /// Text everywhere.
+    None,
+    /// An image by kitty's protocol, unless a multiplexer is between.
+    Kitty,
+    /// An image where the environment tells of a terminal that draws it.
+    Auto,
 }
 
 /// A setting that can be `none`.
@@ -326,10 +342,12 @@ impl Default for Screen {
             sides: Sides::default(),
             mouse: false,
             colour: Colour::Auto,
+            graphics: Graphics::None,
             colour_steps: Auto::Auto,
             fps: Auto::Auto,
             scroll: Scroll::Auto,
             tiers: Tier::ALL.to_vec(),
+            snapshot_dir: PathBuf::new(),
         }
     }
 }

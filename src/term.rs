@@ -2,8 +2,10 @@
 
 pub mod backend;
 pub mod caps;
+pub mod clipboard;
 mod encode;
 pub mod guard;
+pub mod kitty;
 pub mod query;
 mod tile;
 pub mod way;

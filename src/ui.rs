@@ -33,33 +33,55 @@ use crate::app::App;
 use crate::app::popup::Popup;
 use palette::{Ramp, Theme};
 
+/// What a frame is drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// A terminal.
+    Terminal,
+    /// A terminal that shows an image of the heat under its text.
+    OverImage,
+    /// A picture that is kept: its last row says what it shows instead of which keys there are.
+    Picture,
+}
+
 /// What every panel draws with.
 struct Canvas<'a> {
     app: &'a App,
     layout: &'a crate::app::Layout,
+    medium: Medium,
     theme: Theme,
     ramp: Ramp,
+    /// The ramp of the heatmap itself: where an image of the heat is shown, the ground is left for it.
+    heat: Ramp,
+}
+
+/// The colours of heat.
+pub fn ramp(app: &App) -> Ramp {
+    let settings = &app.settings;
+    let kind = if app.selection().view.is_difference() { Ramp::difference } else { Ramp::new };
+    kind(settings.palette(), settings.depth, settings.colour_steps, settings.light)
 }
 
 /// Draws the whole screen.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
-    let area = frame.area();
-    let buf = frame.buffer_mut();
+    render(app, frame.buffer_mut(), Medium::Terminal);
+}
+
+/// Draws the whole screen into a buffer, which is blank.
+pub fn render(app: &App, buf: &mut Buffer, medium: Medium) {
+    let area = buf.area;
     let fits = app.size() == (area.width, area.height);
     let Some(layout) = app.layout().filter(|_| fits) else {
         text::line(buf, area, "terminal too small", ratatui::style::Style::new());
         return;
     };
     let settings = &app.settings;
-    let canvas = Canvas {
-        app,
-        layout,
-        theme: Theme::new(settings.depth, settings.light, settings.candle_colours),
-        ramp: {
-            let of = if app.selection().view.is_difference() { Ramp::difference } else { Ramp::new };
-            of(settings.palette(), settings.depth, settings.colour_steps, settings.light)
-        },
+    let ramp = ramp(app);
+    let heat = match medium {
+        Medium::OverImage => Ramp::clear(settings.colour_steps),
+        Medium::Terminal | Medium::Picture => ramp.clone(),
     };
+    let canvas = Canvas { app, layout, medium, theme: Theme::new(settings.depth, settings.light, settings.candle_colours), ramp, heat };
     status::draw(&canvas, buf);
     heatmap::draw(&canvas, buf);
     axis::draw_prices(&canvas, buf);

@@ -89,6 +89,8 @@ actions! {
     Follow "follow" ["f"] "follow the market";
     Freeze "freeze" ["space"] "freeze the picture";
     Mouse "mouse" ["z m"] "mouse on or off";
+    WriteSnapshot "write_snapshot" ["w"] "write what is shown to a PNG file";
+    Copy "copy" ["y"] "copy the crosshair, or price and pools (OSC 52)";
     Help "help" ["?"] "this page, and the models explained";
     Close "close" ["esc"] "close popup or crosshair";
     Suspend "suspend" ["ctrl-z"] "suspend";

@@ -336,6 +336,17 @@ impl App {
                 self.frozen = !self.frozen;
                 self.snapshot = Arc::clone(&self.latest);
             }
+            Action::WriteSnapshot => return Effect::WriteSnapshot,
+            Action::Copy => {
+                let Some(text) = self.told() else {
+                    "nothing to copy yet".clone_into(&mut self.settings.note);
+                    return Effect::Redraw;
+                };
+                // Whether it arrived nobody tells us.
+                let first = text.lines().next().unwrap_or_default();
+                self.settings.note = format!("sent to the clipboard: {first}");
+                return Effect::Copy(text);
+            }
             Action::Help => self.popup = Some(Popup::Help { page: 0, top: 0 }),
             Action::Close => self.crosshair = None,
         }

@@ -22,6 +22,8 @@ pub enum Message {
     Others(Vec<Arc<Snapshot>>),
     /// The terminal is this many columns wide and rows high.
     Resize(u16, u16),
+    /// Something to tell once, until the next key.
+    Note(String),
     /// Time went by (monotonic); ages on the screen count from it.
     Tick(Instant),
 }
@@ -39,6 +41,10 @@ pub enum Effect {
     Suspend,
     /// Draw, and listen to the mouse, or no longer.
     Mouse(bool),
+    /// Draw, and write what is shown to a picture file.
+    WriteSnapshot,
+    /// Draw, and put a text on the user's clipboard.
+    Copy(String),
     /// Draw, and ask the engine for something.
     Command(Command),
 }

@@ -145,6 +145,10 @@ pub struct Settings {
     pub watchlist: Vec<Asset>,
     /// Which key does what.
     pub keymap: Keymap,
+    /// Whether the terminal draws images by kitty's protocol: the heatmap is then one, under the text.
+    pub images: bool,
+    /// Where pictures are written; empty for the current folder.
+    pub snapshot_dir: std::path::PathBuf,
     /// What is kept between runs: the panels that are wanted, the filter of the tape.
     pub kept: Kept,
     /// Something to tell once, until the first key; empty for nothing.
@@ -195,6 +199,8 @@ impl Default for Settings {
             tiers: TierSet::ALL,
             watchlist: Vec::new(),
             keymap: Keymap::default(),
+            images: false,
+            snapshot_dir: std::path::PathBuf::new(),
             kept: Kept::default(),
             note: String::new(),
         }

@@ -14,7 +14,7 @@ use crate::engine::market::VenueMarket;
 use crate::engine::{Engine, Origin, snapshot};
 use crate::estimate::{BinTable, Tier, TierSet};
 use crate::feed::recording::Recording;
-use crate::market::{Interval, Side, Usd};
+use crate::market::{Asset, Interval, Side, Usd};
 
 use super::live::{self, Settled};
 
@@ -43,7 +43,7 @@ fn from_recording(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let at = match args.at {
-        Some(time @ crate::cli::Time::Back(_)) => Some(time.resolve(end_of(path, args)?)),
+        Some(time @ crate::cli::Time::Back(_)) => Some(time.resolve(end_of(path, args.asset)?)),
         Some(time) => Some(time.resolve(0)),
         None => None,
     };
@@ -87,11 +87,11 @@ fn after(every: Interval, ts: i64) -> i64 {
 }
 
 /// When the newest event of a recording is known, UTC ms.
-fn end_of(path: &Path, args: &LevelsArgs) -> anyhow::Result<i64> {
+pub(super) fn end_of(path: &Path, asset: Asset) -> anyhow::Result<i64> {
     if path == Path::new("-") {
         bail!("--at with a span back needs a file: standard input cannot be read twice");
     }
-    let mut recording = Recording::open(path, Some(args.asset))?;
+    let mut recording = Recording::open(path, Some(asset))?;
     let mut end = 0;
     while let Some(batch) = recording.next_batch()? {
         end = batch.iter().map(crate::market::MarketEvent::known_at).fold(end, i64::max);

@@ -35,6 +35,11 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     watch_live(&runtime, config, state.map(StateFile::open))
 }
 
+/// What stands behind the addresses of the configuration.
+fn origin(config: &Config) -> Origin {
+    if config.feed.simulated { Origin::Simulated } else { Origin::Live }
+}
+
 /// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
@@ -51,7 +56,6 @@ pub fn watch_live(
     config: &Config,
     state: Option<(StateFile, Option<String>)>,
 ) -> anyhow::Result<()> {
-    let origin = if config.feed.simulated { Origin::Simulated } else { Origin::Live };
     let venues = config.venues.enabled();
     if venues.is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
@@ -59,11 +63,13 @@ pub fn watch_live(
     let (mut settings, caps) = super::start::screen(config)?;
     let state = state.map(|(file, note)| {
         settings.kept = file.kept();
-        settings.note = note.unwrap_or_default();
+        if let Some(note) = note {
+            settings.note = note;
+        }
         file
     });
     let bins = Arc::new(BinTable::new(config.bin_bp));
-    let mut engine = Engine::new(config.asset, origin, bins, &venues);
+    let mut engine = Engine::new(config.asset, origin(config), bins, &venues);
     let (snapshots, seen) = watch::channel(engine.snapshot());
     let (inputs, taken) = mpsc::channel(engine::INPUTS);
     let (commands, asked) = mpsc::channel(8);
@@ -201,7 +207,7 @@ pub fn settled_engine(asset: Asset, config: &Config, patience: Duration) -> anyh
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let bins = Arc::new(BinTable::new(config.bin_bp));
-    let mut engine = Engine::new(asset, Origin::Live, bins, &venues);
+    let mut engine = Engine::new(asset, origin(config), bins, &venues);
     runtime()?.block_on(async {
         let (items, mut received) = mpsc::channel(ITEMS);
         let stop = CancellationToken::new();

@@ -1,7 +1,7 @@
 //! The loop between terminal, engine and app: messages in, frames out.
 
 use std::future::poll_fn;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -18,9 +18,11 @@ use crate::engine::{Command, Snapshot};
 use crate::term::caps::{Caps, Colours};
 use crate::term::guard::{self, Guard};
 use crate::term::query::{self, Answers};
-use crate::term::{self, Screen};
-use crate::ui;
+use crate::term::{self, Screen, clipboard};
+use crate::ui::{self, Medium};
 
+use super::image::Under;
+use super::pictures::Pictures;
 use super::state::StateFile;
 
 /// Ages count in seconds; twice as often is soon enough.
@@ -42,11 +44,7 @@ pub fn run(
             "the screen needs a terminal, and standard output is not one; `levels` and `tap` write to pipes"
         );
     }
-    settings.depth = match caps.colours {
-        Colours::None => Depth::None,
-        Colours::Indexed => Depth::Indexed,
-        Colours::True => Depth::True,
-    };
+    settings.depth = depth(&caps);
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -64,6 +62,15 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The colours a terminal has, in the words of the app.
+pub fn depth(caps: &Caps) -> Depth {
+    match caps.colours {
+        Colours::None => Depth::None,
+        Colours::Indexed => Depth::Indexed,
+        Colours::True => Depth::True,
     }
 }
 
@@ -90,6 +97,9 @@ struct Session {
     /// Commands the engine has not taken yet: the newest of each kind.
     pending: Vec<Command>,
     state: Option<StateFile>,
+    pictures: Pictures,
+    /// The image under the text, where there is one.
+    under: Option<Under>,
     quit_when_ended: bool,
     frame: Duration,
     drawn: Option<Instant>,
@@ -118,6 +128,8 @@ impl Session {
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         };
+        let under = settings.images.then(Under::default);
+        let pictures = Pictures::new(settings.snapshot_dir.clone());
         let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
         let frame = Duration::from_secs(1) / settings.fps.clamp(1, 60);
@@ -134,6 +146,8 @@ impl Session {
             commands,
             pending: pending.into_iter().collect(),
             state,
+            pictures,
+            under,
             quit_when_ended,
             frame,
             drawn: None,
@@ -179,6 +193,10 @@ impl Session {
                     let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
                     let effect = self.app.update(Message::Snapshot(snapshot));
                     self.handle(effect)? && (self.open || !self.quit_when_ended)
+                }
+                note = self.pictures.written() => {
+                    let effect = self.app.update(Message::Note(note));
+                    self.handle(effect)?
                 }
                 now = tick.tick() => {
                     if self.guard.lost() {
@@ -279,6 +297,18 @@ impl Session {
                 self.guard.listen_to_mouse(on).context("cannot write to the terminal")?;
                 self.dirty = true;
             }
+            Effect::WriteSnapshot => {
+                if let Err(note) = self.pictures.write(&self.app) {
+                    self.app.update(Message::Note(note));
+                }
+                self.dirty = true;
+            }
+            Effect::Copy(text) => {
+                let mut out = std::io::stdout();
+                let bytes = clipboard::copy(&text, clipboard::in_screen());
+                out.write_all(&bytes).and_then(|()| out.flush()).context("cannot write to the terminal")?;
+                self.dirty = true;
+            }
             Effect::Suspend => {
                 self.guard.suspend()?;
             }
@@ -292,6 +322,7 @@ impl Session {
         self.guard.resume().context("cannot take the terminal again")?;
         let size = self.screen.size()?;
         self.screen.resize(size.into())?;
+        self.under = self.under.take().map(|_| Under::default());
         self.dirty = true;
         self.drawn = None;
         Ok(true)
@@ -303,13 +334,25 @@ impl Session {
             self.app.update(Message::Resize(size.width, size.height));
         }
         let app = &self.app;
+        let mut medium = Medium::Terminal;
+        if let Some(under) = &mut self.under {
+            // Where the size changed the terminal is cleared, and images go with the text.
+            self.screen.autoresize().context("cannot write to the terminal")?;
+            let (bytes, is_shown) = under.follow(app)?;
+            self.screen.backend_mut().put_before(&bytes);
+            medium = if is_shown { Medium::OverImage } else { medium };
+        }
         let before = std::mem::replace(&mut self.place, app.place());
-        if let (true, Some(place), Some(before)) = (app.settings.shifts, self.place, before)
+        // An image does not move with the rows of the text above it.
+        let shifts = app.settings.shifts && medium == Medium::Terminal;
+        if let (true, Some(place), Some(before)) = (shifts, self.place, before)
             && let Some((room, columns)) = place.moved_since(&before)
         {
             self.screen.backend_mut().shift(room, columns);
         }
-        self.screen.draw(|frame| ui::draw(app, frame)).context("cannot write to the terminal")?;
+        self.screen
+            .draw(|frame| ui::render(app, frame.buffer_mut(), medium))
+            .context("cannot write to the terminal")?;
         self.drawn = Some(Instant::now());
         self.dirty = false;
         Ok(())

@@ -5,9 +5,10 @@ use anyhow::Context;
 use crate::app::keymap::Keymap;
 use crate::app::scale::Limit;
 use crate::app::settings::Settings;
-use crate::config::{Background, Colour, Config, Scroll};
+use crate::config::{Background, Colour, Config, Graphics, Scroll};
 use crate::estimate::TierSet;
 use crate::term::caps::{Caps, Colours};
+use crate::term::kitty;
 
 /// What the terminal can do, as far as the user leaves that open.
 pub fn caps(config: &Config) -> Caps {
@@ -38,6 +39,7 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
     let (colour_steps, fps, shifts) = pace(config, &caps);
     let palettes = config.palettes();
     let bound = config.keys.iter().map(|(action, keys)| (action.as_str(), keys.iter().map(String::as_str)));
+    let (images, note) = images(screen.graphics, &caps);
     let settings = Settings {
         range: config.range,
         model: screen.model,
@@ -64,8 +66,29 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         shifts,
         tiers: screen.tiers.iter().copied().collect::<TierSet>(),
         watchlist: config.watchlist.clone(),
+        images,
+        note,
+        snapshot_dir: screen.snapshot_dir.clone(),
         keymap: Keymap::with(bound).context("in the [keys] of the configuration")?,
         ..Settings::default()
     };
     Ok((settings, caps))
+}
+
+/// Whether the heatmap is an image, and what is to be said if it is not though it was asked for.
+fn images(graphics: Graphics, caps: &Caps) -> (bool, String) {
+    let var = |name: &str| std::env::var(name).ok();
+    match graphics {
+        _ if caps.colours == Colours::None => (false, String::new()),
+        Graphics::None => (false, String::new()),
+        Graphics::Auto => (kitty::is_likely(var), String::new()),
+        Graphics::Kitty if kitty::is_between(var) => {
+            (false, "no images through tmux, screen or zellij: the heatmap is text".to_owned())
+        }
+        Graphics::Kitty if kitty::is_likely(var) => (true, String::new()),
+        // Asked for by name, so it is tried; whether it is drawn is for the user to see.
+        Graphics::Kitty => {
+            (true, "a blank heatmap: this terminal draws no images, use --graphics none".to_owned())
+        }
+    }
 }

@@ -31,6 +31,8 @@ pub struct QuietBackend<W: Write> {
     repeats: bool,
     /// The frame that waits for its flush.
     frame: Vec<u8>,
+    /// Bytes that go before the cells of the next frame.
+    before: Vec<u8>,
 }
 
 impl<W: Write> QuietBackend<W> {
@@ -45,6 +47,7 @@ impl<W: Write> QuietBackend<W> {
             moving: None,
             repeats: false,
             frame: Vec::new(),
+            before: Vec::new(),
         }
     }
 
@@ -59,6 +62,11 @@ impl<W: Write> QuietBackend<W> {
     /// it is asked to where that takes fewer bytes.
     pub fn shift(&mut self, area: Rect, columns: u16) {
         self.moving = Some((area, columns)).filter(|_| columns > 0);
+    }
+
+    /// Puts bytes before the cells of the next frame, within the same synchronized update; the cursor may be left anywhere.
+    pub fn put_before(&mut self, bytes: &[u8]) {
+        self.before.extend_from_slice(bytes);
     }
 
     /// Writes something that shows nothing, after the frames before it.
@@ -107,7 +115,8 @@ impl<W: Write> Backend for QuietBackend<W> {
             self.touch(y);
         }
         self.shown.hold(self.wanted.width(), self.wanted.height());
-        let bytes = self.encode();
+        let mut bytes = std::mem::take(&mut self.before);
+        bytes.extend(self.encode());
         if !bytes.is_empty() {
             self.frame = [SYNCHRONIZED[0], &bytes, SYNCHRONIZED[1]].concat();
         }

@@ -47,7 +47,7 @@ impl Pair {
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let area = canvas.layout.heat;
     let grid = canvas.app.grid();
-    if grid.columns.iter().all(|c| !c.covered && c.bar.is_none()) {
+    if !canvas.app.has_heat() {
         empty(canvas, area, buf);
         return;
     }
@@ -100,7 +100,7 @@ fn sweeps(canvas: &Canvas<'_>, column: &PixelColumn, x: u16, buf: &mut Buffer) {
         let cell = &mut buf[(x, area.bottom() - 1 - (row / 2) as u16)];
         cell.set_symbol(if canvas.theme.colours { SWEEP } else { PLAIN_SWEEP });
         cell.fg = canvas.theme.sweep;
-        cell.bg = canvas.ramp.colour(0).unwrap_or(Color::Reset);
+        cell.bg = canvas.heat.colour(0).unwrap_or(Color::Reset);
     }
 }
 
@@ -139,7 +139,7 @@ fn pair(canvas: &Canvas<'_>, column: &PixelColumn, stroke: Option<Stroke>, lower
 /// Draws a thin line's glyph colour over the heat of a step.
 fn over(canvas: &Canvas<'_>, step: i32, cell: &mut Cell) {
     cell.fg = canvas.theme.line;
-    cell.bg = canvas.ramp.colour(step).unwrap_or(Color::Reset);
+    cell.bg = canvas.heat.colour(step).unwrap_or(Color::Reset);
 }
 
 fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
@@ -147,7 +147,7 @@ fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
     // A body is told from the heat beside it, which is that under it.
     let ink_on = |ink: Ink, step: i32| canvas.theme.candle(ink.up(), canvas.ramp.luminance(step));
     let ink_colour = |ink: Ink| ink_on(ink, hotter);
-    let (Some(upper), Some(lower)) = (canvas.ramp.colour(pair.upper), canvas.ramp.colour(pair.lower)) else {
+    let (Some(upper), Some(lower)) = (canvas.heat.colour(pair.upper), canvas.heat.colour(pair.lower)) else {
         let ink = [pair.upper_ink, pair.lower_ink].into_iter().flatten();
         // Bodies before wicks.
         match ink.min_by_key(|i| matches!(i, Ink::Wick { .. })) {
@@ -160,7 +160,7 @@ fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
                 cell.fg = ink_colour(ink);
             }
             None => {
-                cell.set_symbol(canvas.ramp.glyph(hotter));
+                cell.set_symbol(canvas.heat.glyph(hotter));
             }
         }
         return;
@@ -180,7 +180,7 @@ fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
             };
             cell.set_symbol(symbol);
             cell.fg = high.or(low).map_or(Color::Reset, ink_colour);
-            cell.bg = canvas.ramp.colour(hotter).unwrap_or(Color::Reset);
+            cell.bg = canvas.heat.colour(hotter).unwrap_or(Color::Reset);
         }
     }
 }
@@ -193,16 +193,19 @@ fn solid(colour: Color, cell: &mut Cell) {
 }
 
 fn halves(upper: Color, lower: Color, cell: &mut Cell) {
-    cell.set_symbol("▀");
-    cell.fg = upper;
-    cell.bg = lower;
+    // The terminal's own ground is no ink.
+    let (symbol, ink, ground) =
+        if upper == Color::Reset { ("▄", lower, upper) } else { ("▀", upper, lower) };
+    cell.set_symbol(symbol);
+    cell.fg = ink;
+    cell.bg = ground;
 }
 
 /// No data here: said, not guessed.
 fn hatch(canvas: &Canvas<'_>, cell: &mut Cell) {
     cell.set_symbol(if canvas.theme.colours { "╱" } else { "/" });
     cell.fg = canvas.theme.hatch;
-    cell.bg = canvas.ramp.colour(0).unwrap_or(Color::Reset);
+    cell.bg = canvas.heat.colour(0).unwrap_or(Color::Reset);
 }
 
 /// Whether a cell of a column that lacks a venue carries a stroke: one in a few, on the ground only, so that what the

@@ -69,6 +69,20 @@ impl Ramp {
         Self { colours, below, light, glyphs, glyphs_below, steps, by_side }
     }
 
+    /// A ramp that leaves the terminal's own ground everywhere: something else is to be seen there.
+    pub fn clear(steps: usize) -> Self {
+        let colours = vec![Color::Reset; steps.max(2) + 1];
+        Self {
+            below: colours.clone(),
+            light: [vec![0.0; colours.len()], vec![0.0; colours.len()]],
+            colours,
+            glyphs: &GLYPHS,
+            glyphs_below: &GLYPHS,
+            steps: steps.max(2),
+            by_side: false,
+        }
+    }
+
     /// The colour of a step, or `None` for a ramp of characters.
     pub fn colour(&self, step: i32) -> Option<Color> {
         let colours = if step < 0 { &self.below } else { &self.colours };

@@ -12,9 +12,9 @@ use crate::engine::snapshot::{Counters, LinkState};
 use crate::engine::{Origin, VenueView};
 use crate::estimate::TIERS;
 
-use super::Canvas;
 use super::text::{self, Piece};
 use super::venues::{is_out, trouble};
+use super::{Canvas, Medium};
 
 /// Draws the first and the last row.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
@@ -26,8 +26,12 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     text::pieces(buf, canvas.layout.status, left, right);
     if let Some(area) = canvas.layout.hints {
         let mut left = notices(canvas);
-        left.extend(hints(canvas));
-        text::pieces(buf, area, left, Vec::new());
+        let mut right = Vec::new();
+        match canvas.medium {
+            Medium::Picture => right.extend(caption(canvas)),
+            Medium::Terminal | Medium::OverImage => left.extend(hints(canvas)),
+        }
+        text::pieces(buf, area, left, right);
     }
 }
 
@@ -255,7 +259,7 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
 }
 
 /// The keys worth knowing first, with their words in the hint bar.
-const HINTS: [(&[Action], &str); 17] = [
+const HINTS: [(&[Action], &str); 19] = [
     (&[Action::Help], "help"),
     (&[Action::Quit], "quit"),
     (&[Action::SymbolPicker], "symbol"),
@@ -273,7 +277,21 @@ const HINTS: [(&[Action], &str); 17] = [
     (&[Action::Candles], "candles"),
     (&[Action::Palette], "palette"),
     (&[Action::LockScale], "lock scale"),
+    (&[Action::WriteSnapshot], "picture"),
+    (&[Action::Copy], "copy"),
 ];
+
+/// What a picture says of itself, so that it can be passed on: the clock above has no date.
+fn caption(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
+    let dim = canvas.theme.dim;
+    let mut pieces = vec![Piece::new(4, concat!("meltline ", env!("CARGO_PKG_VERSION")), dim)];
+    let now = canvas.app.snapshot().now;
+    if now > 0 {
+        pieces.insert(0, Piece::new(2, text::time(now, "%Y-%m-%d %H:%M:%SZ "), dim));
+    }
+    pieces.insert(0, Piece::new(3, "liquidation levels are estimates", dim));
+    pieces
+}
 
 fn hints(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let keymap = &canvas.app.settings.keymap;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms it may name beside itself.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("market", &[]),
     ("feed", &["market"]),
     ("estimate", &["market"]),
@@ -11,6 +11,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("insight", &["market", "estimate"]),
     ("app", &["market", "estimate", "engine", "insight"]),
     ("ui", &["market", "estimate", "engine", "insight", "app"]),
+    ("picture", &["app", "ui"]),
     ("term", &[]),
     ("sim", &["market"]),
     ("config", &["market", "feed", "estimate", "app"]),

@@ -27,7 +27,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 /// Two hours of a market that rises by a fixed rule, one event a second, written as NDJSON.
-fn recording(dir: &tempfile::TempDir) -> PathBuf {
+pub fn recording(dir: &tempfile::TempDir) -> PathBuf {
     let path = dir.path().join("events.ndjson");
     let mut file = std::fs::File::create(&path).unwrap();
     for second in 0..7_200_i64 {

@@ -18,6 +18,8 @@ mod hand_worked_levels;
 mod learning;
 mod margin_tables;
 mod multiplexer;
+mod pictures;
+mod pictures_image;
 mod pipeline;
 mod presets;
 mod recorded;

@@ -142,7 +142,7 @@ fn assert_right_in_tmux(split: bool) {
     client.wait("attached client", |s| s.alternate_screen());
     tmux.tell(&["wait-for", "-S", "go"]);
     // The client writes what tmux believes to be on its screen: a lost cell would show.
-    let mut same = |when: &str| {
+    let same = |when: &str| {
         wait_until_same(&format!("pane, {when}"), || Some((tmux.captured(), tmux.drawn()?)));
         wait_until_same(&format!("client, {when}"), || {
             let seen = left_part(client.screen.lock().unwrap().screen(), tmux.pane());
@@ -161,7 +161,7 @@ fn assert_right_in_tmux(split: bool) {
             assert!(begun.elapsed() < PATIENCE, "no answer to {key}");
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
-        let mut same = |when: &str| {
+        let same = |when: &str| {
             wait_until_same(&format!("pane, {when}"), || Some((tmux.captured(), tmux.drawn()?)));
         };
         same(key);

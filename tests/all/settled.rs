@@ -5,8 +5,11 @@ use std::time::Duration;
 use meltline::command::demo::point_at;
 use meltline::command::live::{Settled, settled_engine};
 use meltline::config::Config;
+use meltline::picture::{self, Form};
 use meltline::sim::{self, Scenario, SimConfig, SimServer};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::screen::{app, plain};
 
 /// Nothing here takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -44,6 +47,17 @@ async fn all_that_are_there_are_waited_for() {
     let settled = settled(&server, ENDLESS).await.unwrap();
     assert_eq!(settled.missing, [""; 0]);
     assert_eq!(mapped(&settled), NAMES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_a_simulated_market_says_so() {
+    let (server, _stop) = market().await;
+    let mut settled = settled(&server, ENDLESS).await.unwrap();
+    let app = app(plain(), settled.engine.snapshot(), 120, 40);
+    let mut picture = Vec::new();
+    picture::write_text(&mut picture, &picture::frame(&app), Form::Plain).unwrap();
+    let picture = String::from_utf8(picture).unwrap();
+    assert!(picture.contains(" SIMULATED ") && picture.contains(" LIVE "), "{picture}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,15 @@ impl Terminal {
         }
     }
 
+    /// Polls until the bytes written are as wanted.
+    fn wait_raw(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        while !wanted(&String::from_utf8_lossy(&self.bytes.lock().unwrap())) {
+            assert!(begun.elapsed() < PATIENCE, "no {what} on:\n{}", self.text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
@@ -202,9 +211,8 @@ fn a_resize_is_followed() {
     assert_eq!(terminal.ended(), 0);
 }
 
-#[test]
-fn a_recording_stays_on_its_last_frame_until_q() {
-    let dir = tempfile::tempdir().unwrap();
+/// An hour of a market, as events.
+fn recording(dir: &tempfile::TempDir) -> String {
     let path = dir.path().join("events.ndjson");
     let mut file = std::fs::File::create(&path).unwrap();
     for second in 0..3_600_i64 {
@@ -218,11 +226,67 @@ fn a_recording_stays_on_its_last_frame_until_q() {
             meltline::market::ndjson::write_event(&mut file, &event).unwrap();
         }
     }
-    let mut terminal = Terminal::start(&["replay", path.to_str().unwrap(), "--range", "2h"], 40, 120);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_recording_stays_on_its_last_frame_until_q() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h"], 40, 120);
     terminal.wait("heatmap", |s| s.contents().contains("REPLAY") && hot_cells(s) > 50);
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     restored(&mut terminal);
+}
+
+#[test]
+fn a_picture_is_written_and_the_crosshair_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let config = dir.path().join("config.toml");
+    let pictures = dir.path().join("pictures");
+    std::fs::write(&config, format!("[screen]\nsnapshot_dir = {pictures:?}\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--config", config], 40, 200);
+    terminal.wait("heatmap", |s| s.contents().contains("ENDED") && hot_cells(s) > 50);
+    terminal.press("w");
+    terminal.wait("note", |s| s.contents().contains("wrote "));
+    // The recording ends at 00:59:59.
+    let png = std::fs::read(pictures.join("meltline-BTC-20240619-005959Z.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    terminal.press("y");
+    terminal.wait("note", |s| s.contents().contains("sent to the clipboard: BTC 6"));
+    // "BTC 6" begins with QlRDIDY in base 64.
+    terminal.wait_raw("copy", |raw| raw.contains("\u{1b}]52;c;QlRDID"));
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+}
+
+#[test]
+fn an_image_lies_under_the_text_and_is_gone_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--graphics", "kitty"], 40, 120);
+    terminal.wait("end", |s| s.contents().contains("ENDED"));
+    // This terminal does not say that it is kitty.
+    assert!(terminal.text().contains("draws no images"), "{}", terminal.text());
+    terminal.wait_raw("image", |raw| raw.contains("\u{1b}_Ga=T,q=2,f=24,o=z,"));
+    // Between the legend and the price axis no cell is of two colours: the heat is in the image.
+    let two_colours = |s: &vt100::Screen| {
+        let cells = (2..30).flat_map(|y| (9..80).map(move |x| (y, x))).filter_map(|(y, x)| s.cell(y, x));
+        cells.filter(|c| c.contents() == "▀" && c.bgcolor() != vt100::Color::Default).count()
+    };
+    assert_eq!(two_colours(terminal.screen.lock().unwrap().screen()), 0);
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+    terminal.wait_raw("image taken away", |raw| {
+        raw.rfind("\u{1b}_Ga=d,d=I,q=2,").is_some_and(|gone| {
+            gone > raw.rfind("a=T").unwrap_or(0) && gone < raw.rfind("\u{1b}[?1049l").unwrap_or(0)
+        })
+    });
 }
 
 #[test]
