@@ -80,7 +80,7 @@ fn enter() -> io::Result<()> {
 fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Nothing can be done about a terminal that is gone.
-        let _ = io::stdout().write_all(&super::kitty::erase());
+        let _ = io::stdout().write_all(&super::kitty::leave());
         let _ =
             execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
         let _ = io::stdout().flush();
