@@ -81,7 +81,14 @@ pub fn render(app: &App, buf: &mut Buffer, medium: Medium) {
         Medium::OverImage => Ramp::clear(settings.colour_steps),
         Medium::Terminal | Medium::Picture => ramp.clone(),
     };
-    let canvas = Canvas { app, layout, medium, theme: Theme::new(settings.depth, settings.light, settings.candle_colours), ramp, heat };
+    let canvas = Canvas {
+        app,
+        layout,
+        medium,
+        theme: Theme::new(settings.depth, settings.light, settings.candle_colours),
+        ramp,
+        heat,
+    };
     status::draw(&canvas, buf);
     heatmap::draw(&canvas, buf);
     axis::draw_prices(&canvas, buf);

@@ -24,17 +24,14 @@ impl Under {
     /// its size changed.
     pub fn follow(&mut self, app: &App) -> std::io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
-        let pixels = self.heat.follow(app);
-        let (Some(pixels), Some(layout)) = (pixels, app.layout()) else {
-            self.shown = None;
-            return Ok((kitty::erase(), false));
-        };
-        if (layout.heat, app.size()) != self.room {
-            // An image of another size may have covered cells that the new one does not.
+        let next = self.heat.follow(app).zip(app.layout().map(|layout| (layout.heat, app.size())));
+        // An image of another size may have covered cells that the new one does not.
+        if next.as_ref().is_none_or(|(_, room)| *room != self.room) && self.shown.take().is_some() {
             bytes.extend(kitty::erase());
-            (self.room, self.shown) = ((layout.heat, app.size()), None);
         }
-        let room = layout.heat;
+        let Some((pixels, place)) = next else { return Ok((bytes, false)) };
+        self.room = place;
+        let room = place.0;
         let middle = pixels.width.saturating_sub(TAIL);
         let stretches = [0..middle, middle..pixels.width];
         let next = stretches.clone().map(|range| pixels.columns(range));

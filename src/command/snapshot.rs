@@ -35,6 +35,8 @@ pub fn run(args: &SnapshotArgs, venues: &[Venue], config: &Config) -> anyhow::Re
         Colour::Auto if !is_terminal => Depth::None,
         _ => super::screen::depth(&caps),
     };
+    // What there is to say of images is about the screen.
+    settings.note.clear();
     let (width, height) = args.size.unwrap_or_else(|| of_terminal(is_terminal));
     let mut engine = match &args.input {
         Some(path) => recorded(args, path, venues, config)?,

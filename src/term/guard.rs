@@ -103,7 +103,7 @@ fn enter() -> io::Result<()> {
 fn leave() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Nothing can be done about a terminal that is gone.
-        let _ = io::stdout().write_all(&super::kitty::erase());
+        let _ = io::stdout().write_all(&super::kitty::leave());
         let mouse = crossterm::style::Print(MOUSE_OFF);
         let _ = execute!(
             io::stdout(),

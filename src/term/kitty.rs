@@ -83,11 +83,14 @@ impl Image<'_> {
     }
 }
 
-/// The sequences that take our images away and free them; none if none is shown.
+/// The sequences with which the terminal is given back; none if it shows none of our images.
+pub fn leave() -> Vec<u8> {
+    if SHOWN.load(Ordering::SeqCst) { erase() } else { Vec::new() }
+}
+
+/// The sequences that take our images away and free them.
 pub fn erase() -> Vec<u8> {
-    if !SHOWN.swap(false, Ordering::SeqCst) {
-        return Vec::new();
-    }
+    SHOWN.store(false, Ordering::SeqCst);
     (0..IMAGES)
         .flat_map(|slot| format!("\x1b_Ga=d,d=I,q=2,i={}\x1b\\", FIRST_ID + slot).into_bytes())
         .collect()
@@ -135,9 +138,9 @@ mod tests {
         let (last, others) = bodies.split_last().unwrap();
         assert!(others[1..].iter().all(|b| b.0 == "q=2,m=1") && last.0 == "q=2,m=0");
         assert!(others.iter().all(|b| b.1.len() == CHUNK) && last.1.len() <= CHUNK);
-        // What is erased is erased once.
-        let erased = String::from_utf8(erase()).unwrap();
+        // What is erased need not be erased again.
+        let erased = String::from_utf8(leave()).unwrap();
         assert!(erased.contains("d=I,q=2,i=1835363445"), "{erased}");
-        assert_eq!(erase(), b"");
+        assert_eq!(leave(), b"");
     }
 }

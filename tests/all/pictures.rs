@@ -77,6 +77,18 @@ fn colours_come_when_they_are_asked_for_and_by_sgr_alone() {
 }
 
 #[test]
+fn what_is_said_of_images_on_the_screen_is_in_no_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let config = dir.path().join("config.toml");
+    std::fs::write(&config, "[screen]\ngraphics = \"kitty\"\n").unwrap();
+    let out =
+        run(&["--config", config.to_str().unwrap(), "snapshot", "BTC", "--input", path.to_str().unwrap()]);
+    let picture = told(&out.stdout);
+    assert!(picture.contains("levels are estimates") && !picture.contains("images"), "{picture}");
+}
+
+#[test]
 fn only_the_venues_named_are_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let path = recording(&dir);
