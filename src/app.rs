@@ -18,6 +18,7 @@ pub mod profile;
 pub mod resting;
 pub mod scale;
 pub mod settings;
+pub mod tape;
 pub mod viewport;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub use message::{Effect, Message};
 pub use settings::Settings;
 
 use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
-use crate::engine::{Snapshot, VenueView};
+use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval};
 use beside::Pools;
@@ -42,6 +43,7 @@ use popup::Popup;
 use profile::{Profile, Widths};
 use resting::Resting;
 use scale::{Cells, Scale};
+use tape::Tape;
 use viewport::Viewport;
 
 /// A place on the map, kept in time and price so that it stays where it is when the map moves.
@@ -77,13 +79,14 @@ pub struct App {
     fit: Fit,
     pools: Pools,
     market: Market,
+    tape: Tape,
     resting: Resting,
     /// USD liquidated in each column of the grid, longs then shorts, and the USD at the end of their scale.
     liquidated: Vec<[f64; 2]>,
     liquidated_top: f64,
     /// When the figures were last read, UTC ms.
     read_at: i64,
-    /// Rows of the map wait for the next picture.
+    /// Rows of the map or of the tape wait for the next picture.
     behind: bool,
     crosshair: Option<Crosshair>,
     popup: Option<Popup>,
@@ -123,6 +126,7 @@ impl App {
             fit: Fit::default(),
             pools: Pools::default(),
             market: Market::default(),
+            tape: Tape::default(),
             resting: Resting::default(),
             liquidated: Vec::new(),
             liquidated_top: 0.0,
@@ -215,6 +219,10 @@ impl App {
             // A row is redrawn when it moved by a cell, not by every trade; and where all moved at once, a few a picture.
             let cell = self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width));
             self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE);
+        }
+        if let Some(room) = layout.tape {
+            let (least, rows) = (self.settings.kept.tape_usd, usize::from(room.height.saturating_sub(1)));
+            self.behind |= self.tape.follow(&self.selection, &self.snapshot, least, rows);
         }
     }
 
@@ -433,6 +441,11 @@ impl App {
     /// The market in figures.
     pub fn market(&self) -> &Market {
         &self.market
+    }
+
+    /// The newest of the liquidations that are told: **observed**, at most a few pictures behind.
+    pub fn tape(&self) -> &[Print] {
+        &self.tape.rows
     }
 
     /// Resting orders by row.

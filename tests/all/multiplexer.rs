@@ -1,5 +1,5 @@
 //! In tmux, in a whole window and in a split one, and through mosh: what the terminal shows is what the program drew. It needs `tmux` and
-//! `mosh` (README, "Tests") and fails without them.
+//! `mosh` (README, "Developing") and fails without them.
 #![cfg(target_os = "linux")]
 
 use std::num::NonZeroU16;
