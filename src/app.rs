@@ -21,6 +21,7 @@ pub mod profile;
 pub mod resting;
 pub mod scale;
 pub mod settings;
+pub mod tape;
 mod typed;
 pub mod viewport;
 pub mod watch;
@@ -34,7 +35,7 @@ pub use message::{Effect, Message};
 pub use settings::Settings;
 
 use crate::engine::snapshot::{LinkState, StreamStatus, weighted_mark};
-use crate::engine::{Snapshot, VenueView};
+use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval, Side};
 use beside::Pools;
@@ -47,6 +48,7 @@ use popup::Popup;
 use profile::{Profile, Widths};
 use resting::Resting;
 use scale::{Cells, Scale};
+use tape::Tape;
 use typed::Typed;
 use viewport::Viewport;
 use watch::Others;
@@ -85,13 +87,14 @@ pub struct App {
     pools: Pools,
     others: Others,
     market: Market,
+    tape: Tape,
     resting: Resting,
     /// USD liquidated in each column of the grid, longs then shorts, and the USD at the end of their scale.
     liquidated: Vec<[f64; 2]>,
     liquidated_top: f64,
     /// When the figures were last read, UTC ms.
     read_at: i64,
-    /// Rows of the map wait for the next picture.
+    /// Rows of the map or of the tape wait for the next picture.
     behind: bool,
     crosshair: Option<Crosshair>,
     /// Where the left button of the mouse went down.
@@ -137,6 +140,7 @@ impl App {
             pools: Pools::default(),
             others: Others::default(),
             market: Market::default(),
+            tape: Tape::default(),
             resting: Resting::default(),
             liquidated: Vec::new(),
             liquidated_top: 0.0,
@@ -243,6 +247,10 @@ impl App {
             // A row is redrawn when it moved by a cell, not by every trade; and where all moved at once, a few a picture.
             let cell = self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width));
             self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE);
+        }
+        if let Some(room) = layout.tape {
+            let (least, rows) = (self.settings.kept.tape_usd, usize::from(room.height.saturating_sub(1)));
+            self.behind |= self.tape.follow(&self.selection, &self.snapshot, least, rows);
         }
     }
 
@@ -473,6 +481,11 @@ impl App {
     /// The market in figures.
     pub fn market(&self) -> &Market {
         &self.market
+    }
+
+    /// The newest of the liquidations that are told: **observed**, at most a few pictures behind.
+    pub fn tape(&self) -> &[Print] {
+        &self.tape.rows
     }
 
     /// Resting orders by row.

@@ -152,7 +152,7 @@ impl Selection {
     }
 
     /// The observed liquidations of the venues and sides that count, oldest first.
-    pub fn tape<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Print> {
+    pub fn tape<'a>(&'a self, snapshot: &'a Snapshot) -> impl DoubleEndedIterator<Item = &'a Print> {
         snapshot.tape.iter().filter(|p| !self.hidden.contains(&p.venue) && self.sides.has(p.side))
     }
 

@@ -74,13 +74,17 @@ impl<'a> Encoder<'a> {
     /// Writes the cells of some rows in which two screens differ.
     pub fn update(&mut self, shown: &Grid, rows: impl Iterator<Item = u16>) {
         let runs: Vec<Run> = rows.flat_map(|y| runs(y, shown.row(y), self.wanted.row(y))).collect();
-        // Each run once; from each the way leads down before it leads on, so that columns are written as columns.
+        // Each run once; from each to the cheaper of the next in its row and the next below, so that columns are written as columns
+        // and bands of one colour as bands.
         let mut written = vec![false; runs.len()];
         for first in 0..runs.len() {
-            let mut next = Some(first);
-            while let Some(i) = next.filter(|i| !std::mem::replace(&mut written[*i], true)) {
+            let mut next = Some(first).filter(|i| !written[*i]);
+            while let Some(i) = next {
+                written[i] = true;
                 self.run(shown, runs[i]);
-                next = self.below(&runs);
+                let ahead = Some(i + 1).filter(|next| runs.get(*next).is_some_and(|run| run.y == runs[i].y));
+                let near = [ahead, self.below(&runs)].into_iter().flatten();
+                next = near.filter(|i| !written[*i]).min_by_key(|i| self.cost(runs[*i]));
             }
         }
     }
@@ -98,6 +102,30 @@ impl<'a> Encoder<'a> {
         let (x, y) = self.at?;
         let i = runs.partition_point(|run| (run.y, run.from) < (y + 1, x.saturating_sub(CLOSE)));
         runs.get(i).filter(|run| run.y == y + 1 && run.from <= x).map(|_| i)
+    }
+
+    /// Bytes to the first cell of a run and its colours, about.
+    fn cost(&self, run: Run) -> usize {
+        let (x, y) = self.at.unwrap_or_default();
+        let way = if run.y == y {
+            control_len(run.from.abs_diff(x))
+        } else {
+            1 + usize::from(x.abs_diff(run.from))
+        };
+        let colours = self.wanted.row(run.y).get(usize::from(run.from)).map_or(0, |tile| {
+            let changes = self.changes(tile.fg, tile.bg);
+            match tile {
+                tile if tile.is_blank() => usize::from(tile.bg != self.bg),
+                tile if tile.is_pair() => changes.min(self.changes(tile.bg, tile.fg)),
+                _ => changes,
+            }
+        });
+        way + COLOUR_BYTES * colours
+    }
+
+    /// How many of the two colours are not set.
+    fn changes(&self, fg: Color, bg: Color) -> usize {
+        usize::from(self.fg != fg) + usize::from(self.bg != bg)
     }
 
     fn run(&mut self, shown: &Grid, run: Run) {
@@ -141,8 +169,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn glyph(&mut self, tile: &Tile) {
-        let changes = |fg: Color, bg: Color| usize::from(self.fg != fg) + usize::from(self.bg != bg);
-        if tile.is_pair() && changes(tile.bg, tile.fg) < changes(tile.fg, tile.bg) {
+        if tile.is_pair() && self.changes(tile.bg, tile.fg) < self.changes(tile.fg, tile.bg) {
             self.dress(Some(tile.bg), tile.fg, tile.modifier);
             self.out.extend_from_slice("▄".as_bytes());
             return;

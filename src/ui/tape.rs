@@ -4,7 +4,6 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 
 use crate::app::names;
-use crate::engine::Print;
 use crate::market::{Sampled, Side, Venue};
 
 use super::table::{self, Field};
@@ -37,14 +36,13 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let any = app.selection().venues(app.snapshot()).any(|v| sampled(v.venue));
     let note = if any { "~ sampled" } else { "" };
     let inside = super::panel(canvas, buf, area, &format!("liquidations{filter}"), note);
-    let prints: Vec<&Print> =
-        app.selection().tape(app.snapshot()).filter(|p| p.usd >= f64::from(least)).collect();
+    let prints = app.tape();
     if prints.is_empty() {
         let words = if least > 0 { "none so large yet" } else { "none observed yet" };
         let piece = text::Piece::new(1, words, theme.dim);
         return text::pieces(buf, ratatui::layout::Rect { height: 1, ..inside }, vec![piece], Vec::new());
     }
-    let rows = prints.into_iter().rev().map(|print| {
+    let rows = prints.iter().map(|print| {
         let size = LARGE.iter().filter(|usd| print.usd >= **usd).count();
         let strong = if size > 0 { theme.strong } else { Style::new() };
         let side = match print.side {

@@ -1,5 +1,5 @@
 //! In tmux, in a whole window and in a split one, and through mosh: what the terminal shows is what the program drew. It needs `tmux` and
-//! `mosh` (README, "Tests") and fails without them.
+//! `mosh` (README, "Developing") and fails without them.
 #![cfg(target_os = "linux")]
 
 use std::num::NonZeroU16;
@@ -128,8 +128,8 @@ impl Drop for Tmux {
 /// The left part of a terminal as one of its own.
 fn left_part(screen: &vt100::Screen, (rows, columns): (u16, u16)) -> vt100::Parser {
     let lines = screen.rows_formatted(0, columns).take(rows.into()).enumerate();
-    let bytes: String = lines.map(|(y, line)| format!("\x1b[m\x1b[{}H{line}", y + 1)).collect();
-    fed(bytes.as_bytes(), (rows, columns))
+    let lines: Vec<String> = lines.map(|(y, line)| format!("\x1b[m\x1b[{}H{line}", y + 1)).collect();
+    fed(lines.concat().as_bytes(), (rows, columns))
 }
 
 /// Runs the program in a pane with a client attached, and compares pane and client with what it drew, also after keys.
@@ -139,7 +139,7 @@ fn assert_right_in_tmux(split: bool) {
     let env = [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8")];
     let mut client =
         Terminal::run(&["tmux", "-S", &socket, "attach"], &env, SIZE, tempfile::tempdir().unwrap());
-    client.wait("attached client", |s| s.alternate_screen());
+    client.wait("attached client", vt100::Screen::alternate_screen);
     tmux.tell(&["wait-for", "-S", "go"]);
     // The client writes what tmux believes to be on its screen: a lost cell would show.
     let same = |when: &str| {

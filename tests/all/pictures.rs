@@ -165,9 +165,11 @@ fn a_png_has_the_colours_of_the_heatmap_to_the_pixel() {
     let at = |x: usize, y: usize| -> [u8; 3] { pixels[(y * width + x) * 3..][..3].try_into().unwrap() };
     let rgb = |colour: Color| match colour {
         Color::Rgb(r, g, b) => [r, g, b],
-        // 231, the white of rising candles, and 204, the red of falling ones.
+        // The white of rising candles and the red of falling ones on dark heat, and what they are on bright heat.
         Color::Indexed(231) => [255, 255, 255],
-        Color::Indexed(204) => [255, 95, 135],
+        Color::Indexed(211) => [255, 135, 175],
+        Color::Indexed(16) => [0, 0, 0],
+        Color::Indexed(52) => [95, 0, 0],
         other => panic!("{other:?}"),
     };
     let mut seen = std::collections::BTreeSet::new();

@@ -147,7 +147,7 @@ fn the_text_above_leaves_the_ground_to_the_image_and_popups_do_not() {
         for x in heat.x..heat.right() {
             let (symbol, bg) = place(&frame, x, y);
             // Marks of observed liquidations have a ground of their own, and bodies of candles are one.
-            let is_candle = symbol == " " && [Color::Indexed(231), Color::Indexed(204)].contains(&bg);
+            let is_candle = symbol == " " && [231, 211, 16, 52].map(Color::Indexed).contains(&bg);
             assert!(bg == Color::Reset || is_candle || "▿▾▼▵▴▲".contains(&symbol), "{symbol} {bg:?}");
             assert!(symbol != "▀" || frame[(x, y)].fg != Color::Reset);
             cells += usize::from(symbol == " " && bg == Color::Reset);

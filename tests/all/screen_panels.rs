@@ -298,7 +298,7 @@ fn the_watchlist_tells_of_the_other_markets_that_run() {
         line.unwrap_or_default().split_once(asset).map(|(_, told)| told.to_owned())
     };
     assert!(row(&app, "BTC").is_some(), "{}", text(&app));
-    assert!(!row(&app, "ETH").unwrap().contains("$"), "nothing is known of it yet");
+    assert!(!row(&app, "ETH").unwrap().contains('$'), "nothing is known of it yet");
     assert_eq!(app.update(Message::Others(vec![Arc::new(there.clone())])), Effect::Redraw);
     let told = row(&app, "ETH").unwrap();
     let eth = app.watched()[1].clone();

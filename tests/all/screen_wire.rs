@@ -24,7 +24,7 @@ const SECONDS: i64 = 120;
 /// Price at a minute: waves of several lengths.
 fn price_at(minute: f64) -> f64 {
     let wave = |length: f64, share: f64| share * (minute / length * std::f64::consts::TAU).sin();
-    65_000.0 * (1.0 + wave(700.0, 0.012) + wave(97.0, 0.004) + wave(23.0, 0.001_5) + wave(3.1, 0.000_4))
+    65_000.0 * (1.0 + wave(700.0, 0.012) + wave(131.0, 0.003) + wave(37.0, 0.000_4))
 }
 
 /// A day of three venues in candles and then two minutes second by second, with trades, books and liquidations; the same every time.
@@ -37,7 +37,9 @@ pub fn recording(dir: &Path) -> PathBuf {
         for m in 0..HISTORY {
             let (open, close) = (price_at(m as f64), price_at((m + 1) as f64));
             let (high, low) = (open.max(close) * 1.000_2, open.min(close) * 0.999_8);
-            let burst = 1.0 + 4.0 * ((m * m) % 53) as f64 / 53.0;
+            // Trading comes in waves, with a rush now and then.
+            let rush = if m % 311 < 12 { 4.0 } else { 0.0 };
+            let burst = 1.5 + (m as f64 / 90.0).sin() + rush;
             add(open_interest(
                 START + m * MINUTE,
                 share * (80_000.0 + 400.0 * ((m % 240) as f64 - 120.0).abs()),
@@ -54,7 +56,7 @@ pub fn recording(dir: &Path) -> PathBuf {
             }
             add(mark(at, now));
             if s % 5 == 0 {
-                add(open_interest(at, share * (100_000.0 + 15.0 * s as f64)));
+                add(open_interest(at, share * (80_400.0 + 2.0 * s as f64)));
             }
             let side = |sign: f64| {
                 let level = |n: i32| {
@@ -72,7 +74,9 @@ pub fn recording(dir: &Path) -> PathBuf {
     }
     events.sort_by_key(MarketEvent::known_at);
     let mut file = std::io::BufWriter::new(File::create(&path).unwrap());
-    events.iter().for_each(|event| write_event(&mut file, event).unwrap());
+    for event in &events {
+        write_event(&mut file, event).unwrap();
+    }
     file.flush().unwrap();
     path
 }
@@ -110,7 +114,9 @@ fn frames(bytes: &[u8]) -> Vec<&[u8]> {
 
 /// The row of the time labels.
 fn times(screen: &vt100::Screen) -> Option<String> {
-    screen.rows(0, 200).find(|row| row.contains('╵') && row.contains("UTC"))
+    let row = screen.rows(0, 200).find(|row| row.contains('╵') && row.contains("UTC"));
+    // Behind them are the scales of the map.
+    row.and_then(|row| row.split_once("UTC").map(|(times, _)| times.to_owned()))
 }
 
 /// Market time on the screen, `HH:MM:SS`.
@@ -134,18 +140,9 @@ impl Cost {
         let mut cost = Self::default();
         for frame in frames(bytes) {
             let (before, then) = (times(parser.screen()), clock(parser.screen()));
-            let was = parser.screen().contents();
             parser.process(frame);
-            if std::env::var_os("DBGF").is_some() && (frame.len() > 600) && then.as_str() >= "01:58:00" {
-                let is = parser.screen().contents();
-                eprintln!("FRAME {} {then}", frame.len());
-                for (i, (a, b)) in was.lines().zip(is.lines()).enumerate() {
-                    if a != b && (frame.len() < 3000 || i < 2 || i > 40 || i % 10 == 0) {
-                        eprintln!("{i:2}-{a}\n{i:2}+{b}");
-                    }
-                }
-            }
-            let is_paced = then.as_str() >= "01:59:00" && then.as_str() < "02:10:00";
+            // The first seconds belong to the history before them.
+            let is_paced = then.as_str() >= "01:59:15" && then.as_str() < "02:10:00";
             if !is_paced {
                 cost.full.push(frame.len());
             } else if times(parser.screen()) == before {
