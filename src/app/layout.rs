@@ -135,7 +135,7 @@ pub struct Place {
 impl Place {
     /// The place of a map in a layout: heatmap, times and bars move.
     pub fn new(geometry: Geometry, layout: &Layout) -> Self {
-        let bottom = layout.bars.map_or(layout.times.bottom(), |bars| bars.bottom());
+        let bottom = layout.bars.map_or(layout.times.bottom(), Rect::bottom);
         Self { geometry, room: Rect { height: bottom - layout.heat.y, ..layout.heat } }
     }
 

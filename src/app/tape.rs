@@ -48,7 +48,7 @@ mod tests {
 
     fn snapshot(times: std::ops::Range<i64>) -> Snapshot {
         let bins = std::sync::Arc::new(BinTable::new(5.0));
-        let engine = crate::engine::Engine::new("BTC".parse().unwrap(), Origin::Replay, bins, &[]);
+        let mut engine = crate::engine::Engine::new("BTC".parse().unwrap(), Origin::Replay, bins, &[]);
         let tape = times.map(|ts| print(ts, 100.0 * ts as f64)).collect();
         Snapshot { tape, ..Snapshot::clone(&engine.snapshot()) }
     }

@@ -390,7 +390,9 @@ fn colour(out: &mut Vec<u8>, colour: Color, ground: u16) {
         Color::Rgb(r, g, b) => (8, &[2, r, g, b]),
     };
     code_of(out, ground + code);
-    more.iter().for_each(|n| code_of(out, (*n).into()));
+    for n in more {
+        code_of(out, (*n).into());
+    }
 }
 
 fn number(out: &mut Vec<u8>, n: u16) {

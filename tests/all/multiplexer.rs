@@ -128,8 +128,8 @@ impl Drop for Tmux {
 /// The left part of a terminal as one of its own.
 fn left_part(screen: &vt100::Screen, (rows, columns): (u16, u16)) -> vt100::Parser {
     let lines = screen.rows_formatted(0, columns).take(rows.into()).enumerate();
-    let bytes: String = lines.map(|(y, line)| format!("\x1b[m\x1b[{}H{line}", y + 1)).collect();
-    fed(bytes.as_bytes(), (rows, columns))
+    let lines: Vec<String> = lines.map(|(y, line)| format!("\x1b[m\x1b[{}H{line}", y + 1)).collect();
+    fed(lines.concat().as_bytes(), (rows, columns))
 }
 
 /// Runs the program in a pane with a client attached, and compares pane and client with what it drew, also after keys.
@@ -139,10 +139,10 @@ fn assert_right_in_tmux(split: bool) {
     let env = [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8")];
     let mut client =
         Terminal::run(&["tmux", "-S", &socket, "attach"], &env, SIZE, tempfile::tempdir().unwrap());
-    client.wait("attached client", |s| s.alternate_screen());
+    client.wait("attached client", vt100::Screen::alternate_screen);
     tmux.tell(&["wait-for", "-S", "go"]);
     // The client writes what tmux believes to be on its screen: a lost cell would show.
-    let mut same = |when: &str| {
+    let same = |when: &str| {
         wait_until_same(&format!("pane, {when}"), || Some((tmux.captured(), tmux.drawn()?)));
         wait_until_same(&format!("client, {when}"), || {
             let seen = left_part(client.screen.lock().unwrap().screen(), tmux.pane());
@@ -161,7 +161,7 @@ fn assert_right_in_tmux(split: bool) {
             assert!(begun.elapsed() < PATIENCE, "no answer to {key}");
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
-        let mut same = |when: &str| {
+        let same = |when: &str| {
             wait_until_same(&format!("pane, {when}"), || Some((tmux.captured(), tmux.drawn()?)));
         };
         same(key);

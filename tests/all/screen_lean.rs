@@ -253,7 +253,9 @@ fn rows_that_the_terminal_shifts_look_as_if_they_were_written() {
                 moved = 1;
             }
             8 | 9 => {
-                (painter.scroll(), painter.scroll(), painter.text());
+                painter.scroll();
+                painter.scroll();
+                painter.text();
                 moved = 2;
             }
             // What was told about the next frame may be wrong.

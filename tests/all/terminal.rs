@@ -58,7 +58,9 @@ impl Terminal {
         ] {
             command.env_remove(name);
         }
-        env.iter().for_each(|(name, value)| command.env(name, value));
+        for (name, value) in env {
+            command.env(name, value);
+        }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(cols), 0)));
@@ -319,7 +321,7 @@ fn a_late_answer_is_swallowed() {
     let mut terminal = asked();
     terminal.wait("heatmap", |s| hot_cells(s) > 100);
     let asked_at = Instant::now();
-    while asked_at.elapsed() < meltline::term::query::deadline(false) {
+    while asked_at.elapsed() <= meltline::term::query::Answers::WATCH {
         std::thread::park_timeout(Duration::from_millis(10));
     }
     terminal.press(&format!("{YES}r"));
