@@ -106,8 +106,8 @@ struct Session {
     dirty: bool,
     /// The map as it was drawn last.
     place: Option<Place>,
-    /// The question the terminal is asked after the first frame, if there is one, and how long answers count.
-    question: Option<Duration>,
+    /// What the terminal is asked after the first frame, if it may have more colours than its name tells.
+    question: Option<&'static [u8]>,
     answers: Answers,
 }
 
@@ -153,7 +153,7 @@ impl Session {
             drawn: None,
             dirty: true,
             place: None,
-            question: caps.is_open.then(|| query::deadline(caps.way.is_far())),
+            question: caps.is_open.then_some(query::QUESTION),
             answers: Answers::default(),
         })
     }
@@ -275,9 +275,9 @@ impl Session {
 
     /// Asks the terminal what it can show, once, when something is drawn already.
     fn ask(&mut self) -> anyhow::Result<()> {
-        if let Some(deadline) = self.question.take() {
-            self.answers.expect(Instant::now(), deadline);
-            self.screen.backend_mut().say(query::QUESTION).context("cannot write to the terminal")?;
+        if let Some(question) = self.question.take() {
+            self.answers.expect(Instant::now());
+            self.screen.backend_mut().say(question).context("cannot write to the terminal")?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use rustix::termios::{QueueSelector, tcflush};
 /// last for the device attributes (DA1), which every terminal answers: then no more answers come.
 pub const QUESTION: &[u8] = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1bP+q524742\x1b\\\x1bP+q5463\x1b\\\x1b[c";
 
-/// How long an answer may take to count.
+/// How long to wait for answers where nothing can be done meanwhile.
 pub fn deadline(is_far: bool) -> Duration {
     Duration::from_millis(if is_far { 1_000 } else { 300 })
 }
@@ -35,7 +35,7 @@ fn says_yes(answer: &str) -> bool {
 /// Takes the terminal's answers out of the stream of events.
 #[derive(Debug, Default)]
 pub struct Answers {
-    asked: Option<(Instant, Duration)>,
+    asked: Option<Instant>,
     /// Events that may belong to an answer, and when the last of them came.
     held: Vec<Event>,
     last: Option<Instant>,
@@ -48,14 +48,15 @@ impl Answers {
     const HOLD: Duration = Duration::from_millis(50);
     /// The rest of an answer that has begun is awaited for this long.
     const REST: Duration = Duration::from_secs(1);
-    /// After this an escape key is an escape key; a late answer that comes in one piece is still known.
-    const WATCH: Duration = Duration::from_secs(5);
+    /// Answers count for this long: nobody waits for them, and links and machines are slow. After it an escape key is an escape key
+    /// at once; a late answer that comes in one piece is still known and dropped.
+    pub const WATCH: Duration = Duration::from_secs(5);
     /// No answer is longer.
     const LONGEST: usize = 256;
 
-    /// The question was asked; answers count up to the deadline.
-    pub fn expect(&mut self, now: Instant, deadline: Duration) {
-        self.asked = Some((now, deadline));
+    /// The question was asked.
+    pub fn expect(&mut self, now: Instant) {
+        self.asked = Some(now);
     }
 
     /// Whether an answer in time said yes; told once.
@@ -65,7 +66,7 @@ impl Answers {
 
     /// Takes an event; what is no part of an answer is handed on, in order.
     pub fn take(&mut self, event: Event, now: Instant) -> Vec<Event> {
-        let Some((asked, deadline)) = self.asked else { return vec![event] };
+        let Some(asked) = self.asked else { return vec![event] };
         // What is pasted, resized or focused meanwhile is no part of it.
         let Event::Key(key) = event else { return vec![event] };
         let begun = !self.held.is_empty();
@@ -77,7 +78,7 @@ impl Answers {
             _ => false,
         };
         if ends && self.is_answer() {
-            self.found |= now <= asked + deadline && says_yes(&self.text);
+            self.found |= now <= asked + Self::WATCH && says_yes(&self.text);
             self.forget();
             return Vec::new();
         }
@@ -215,7 +216,7 @@ mod tests {
 
     fn asked(now: Instant) -> Answers {
         let mut answers = Answers::default();
-        answers.expect(now, Duration::from_millis(300));
+        answers.expect(now);
         answers
     }
 

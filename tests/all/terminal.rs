@@ -386,7 +386,7 @@ fn a_late_answer_is_swallowed() {
     let mut terminal = asked();
     terminal.wait("heatmap", |s| hot_cells(s) > 100);
     let asked_at = Instant::now();
-    while asked_at.elapsed() < meltline::term::query::deadline(false) {
+    while asked_at.elapsed() <= meltline::term::query::Answers::WATCH {
         std::thread::park_timeout(Duration::from_millis(10));
     }
     terminal.press(&format!("{YES}r"));
