@@ -40,3 +40,4 @@ mod sim_wire;
 mod support;
 mod terminal;
 mod venues_together;
+mod warm_engine;
