@@ -14,5 +14,6 @@ pub mod feed;
 pub mod insight;
 pub mod market;
 pub mod sim;
+pub mod store;
 pub mod term;
 pub mod ui;
