@@ -28,6 +28,8 @@ const HELD: usize = 20_000;
 const RETRY: Duration = Duration::from_secs(1);
 /// How often what is too old goes.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// And the first time: when history has come that is older than it is kept.
+const FIRST_PRUNE: Duration = Duration::from_secs(60);
 /// How often writing is tried at the end, before what is held is given up.
 const LAST_TRIES: u32 = 3;
 
@@ -77,7 +79,7 @@ impl Writer {
             numbering: Numbering::default(),
             held: Vec::new(),
             tried: Instant::now(),
-            pruned: None,
+            prune_at: Instant::now() + FIRST_PRUNE,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || worker.run(&from))?;
@@ -151,7 +153,7 @@ struct Worker {
     numbering: Numbering,
     held: Vec<Numbered>,
     tried: Instant,
-    pruned: Option<Instant>,
+    prune_at: Instant,
     _lock: Lock,
 }
 
@@ -261,10 +263,10 @@ impl Worker {
 
     /// What is too old, or too much, goes.
     fn prune(&mut self) {
-        if self.pruned.is_some_and(|at| at.elapsed() < PRUNE_EVERY) {
+        if Instant::now() < self.prune_at {
             return;
         }
-        self.pruned = Some(Instant::now());
+        self.prune_at = Instant::now() + PRUNE_EVERY;
         let now = jiff::Timestamp::now().as_millisecond();
         if let Err(e) = retention::prune(&mut self.conn, &self.config, now) {
             tracing::warn!("{}: old rows stay for now: {e}", self.path.display());

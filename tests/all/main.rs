@@ -3,6 +3,7 @@
 
 mod arrows;
 mod book_keeping;
+mod collect_killed;
 mod commands;
 mod determinism;
 mod fault_matrix;

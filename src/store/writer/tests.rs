@@ -305,7 +305,7 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
         numbering: Numbering::default(),
         held: Vec::new(),
         tried: Instant::now(),
-        pruned: None,
+        prune_at: Instant::now() + FIRST_PRUNE,
         _lock: lock,
     };
     for i in 0..3_000 {
