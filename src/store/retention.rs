@@ -111,7 +111,7 @@ fn take_oldest(conn: &mut Connection) -> rusqlite::Result<usize> {
     for kind in Kind::BY_WORTH {
         let Some((first, last)) = kind.span(conn)? else { continue };
         let removed = kind.remove_before(conn, first + (last - first) / 10 + 1)?;
-        if removed > 0 && last > first {
+        if removed > 0 {
             return Ok(removed);
         }
     }

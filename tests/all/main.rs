@@ -38,6 +38,7 @@ mod sim_okx_trouble;
 mod sim_server;
 mod sim_truth;
 mod sim_wire;
+mod store_commands;
 mod support;
 mod terminal;
 mod venues_together;
