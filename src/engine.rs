@@ -54,6 +54,7 @@ pub enum Command {
 
 /// What the engine takes in.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 pub enum Input {
     /// From a feed.
     Feed(FeedItem),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::CollectArgs;
 use crate::config::Config;
 use crate::engine::headless::{self, Summary};
+use crate::engine::market::VenueMarket;
 use crate::feed::{self, FeedConfig};
 use crate::market::Asset;
 use crate::store::writer::Watch;
@@ -99,7 +100,7 @@ fn start(
     let Some(writing) = writing else {
         bail!("the exchanges are simulated: name a folder for their history with --data-dir");
     };
-    let venues: Vec<_> = engine.venues().iter().map(|m| m.venue()).collect();
+    let venues: Vec<_> = engine.venues().iter().map(VenueMarket::venue).collect();
     let (summaries, summary) = watch::channel(engine.summary());
     let (items, received) = mpsc::channel(ITEMS);
     let engine = headless::spawn(engine, received, summaries)?;

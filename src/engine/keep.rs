@@ -25,12 +25,11 @@ impl Engine {
             let of_it = stored.iter().position(|s| s.venue == state.venue);
             let of_it = of_it.map(|at| stored.swap_remove(at));
             let market = VenueMarket::restored(state, of_it, Arc::clone(bins))?;
-            match engine.venues.iter().position(|m| m.venue() == state.venue) {
-                Some(at) => engine.venues[at] = market,
-                None => {
-                    let at = engine.venues.partition_point(|m| place(m.venue()) <= place(state.venue));
-                    engine.venues.insert(at, market);
-                }
+            if let Some(at) = engine.venues.iter().position(|m| m.venue() == state.venue) {
+                engine.venues[at] = market;
+            } else {
+                let at = engine.venues.partition_point(|m| place(m.venue()) <= place(state.venue));
+                engine.venues.insert(at, market);
             }
         }
         engine.now = checkpoint.now;

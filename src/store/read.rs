@@ -321,14 +321,11 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         if std::fs::metadata(&log).is_ok_and(|m| m.len() > 0) {
             return Err(error);
         }
+        let plain = |byte: &u8| byte.is_ascii() && !b"?#%".contains(byte);
+        let letter =
+            |byte: &u8| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02x}") };
         let mut address = String::from("file:");
-        for byte in path.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'?' | b'#' | b'%' => address.push_str(&format!("%{byte:02x}")),
-                _ if byte.is_ascii() => address.push(char::from(*byte)),
-                _ => address.push_str(&format!("%{byte:02x}")),
-            }
-        }
+        address.extend(path.as_os_str().as_encoded_bytes().iter().map(letter));
         address.push_str("?immutable=1");
         Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
     })

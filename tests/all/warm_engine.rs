@@ -66,7 +66,9 @@ fn columns(records: &Arc<Mutex<Vec<Record>>>) -> Vec<Arc<Column>> {
 }
 
 fn feed(engine: &mut Engine, events: &[MarketEvent]) {
-    events.iter().for_each(|e| engine.apply_event(e));
+    for event in events {
+        engine.apply_event(event);
+    }
 }
 
 /// What a store would give back: the ladder as it keeps it, and the base columns from the checkpoint's running one on.
