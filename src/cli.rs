@@ -39,7 +39,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "FILE", env = "MELTLINE_CONFIG", help_heading = "Common")]
     pub config: Option<PathBuf>,
 
-    /// Folder for the log
+    /// Folder for history and the log
     #[arg(long, global = true, value_name = "DIR", env = "MELTLINE_DATA_DIR", help_heading = "Common")]
     pub data_dir: Option<PathBuf>,
 
@@ -116,6 +116,10 @@ pub enum Command {
     Score(ScoreArgs),
     /// Only the simulated exchanges, for other programs to connect to, or their market as a file
     Sim(SimArgs),
+    /// Keep history warm and record, without a screen: for a box that is always on
+    Collect(CollectArgs),
+    /// What is kept on disk: look at it, pack it, export it
+    Store(StoreArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
     /// Print shell completions
@@ -125,6 +129,79 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// `collect`
+#[derive(Debug, Clone, Args)]
+pub struct CollectArgs {
+    /// Assets to keep
+    #[arg(required = true, value_name = "ASSET")]
+    pub assets: Vec<Asset>,
+
+    /// The status as JSON on standard output instead of words on standard error
+    #[arg(long)]
+    pub status_json: bool,
+
+    /// Seconds between two lines of status
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub status_every: u64,
+
+    /// The feed
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// `store`
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with what is kept.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// Sizes, spans and rows, and who writes
+    Info {
+        /// Asset; all there are unless named
+        asset: Option<Asset>,
+        /// One object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give all free room back to the disk; nobody may be writing
+    Vacuum {
+        /// Asset; all there are unless named
+        asset: Option<Asset>,
+    },
+    /// Rows as CSV or NDJSON on standard output
+    Export(ExportArgs),
+}
+
+/// `store export`
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Asset
+    pub asset: Asset,
+    /// What to export
+    #[arg(value_enum)]
+    pub what: crate::store::export::What,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = crate::store::export::Form::Csv)]
+    pub format: crate::store::export::Form,
+    /// From here on: RFC 3339, unix ms, or back from the newest row such as -2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<Time>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<Time>,
+    /// Length of candles and columns: 1m, 5m, 1h or 1d
+    #[arg(long, value_name = "INTERVAL", default_value = "1m")]
+    pub interval: Interval,
+    /// Only these venues, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub venue: Vec<Venue>,
 }
 
 /// `doctor`

@@ -1,5 +1,6 @@
 //! One subcommand a file, each thin; and what they share.
 
+pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod image;
@@ -13,7 +14,9 @@ pub mod sim;
 pub mod snapshot;
 mod start;
 pub mod state;
+pub mod store;
 pub mod tap;
+mod warm;
 
 use std::io::{self, Write};
 
@@ -75,6 +78,14 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Sim(args)) => {
             log_to_stderr(&config);
             sim::run(&args, config)
+        }
+        Some(Command::Collect(args)) => {
+            log_to_stderr(&config);
+            collect::run(&args, &config)
+        }
+        Some(Command::Store(args)) => {
+            log_to_stderr(&config);
+            store::run(&args, &config)
         }
         Some(Command::Doctor(args)) => {
             log_to_stderr_quietly(&config);

@@ -19,6 +19,7 @@ use crate::app::scale::Unit;
 use crate::app::settings::{CandleColours, Curve};
 use crate::estimate::{Preset, Tier};
 use crate::market::{Asset, Interval};
+use crate::store::StoreConfig;
 pub use venues::{VenueTable, Venues};
 
 /// Everything a user can set. `config.example.toml` documents each key; a test holds it equal to [`Config::default`].
@@ -33,7 +34,7 @@ pub struct Config {
     pub range: Interval,
     /// Width of a price bin, basis points (1 to 100).
     pub bin_bp: f64,
-    /// Folder for logs and, later, history; empty for the platform's own.
+    /// Folder for history and logs; empty for the platform's own.
     pub data_dir: PathBuf,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub log: LogLevel,
@@ -41,6 +42,8 @@ pub struct Config {
     pub screen: Screen,
     /// Sockets and REST.
     pub feed: Feed,
+    /// History on disk.
+    pub store: StoreConfig,
     /// The exchanges.
     pub venues: Venues,
     /// Palettes of the user's, by name.
@@ -315,6 +318,7 @@ impl Default for Config {
             log: LogLevel::Info,
             screen: Screen::default(),
             feed: Feed::default(),
+            store: StoreConfig::default(),
             venues: Venues::default(),
             palettes: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -413,6 +417,14 @@ impl Config {
         within("feed.silence_secs", self.feed.silence_secs, 3, 600)?;
         within("feed.book_percent", self.feed.book_percent, 0.1, 25.0)?;
         within("feed.book_ms", self.feed.book_ms, 100, 60_000)?;
+        within("store.minute_hours", self.store.minute_hours, 1, 8_760)?;
+        within("store.five_minute_days", self.store.five_minute_days, 1, 3_650)?;
+        within("store.hour_days", self.store.hour_days, 1, 36_500)?;
+        within("store.open_interest_days", self.store.open_interest_days, 1, 36_500)?;
+        within("store.funding_days", self.store.funding_days, 1, 36_500)?;
+        within("store.liquidation_days", self.store.liquidation_days, 0, 36_500)?;
+        within("store.max_mb", self.store.max_mb, 50, 1_000_000)?;
+        within("store.capture_max_mb", self.store.capture_max_mb, 50, 10_000_000)?;
         within("screen.difference", self.screen.difference, Interval::M1, Interval::from_hours(7 * 24))?;
         if let Some(steps) = self.screen.colour_steps.set() {
             within("screen.colour_steps", steps, 2, 256)?;

@@ -1,11 +1,14 @@
 //! The engine: one thread owns the state of the watched market and publishes snapshots.
 
 pub mod depth;
+pub mod headless;
+mod keep;
 mod ladder;
 pub mod map;
 pub mod market;
 mod pack;
 mod preset;
+pub mod record;
 pub mod snapshot;
 
 use std::collections::VecDeque;
@@ -23,7 +26,8 @@ use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use market::VenueMarket;
-pub use snapshot::{History, Origin, PresetView, Print, Snapshot, VenueView};
+use record::Outlet;
+pub use snapshot::{Course, History, Origin, PresetView, Print, Snapshot, VenueView};
 
 /// Liquidations kept for the tape.
 const TAPE: usize = 500;
@@ -33,6 +37,9 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
 const SHARE_EVERY: i64 = 3_600_000;
 /// Liquidations, in units of their usual size, before a venue's findings are worth sharing.
 const ENOUGH_EVENTS: f64 = 200.0;
+/// The state is kept this soon after the start, and this often from then on.
+const FIRST_CHECKPOINT: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Inputs that may wait for the engine; a full channel holds the feed back.
 pub const INPUTS: usize = 1_024;
 
@@ -47,11 +54,12 @@ pub enum Command {
 
 /// What the engine takes in.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 pub enum Input {
     /// From a feed.
     Feed(FeedItem),
-    /// Forget everything and watch another asset; what follows is about it.
-    Watch(Asset),
+    /// Go on with another engine; what follows is about its asset.
+    Watch(Box<Engine>),
     /// Make another map's columns beside ours, or none.
     Preset(Option<Preset>),
 }
@@ -71,6 +79,8 @@ pub struct Engine {
     seq: u64,
     /// The hour in which venues last learned from another.
     shared_at: i64,
+    sink: Outlet,
+    forgets: bool,
 }
 
 impl Engine {
@@ -89,6 +99,8 @@ impl Engine {
             events: 0,
             seq: 0,
             shared_at: i64::MIN,
+            sink: Outlet::default(),
+            forgets: false,
         }
     }
 
@@ -110,6 +122,7 @@ impl Engine {
             FeedItem::Status(status) => {
                 let venue = status.venue;
                 self.market(venue).status = status;
+                self.heard(venue);
             }
             FeedItem::Assets(assets) => self.assets = assets.into(),
         }
@@ -121,6 +134,10 @@ impl Engine {
             return;
         }
         self.events += 1;
+        if self.market(event.venue).has_taken(event) {
+            self.market(event.venue).apply(event);
+            return;
+        }
         if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_)) {
             self.now = self.now.max(event.known_at());
             self.share_findings();
@@ -139,6 +156,7 @@ impl Engine {
             });
         }
         self.market(event.venue).apply(event);
+        self.hand_on(event);
     }
 
     /// Once an hour of event time, venues whose feed leaves liquidations out, or that have none, take what the best-observed venue
@@ -167,18 +185,20 @@ impl Engine {
             let at = self.venues.partition_point(|m| place(m.venue()) <= place(venue));
             let mut market = VenueMarket::new(venue, Arc::clone(&self.bins));
             market.set_preset(self.preset, self.asset);
+            if self.forgets {
+                market.forget_columns();
+            }
             self.venues.insert(at, market);
             at
         });
         &mut self.venues[at]
     }
 
-    /// Starts over with another asset.
-    fn watch(&mut self, asset: Asset) {
-        let venues: Vec<Venue> = self.venues.iter().map(VenueMarket::venue).collect();
-        let fresh = Self::new(asset, self.origin, Arc::clone(&self.bins), &venues);
+    /// Goes on with another engine, usually of another asset.
+    fn watch(&mut self, next: Self) {
+        self.keep_checkpoint();
         let preset = self.preset;
-        *self = Self { seq: self.seq, assets: Arc::clone(&self.assets), ..fresh };
+        *self = Self { seq: self.seq, assets: Arc::clone(&self.assets), ..next };
         self.set_preset(preset);
     }
 
@@ -267,24 +287,33 @@ pub fn spawn(
         let mut batch = Vec::new();
         let mut published = Instant::now();
         let mut changed = false;
+        let mut keep_at = Instant::now() + FIRST_CHECKPOINT;
         loop {
             let due = published + SNAPSHOT_EVERY;
             tokio::select! {
                 count = inputs.recv_many(&mut batch, 64) => {
                     if count == 0 {
+                        engine.keep_checkpoint();
                         snapshots.send_replace(engine.snapshot());
                         return engine;
                     }
                     for input in batch.drain(..) {
                         match input {
                             Input::Feed(item) => engine.apply(item),
-                            Input::Watch(asset) => engine.watch(asset),
+                            Input::Watch(next) => {
+                                engine.watch(*next);
+                                keep_at = Instant::now() + FIRST_CHECKPOINT;
+                            }
                             Input::Preset(preset) => engine.set_preset(preset),
                         }
                     }
                     changed = true;
                 }
                 () = tokio::time::sleep_until(due), if changed => {}
+            }
+            if Instant::now() >= keep_at {
+                engine.keep_checkpoint();
+                keep_at = Instant::now() + CHECKPOINT_EVERY;
             }
             if changed && Instant::now() >= due {
                 snapshots.send_replace(engine.snapshot());

@@ -82,6 +82,18 @@ pub async fn run(
     taps: Taps,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    resume(config, venues, (asset, &[]), out, taps, stop).await
+}
+
+/// As [`run`], where it is known of some venues what happened up to a time (UTC ms): history is asked for from there on only.
+pub async fn resume(
+    config: Arc<FeedConfig>,
+    venues: &[Venue],
+    (asset, known): (Asset, &[(Venue, i64)]),
+    out: mpsc::Sender<FeedItem>,
+    taps: Taps,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let net = Arc::new(net::Net::new(&config)?);
     let mut links = Vec::new();
     // Whatever ends the merger (stop, or nobody listening) ends sockets and drivers too.
@@ -91,8 +103,9 @@ pub async fn run(
     for &name in venues {
         let adapter =
             venue::adapter(name, &config).ok_or_else(|| anyhow::anyhow!("no adapter for venue {name}"))?;
+        let known = known.iter().find(|(venue, _)| *venue == name).map(|(_, until)| *until);
         let (driver, link) =
-            driver::pair(Arc::clone(&config), Arc::clone(&net), adapter, asset, stop.clone())?;
+            driver::pair(Arc::clone(&config), Arc::clone(&net), adapter, (asset, known), stop.clone())?;
         links.push(link);
         tasks.spawn(driver.run());
     }

@@ -15,5 +15,6 @@ pub mod insight;
 pub mod market;
 pub mod picture;
 pub mod sim;
+pub mod store;
 pub mod term;
 pub mod ui;

@@ -10,22 +10,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::market::VenueMarket;
-use crate::engine::{self, Command, Engine, Input, Origin};
-use crate::estimate::BinTable;
+use crate::engine::{self, Command, Engine, Input};
 use crate::feed::book::BookLimits;
 use crate::feed::capture::Capture;
 use crate::feed::net::ProxyEnv;
-use crate::feed::status::LinkState;
+use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 
 use super::state::StateFile;
+use super::warm::{Ground, Use, Warm};
 use super::{screen, state};
 
 /// How long a headless command waits for the first full picture.
 pub const SETTLE: Duration = Duration::from_secs(60);
+/// A state no older than this is the map now, ms.
+const FRESH: i64 = 60_000;
 /// Items under way between a feed and the engine.
-const ITEMS: usize = 256;
+pub const ITEMS: usize = 256;
 
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {
@@ -33,11 +35,6 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     // A simulator is a place to try things: what is switched there is not kept.
     let state = if config.feed.simulated { None } else { state::default_path() };
     watch_live(&runtime, config, state.map(StateFile::open))
-}
-
-/// What stands behind the addresses of the configuration.
-fn origin(config: &Config) -> Origin {
-    if config.feed.simulated { Origin::Simulated } else { Origin::Live }
 }
 
 /// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
@@ -56,8 +53,8 @@ pub fn watch_live(
     config: &Config,
     state: Option<(StateFile, Option<String>)>,
 ) -> anyhow::Result<()> {
-    let venues = config.venues.enabled();
-    if venues.is_empty() {
+    let ground = Ground::new(config);
+    if ground.venues().is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let (mut settings, caps) = super::start::screen(config)?;
@@ -68,18 +65,19 @@ pub fn watch_live(
         }
         file
     });
-    let bins = Arc::new(BinTable::new(config.bin_bp));
-    let mut engine = Engine::new(config.asset, origin(config), bins, &venues);
+    let Warm { mut engine, known, notes, .. } = ground.open(config.asset, Use::Screen);
+    if let Some(note) = notes.into_iter().next().filter(|_| settings.note.is_empty()) {
+        settings.note = note;
+    }
     let (snapshots, seen) = watch::channel(engine.snapshot());
     let (inputs, taken) = mpsc::channel(engine::INPUTS);
     let (commands, asked) = mpsc::channel(8);
     let thread = engine::spawn(engine, taken, snapshots)?;
     let stop = CancellationToken::new();
     let supervisor = runtime.spawn(supervise(
-        Arc::new(feed_config(config)),
-        venues,
-        config.asset,
-        config.feed.capture.clone(),
+        (Arc::new(feed_config(config)), config.feed.capture.clone()),
+        ground,
+        (config.asset, known),
         inputs,
         asked,
         stop.clone(),
@@ -95,10 +93,9 @@ pub fn watch_live(
 
 /// Runs one feed after another as the user switches assets.
 async fn supervise(
-    config: Arc<FeedConfig>,
-    venues: Vec<Venue>,
-    mut asset: Asset,
-    capture: std::path::PathBuf,
+    (config, capture): (Arc<FeedConfig>, std::path::PathBuf),
+    ground: Ground,
+    (mut asset, mut known): (Asset, Vec<(Venue, i64)>),
     inputs: mpsc::Sender<Input>,
     mut commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
@@ -106,10 +103,11 @@ async fn supervise(
     loop {
         let feed_stop = stop.child_token();
         let (items, received) = mpsc::channel(ITEMS);
-        let feed = feed::run(
+        let since = std::mem::take(&mut known);
+        let feed = feed::resume(
             Arc::clone(&config),
-            &venues,
-            asset,
+            ground.venues(),
+            (asset, &since),
             items,
             open_capture(&capture, asset)?.into(),
             feed_stop.clone(),
@@ -137,7 +135,11 @@ async fn supervise(
         match next {
             Some(Command::Watch(wanted)) => {
                 asset = wanted;
-                if inputs.send(Input::Watch(asset)).await.is_err() {
+                let ground = ground.clone();
+                let warm = tokio::task::spawn_blocking(move || ground.open(asset, Use::Screen));
+                let warm = warm.await.context("the history cannot be opened")?;
+                known = warm.known;
+                if inputs.send(Input::Watch(Box::new(warm.engine))).await.is_err() {
                     return Ok(());
                 }
             }
@@ -202,21 +204,29 @@ pub struct Settled {
 /// # Errors
 /// No venue is live by then.
 pub fn settled_engine(asset: Asset, config: &Config, patience: Duration) -> anyhow::Result<Settled> {
-    let venues = config.venues.enabled();
-    if venues.is_empty() {
+    let ground = Ground::new(config);
+    if ground.venues().is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
-    let bins = Arc::new(BinTable::new(config.bin_bp));
-    let mut engine = Engine::new(asset, origin(config), bins, &venues);
+    let venues = ground.venues().to_vec();
+    let Warm { mut engine, known, .. } = ground.open(asset, Use::Look);
+    // What was kept within the last minute is as good as anything the venues would tell.
+    let now = jiff::Timestamp::now().as_millisecond();
+    if !config.feed.simulated && (now - FRESH..=now).contains(&engine.now()) {
+        for venue in venues {
+            let status = VenueStatus { state: LinkState::Recorded, ..VenueStatus::new(venue) };
+            engine.apply(FeedItem::Status(status));
+        }
+        return Ok(Settled { engine, missing: Vec::new() });
+    }
     runtime()?.block_on(async {
         let (items, mut received) = mpsc::channel(ITEMS);
         let stop = CancellationToken::new();
         let _stop = stop.clone().drop_guard();
         let config = Arc::new(feed_config(config));
-        let feed =
-            tokio::spawn(
-                async move { feed::run(config, &venues, asset, items, Taps::default(), stop).await },
-            );
+        let feed = tokio::spawn(async move {
+            feed::resume(config, &venues, (asset, &known), items, Taps::default(), stop).await
+        });
         let waited = tokio::time::timeout(patience, async {
             while !engine.venues().iter().all(|m| is_live(m) || is_out(m)) {
                 let Some(item) = received.recv().await else { return false };

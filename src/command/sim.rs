@@ -88,7 +88,7 @@ fn serve(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
 }
 
 /// Waits for SIGINT or SIGTERM.
-async fn told_to_stop() -> anyhow::Result<()> {
+pub(super) async fn told_to_stop() -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("cannot listen for SIGTERM")?;
     tokio::select! {

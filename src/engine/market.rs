@@ -1,5 +1,7 @@
 //! One venue's market: its estimator, its columns and its running bar.
 
+mod state;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Venue};
 use super::ladder::Ladder;
 use super::pack::{PackedLevels, pack};
 use super::preset::{Minutes, PresetLane};
-use super::snapshot::{History, VenueView};
+use super::snapshot::{Course, History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
 const GRACE: i64 = 2_000;
@@ -31,6 +33,15 @@ pub struct VenueMarket {
     open: Option<i64>,
     /// Known-at of the newest event.
     seen: i64,
+    /// Columns that start before this were closed in an earlier run: they stay as they are.
+    closed_until: i64,
+    /// Events up to here are in the state that was taken up; and how many came again.
+    taken_until: i64,
+    overlaps: u64,
+    /// Since when nobody has listened, until somebody does again.
+    unheard_since: Option<i64>,
+    /// How the picture came about.
+    course: Course,
     /// Bars of buckets that are not closed yet.
     bars: BTreeMap<i64, Bar>,
     traded: bool,
@@ -67,6 +78,11 @@ impl VenueMarket {
             base: Interval::M1,
             open: None,
             seen: i64::MIN,
+            closed_until: i64::MIN,
+            taken_until: i64::MIN,
+            overlaps: 0,
+            unheard_since: None,
+            course: Course::default(),
             bars: BTreeMap::new(),
             traded: false,
             gaps: Vec::new(),
@@ -115,11 +131,26 @@ impl VenueMarket {
         self.seen > i64::MIN
     }
 
+    /// How the picture came about.
+    pub fn course(&self) -> Course {
+        Course { overlaps: self.overlaps, ..self.course }
+    }
+
     /// Takes the gains of a venue that is better observed as the prior.
     pub fn adopt(&mut self, gains: &[Vec<f64>; 2]) {
         if self.estimator.adopt(gains) {
             self.changes += 1;
         }
+    }
+
+    /// What was closed since this was last asked, finest first.
+    pub fn take_closed(&mut self) -> Vec<Arc<Column>> {
+        self.ladder.take_closed()
+    }
+
+    /// Closed columns are handed on and forgotten from now on.
+    pub fn forget_columns(&mut self) {
+        self.ladder.forget();
     }
 
     /// The closed columns.
@@ -136,6 +167,10 @@ impl VenueMarket {
             EventKind::Instrument(_) => {
                 self.changes += 1;
                 return self.estimator.apply(event);
+            }
+            _ if self.has_taken(event) => {
+                self.overlaps += 1;
+                return;
             }
             EventKind::Candle(c) => self.choose_base(c.interval),
             EventKind::LiquidationBar(b) => self.choose_base(b.interval),
@@ -162,10 +197,20 @@ impl VenueMarket {
         if let Some(lane) = &mut self.preset {
             lane.apply(event);
         }
+        if self.course.first.is_none() {
+            self.course.first = Some(known_at);
+        }
         self.seen = self.seen.max(known_at);
         if self.open.is_none() {
             self.open = Some(self.base.floor(known_at));
         }
+    }
+
+    /// Whether the state that was taken up holds an event already: history tells it again.
+    pub fn has_taken(&self, event: &MarketEvent) -> bool {
+        let is_timeless =
+            matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_) | EventKind::Gap(_));
+        !is_timeless && event.known_at() <= self.taken_until
     }
 
     /// Keeps a book, if it is not older than the one there is. It closes no column and moves no time, so that recordings
@@ -237,7 +282,9 @@ impl VenueMarket {
                 if let Some(lane) = &mut self.preset {
                     lane.close(&column);
                 }
-                self.ladder.push(column);
+                if start >= self.closed_until {
+                    self.ladder.push(column);
+                }
                 self.open = Some(end);
             } else {
                 // Nothing was heard in this bucket: it stays empty, and the next one that may hold something follows.
@@ -328,6 +375,7 @@ impl VenueMarket {
             tallies: self.tallies(),
             book: self.book.as_ref().map(|(_, book)| Arc::clone(book)),
             history: Arc::clone(&self.ladder.history),
+            course: self.course(),
             preset: self.preset.as_mut().map(|lane| lane.view(live.as_ref(), self.changes)),
             live,
         }

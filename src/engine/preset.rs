@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::calibrate::Uncertainty;
 use crate::estimate::{Bar, BinTable, Column, Packed, Preset, PresetMap, TIERS, Tier};
 use crate::market::candle::Ohlc;
@@ -25,7 +27,7 @@ const LARGE: f64 = 100_000.0;
 const FLOOR: f64 = 1.0;
 
 /// A minute, or a longer bar where only longer ones are told. Single precision is a part in ten million.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Kept {
     /// Start, UTC ms.
     start: i64,
@@ -131,7 +133,7 @@ impl Kept {
 }
 
 /// The last week of one venue, minute by minute.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Minutes {
     kept: VecDeque<Kept>,
     oi: Option<f32>,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::calibrate::Tally;
 use crate::estimate::measured::Fit;
 use crate::estimate::{Bar, BinTable, Column, Preset};
@@ -47,7 +49,7 @@ pub struct Snapshot {
 }
 
 /// An observed liquidation, for the tape and the marks on the map.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Print {
     /// Exchange time, UTC ms.
     pub ts: i64,
@@ -92,12 +94,29 @@ pub struct VenueView {
     pub tallies: Arc<[Tally]>,
     /// Its newest book.
     pub book: Option<Arc<Book>>,
+    /// How its picture came about.
+    pub course: Course,
     /// Its closed columns.
     pub history: Arc<History>,
     /// The running column: levels as they are now.
     pub live: Option<Arc<Column>>,
     /// The same by another map's rule, while one is chosen.
     pub preset: Option<PresetView>,
+}
+
+/// How a venue's picture came about, in stretches of event time (UTC ms). Columns up to `restored` were drawn in an earlier run;
+/// between that (or `first`) and `live` history told by the venue stands; from `live` on its streams were heard. What nobody told
+/// is in the columns' own marks ([`Column::gap`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Course {
+    /// The first event of this run.
+    pub first: Option<i64>,
+    /// The end of what was taken up from the store.
+    pub restored: Option<i64>,
+    /// Since when its streams are heard.
+    pub live: Option<i64>,
+    /// Events that the restored state held already.
+    pub overlaps: u64,
 }
 
 /// One venue by another map's rule. All levels are in the lowest tier: a rule knows no tiers of ours.

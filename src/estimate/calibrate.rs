@@ -10,6 +10,8 @@ pub mod prints;
 pub mod tally;
 pub mod weights;
 
+use serde::{Deserialize, Serialize};
+
 use super::cohort::Cohorts;
 use super::components::{CLASSES, Components};
 use super::grid::Bar;
@@ -44,7 +46,7 @@ const FARTHEST_PRINT: f64 = 0.15;
 const UNTRADED: f64 = 2e-3;
 
 /// What kind of observations a venue gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Evidence {
     None,
     Prints,
@@ -73,7 +75,7 @@ pub struct Observed {
 }
 
 /// The running hour, or bar.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Running {
     start: i64,
     ms: i64,
@@ -94,7 +96,7 @@ impl Running {
 }
 
 /// What one venue's liquidations have taught.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     slots: usize,
     /// The slots, then the backgrounds of bars.
@@ -147,6 +149,16 @@ impl Calibration {
             believed: [0.0; 2],
             odd: 0,
         }
+    }
+
+    /// Whether all parts fit each other, as they may not where the state was read from a file.
+    pub fn is_sound(&self, slots: usize) -> bool {
+        self.slots == slots
+            && self.model.weights.is_sound(slots + BACKGROUNDS)
+            && self.range.weights.is_sound(BACKGROUNDS)
+            && self.counted.iter().all(|side| side.len() == slots)
+            && self.prints.is_sound(slots)
+            && self.running.is_none_or(|r| r.ms > 0)
     }
 
     /// The contract's terms have changed, and the prior with them.

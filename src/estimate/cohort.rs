@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::components::{CLASSES, Components};
 
 /// Holding classes.
@@ -21,7 +23,7 @@ const SMALLEST_SHARE: f64 = 1e-6;
 const LARGEST_HAZARD: f64 = 5.0;
 
 /// What became of the mass of one slot, base coin of unit cohort.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Opened.
     pub inserted: f64,
@@ -45,7 +47,7 @@ impl Ledger {
 }
 
 /// Where the path has been since an entry was made: mass opened behind it is gone already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trail {
     /// Lowest bin the path has certainly reached since; longs above it are gone.
     pub low: i32,
@@ -84,7 +86,7 @@ impl Trail {
 }
 
 /// Coins opened at one price.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
     /// The bin of the entry price.
     pub bin: i32,
@@ -106,7 +108,7 @@ pub fn closing_divisor(hazard: f64, share: f64) -> f64 {
 }
 
 /// The cohorts of one side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cohorts {
     side: usize,
     slots: usize,
@@ -134,6 +136,18 @@ impl Cohorts {
             scale: [1.0; H],
             ledger: vec![Ledger::default(); slots],
         }
+    }
+
+    /// Whether all parts fit each other, as they may not where the state was read from a file.
+    pub fn is_sound(&self, side: usize, components: usize) -> bool {
+        let slots = components * H;
+        let end = i64::from(self.first) + (self.cells.len() / slots.max(1)) as i64;
+        self.side == side
+            && self.slots == slots
+            && self.cells.len().is_multiple_of(slots)
+            && (0..=i64::from(i32::MAX / 2)).contains(&(end + i64::from(REACH)))
+            && self.extents.len() == components
+            && self.ledger.len() == slots
     }
 
     /// Number of slots in a cell.

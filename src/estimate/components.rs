@@ -66,7 +66,7 @@ pub struct Component {
 }
 
 /// All components of one venue's instrument.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Components(Vec<Component>);
 
 /// The log-normal prior of the smears: median distance and sigma of its logarithm.

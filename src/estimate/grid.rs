@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::market::{Interval, Side};
 
 use super::calibrate::Uncertainty;
 use super::tiers::{TIERS, Tier, TierSet};
 
+/// More than any table has.
+const MOST_BINS: i64 = 1 << 22;
+
 /// Values over neighbouring bins, quantised to 8 significant bits and run-length packed.
 ///
 /// Neighbouring bins of a smear differ by less than a quantum, and most bins of a spike are empty, so a few hundred runs
 /// hold a few thousand bins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
     first_bin: i32,
     /// Shared: roll-ups repeat the levels of their last column, and every picture those of the running one.
     runs: Arc<[Run]>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Run {
     code: u16,
     len: u16,
@@ -84,6 +89,12 @@ impl Packed {
         })
     }
 
+    /// Whether its bins lie in a table, as they may not where it was read from a file.
+    fn is_sound(&self) -> bool {
+        let bins: i64 = self.runs.iter().map(|r| i64::from(r.len)).sum();
+        (-MOST_BINS..=MOST_BINS).contains(&i64::from(self.first_bin)) && bins <= MOST_BINS
+    }
+
     /// Sum over all bins.
     pub fn sum(&self) -> f64 {
         self.spans().map(|(_, len, value)| f64::from(len) * value).sum()
@@ -96,7 +107,7 @@ impl Packed {
 }
 
 /// Prices and volume of a bar, for drawing.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bar {
     /// First price, USD per coin.
     pub open: f64,
@@ -121,7 +132,7 @@ impl Bar {
 }
 
 /// One venue's levels at the end of a bucket of time, and what happened in the bucket.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Start of the bucket, UTC ms.
     pub start: i64,
@@ -154,6 +165,14 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether its parts fit each other, as they may not where it was read from a file.
+    pub fn is_sound(&self) -> bool {
+        let mut packed = self.levels.iter().chain(&self.factors).chain(&self.swept).chain(&self.printed);
+        crate::market::event::is_time(self.start)
+            && (0..=MOST_BINS).contains(&i64::from(self.mark_bin))
+            && packed.all(Packed::is_sound)
+    }
+
     /// End of the bucket, UTC ms.
     pub fn end(&self) -> i64 {
         self.start + self.interval.ms()

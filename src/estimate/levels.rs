@@ -3,7 +3,11 @@
 //! Openings and closings follow from volume and open interest alone (docs/MODEL.md): with volume `V` and change `D`
 //! between two readings, `turnover = rho·(V − |D|)/2` positions are replaced on each side, `D` more are opened or closed.
 
+mod state;
+
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::market::candle::Ohlc;
 use crate::market::event::{LiquidationBar, Position, PriceKind, Sampled};
@@ -37,7 +41,7 @@ const TRADED_MINUTES: usize = 2_880;
 pub type ByBin = std::collections::BTreeMap<i32, f64>;
 
 /// What the path consumed and the feed printed since it was last asked, USD by bin, longs then shorts.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
     /// Estimated.
     pub swept: [ByBin; 2],
@@ -46,13 +50,17 @@ pub struct Activity {
 }
 
 /// One venue, one asset.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Estimator {
     venue: Venue,
+    // What is made from the rest is not kept: [`Estimator::revived`] makes it again.
+    #[serde(skip, default = "state::no_bins")]
     bins: Arc<BinTable>,
+    #[serde(skip)]
     components: Components,
     tiers: Vec<margin::Tier>,
     calibration: Calibration,
+    #[serde(skip)]
     background: Background,
     books: [Cohorts; 2],
     /// Volume waiting for the next reading of open interest, by entry price.
@@ -82,6 +90,7 @@ pub struct Estimator {
     /// The distances of public positions, and the hour they were fitted.
     fit: Option<Fit>,
     fitted_at: i64,
+    #[serde(with = "state::as_json")]
     instrument: Option<Instrument>,
     activity: Activity,
     /// Counts what changes the levels.

@@ -8,13 +8,15 @@
 //!
 //! `E` entry (USD per coin), `S` size (coins), `M` margin (USD), `m` maintenance rate and `D` deduction of the tier.
 
+use serde::{Deserialize, Serialize};
+
 use crate::market::{MarginTier, Side};
 
 /// Maintenance rate assumed where a venue's tiers are unknown.
 pub const UNKNOWN_RATE: f64 = 0.0045;
 
 /// A margin tier in floats, for the arithmetic here.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tier {
     /// Largest notional, USD.
     pub cap: f64,

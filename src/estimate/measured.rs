@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::market::event::Position;
 use crate::market::{Price, Side};
@@ -19,7 +19,7 @@ const FORGOTTEN: f64 = 0.01;
 const FEWEST_FITTED: usize = 30;
 
 /// One account's position.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Known {
     side: usize,
     /// Base coin when it was told.
@@ -42,7 +42,7 @@ pub struct Change {
 }
 
 /// A log-normal of distances from entry to liquidation, notional-weighted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Median distance, share of entry.
     pub median: f64,
@@ -55,7 +55,7 @@ pub struct Fit {
 }
 
 /// The known positions of one venue.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     accounts: BTreeMap<Box<str>, Known>,
     /// Base coin by side, with the fading.
@@ -71,6 +71,11 @@ impl Measured {
     /// Nothing known.
     pub fn new() -> Self {
         Self { fading: 1.0, ..Self::default() }
+    }
+
+    /// Whether all parts fit each other, as they may not where the state was read from a file.
+    pub fn is_sound(&self) -> bool {
+        self.accounts.values().all(|known| known.side < 2)
     }
 
     /// Whether nothing is known.

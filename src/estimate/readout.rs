@@ -18,7 +18,7 @@ const BACKGROUND: f64 = 1e-4;
 const BACKGROUND_REACH: [f64; 2] = [0.4, 1.6];
 
 /// The background: a thin uniform mass on the live side of the path.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Background {
     /// Mass of one bin, share of open interest.
     share: f64,

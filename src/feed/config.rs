@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::BookLimits;
 use super::net::ProxyEnv;
+use super::rest::Pools;
 
 /// Where Binance is; `exchanges.md` §1.1 and §3.1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,8 @@ pub struct FeedConfig {
     pub cache: Option<PathBuf>,
     /// Which proxy to use: [`ProxyEnv::from_env`], or none, which is the default.
     pub proxy: ProxyEnv,
+    /// What was asked of each venue: shared by all feeds over clones of this configuration.
+    pub pools: Pools,
     /// Longest time to open a socket or wait for a REST answer.
     pub timeout: Duration,
     /// How long a stream that should speak may be silent after connecting: on a wrong route Binance is silent without
@@ -151,6 +154,7 @@ impl Default for FeedConfig {
             book: BookLimits::default(),
             cache: None,
             proxy: ProxyEnv::default(),
+            pools: Pools::default(),
             timeout: Duration::from_secs(15),
             first_data: Duration::from_secs(15),
             idle: Duration::from_secs(30),

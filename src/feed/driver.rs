@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::market::Asset;
+use crate::market::{Asset, Interval};
 
 use super::FeedConfig;
 use super::backoff::Backoff;
@@ -35,6 +35,8 @@ pub struct Driver {
     rest: Rest,
     adapter: Arc<dyn Adapter>,
     asset: Asset,
+    /// Up to when all is known from an earlier run, UTC ms.
+    known: Option<i64>,
     board: Arc<Board>,
     frames: mpsc::Sender<RawFrame>,
     orders: mpsc::Sender<Order>,
@@ -65,7 +67,7 @@ pub fn pair(
     config: Arc<FeedConfig>,
     net: Arc<Net>,
     adapter: Arc<dyn Adapter>,
-    asset: Asset,
+    (asset, known): (Asset, Option<i64>),
     stop: CancellationToken,
 ) -> anyhow::Result<(Driver, Link)> {
     let (frames, frames_seen) = mpsc::channel(config.queue);
@@ -87,6 +89,7 @@ pub fn pair(
             rest,
             adapter,
             asset,
+            known,
             board,
             frames,
             orders,
@@ -118,7 +121,9 @@ impl Driver {
             return;
         };
         let sockets = self.open_sockets(&listing);
-        self.catch_up(&listing, None, frames).await;
+        // A candle that was under way then comes whole.
+        let known = self.known.map(|until| Interval::M1.floor(until));
+        self.catch_up(&listing, (known, true), frames).await;
 
         let mut poll = interval(self.config.oi_poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,7 +139,7 @@ impl Driver {
                 outage = outages.recv() => {
                     let Some(known) = outage else { return };
                     self.board.all_up().await;
-                    self.catch_up(&listing, known, Vec::new()).await;
+                    self.catch_up(&listing, (known, known.is_none()), Vec::new()).await;
                 }
                 want = wants.recv() => {
                     let Some(want) = want else { return };
@@ -328,12 +333,17 @@ impl Driver {
 
     /// What happened since the time up to which every minute is known (UTC ms), or since the span of history began; then
     /// live data follow. History is asked for once the sockets are open, so that no minute can end between the two. While they
-    /// cannot be opened, what history there is must do.
-    async fn catch_up(&self, listing: &Listing, mut known: Option<i64>, mut first: Vec<RawFrame>) {
+    /// cannot be opened, what history there is must do. With `fresh` the terms and whatever else has not been told yet are asked for too.
+    async fn catch_up(
+        &self,
+        listing: &Listing,
+        (mut known, mut fresh): (Option<i64>, bool),
+        mut first: Vec<RawFrame>,
+    ) {
         loop {
             let up = timeout(self.config.timeout, self.board.all_up()).await.is_ok();
             self.board.rest(LinkState::Backfilling, "");
-            let Some((now, frames)) = self.history(listing, known, first.clone()).await else {
+            let Some((now, frames)) = self.history(listing, (known, fresh), first.clone()).await else {
                 tracing::warn!("{}: no history; live data go on without it", self.adapter.title());
                 // But not without the list: it tells what the numbers count.
                 self.order(Order::History(self.bracketed(first))).await;
@@ -345,7 +355,7 @@ impl Driver {
             if up {
                 break;
             }
-            known = Some(now);
+            (known, fresh) = (Some(now), false);
             self.board.all_up().await;
         }
         self.order(Order::GoOn).await;
@@ -355,7 +365,7 @@ impl Driver {
     async fn history(
         &self,
         listing: &Listing,
-        known: Option<i64>,
+        (known, fresh): (Option<i64>, bool),
         first: Vec<RawFrame>,
     ) -> Option<(i64, Vec<RawFrame>)> {
         let until = Instant::now() + self.config.backfill_patience;
@@ -366,7 +376,6 @@ impl Driver {
         let from = known.unwrap_or(i64::MIN).max(now - most);
         let mut frames = first;
         frames.push(clock);
-        let fresh = known.is_none();
         let terms = if fresh { self.adapter.terms(listing) } else { Vec::new() };
         for call in terms.into_iter().chain(self.adapter.history(listing, from, now, fresh)) {
             match self.fetch(&call, BACKFILL, Some(until)).await {

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{self, http};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::FeedConfig;
+use super::rest::Pools;
 use super::status::clean;
 
 /// The largest message a socket may send. Binance's largest frames are some 100 kB; a larger one is refused unread.
@@ -143,6 +144,7 @@ pub struct Net {
     tls: Arc<ClientConfig>,
     proxy: ProxyEnv,
     timeout: Duration,
+    pools: Pools,
 }
 
 impl Net {
@@ -154,7 +156,17 @@ impl Net {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), proxy: config.proxy.clone(), timeout: config.timeout })
+        Ok(Self {
+            tls: Arc::new(tls),
+            proxy: config.proxy.clone(),
+            timeout: config.timeout,
+            pools: config.pools.clone(),
+        })
+    }
+
+    /// What was asked of the venues.
+    pub(super) fn pools(&self) -> &Pools {
+        &self.pools
     }
 
     /// The proxy that leads to an address, if any, in words without its password.

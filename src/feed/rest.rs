@@ -1,6 +1,6 @@
 //! One REST client for every venue: limits kept, refusals understood.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -195,6 +195,25 @@ impl Limiter {
     }
 }
 
+/// What was asked of each venue, whoever asks: feeds of several assets share the venues' limits.
+#[derive(Debug, Clone, Default)]
+pub struct Pools(Arc<std::sync::Mutex<BTreeMap<String, Arc<Mutex<Limiter>>>>>);
+
+impl Pools {
+    /// The limiter of a venue at an address.
+    fn limiter(&self, address: &str, pool: Pool) -> Arc<Mutex<Limiter>> {
+        let fresh = || Limiter { pool, used: VecDeque::new(), closed_until: Instant::now(), banned: false };
+        let mut pools = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(pools.entry(address.to_owned()).or_insert_with(|| Arc::new(Mutex::new(fresh()))))
+    }
+}
+
+impl PartialEq for Pools {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 /// Makes calls to one venue.
 pub struct Rest {
     http: reqwest::Client,
@@ -203,16 +222,16 @@ pub struct Rest {
     /// The base that answered last.
     base: AtomicUsize,
     venue: &'static str,
-    limiter: Mutex<Limiter>,
+    limiter: Arc<Mutex<Limiter>>,
 }
 
 impl Rest {
     /// To a venue.
     pub fn new(net: &Net, adapter: Arc<dyn Adapter>) -> anyhow::Result<Self> {
-        let now = Instant::now();
-        let pool = adapter.pool();
-        let limiter = Mutex::new(Limiter { pool, used: VecDeque::new(), closed_until: now, banned: false });
-        let bases = adapter.rest_bases().iter().map(|b| b.trim_end_matches('/').to_owned()).collect();
+        let bases: Vec<String> =
+            adapter.rest_bases().iter().map(|b| b.trim_end_matches('/').to_owned()).collect();
+        let address = bases.first().map_or("", String::as_str);
+        let limiter = net.pools().limiter(address, adapter.pool());
         let venue = adapter.title();
         Ok(Self { http: net.http_client()?, adapter, bases, base: AtomicUsize::new(0), venue, limiter })
     }

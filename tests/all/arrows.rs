@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms it may name beside itself.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("market", &[]),
     ("feed", &["market"]),
     ("estimate", &["market"]),
@@ -14,7 +14,8 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("picture", &["app", "ui"]),
     ("term", &[]),
     ("sim", &["market"]),
-    ("config", &["market", "feed", "estimate", "app"]),
+    ("store", &["market", "feed", "estimate", "engine"]),
+    ("config", &["market", "feed", "estimate", "store", "app"]),
 ];
 
 fn files(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use meltline::engine::snapshot::AssetInfo;
 use meltline::engine::snapshot::{LinkState, VenueStatus};
-use meltline::engine::{History, Origin, PresetView, Snapshot, VenueView};
+use meltline::engine::{Course, History, Origin, PresetView, Snapshot, VenueView};
 use meltline::estimate::calibrate::{Tally, Uncertainty};
 use meltline::estimate::{Bar, BinTable, Column, Packed, Preset, TIERS, Tier};
 use meltline::market::event::Book as OrderBook;
@@ -269,6 +269,7 @@ impl Market {
         let venues = self.books.iter().zip(&self.histories).map(|(book, history)| {
             let live = self.column(book);
             VenueView {
+                course: Course::default(),
                 venue: book.venue,
                 status: VenueStatus {
                     state: LinkState::Live,

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod book_keeping;
+mod collect_killed;
 mod commands;
 mod determinism;
 mod fault_matrix;
@@ -43,6 +44,8 @@ mod sim_okx_trouble;
 mod sim_server;
 mod sim_truth;
 mod sim_wire;
+mod store_commands;
 mod support;
 mod terminal;
 mod venues_together;
+mod warm_engine;

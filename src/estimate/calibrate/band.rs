@@ -5,6 +5,8 @@
 //! venue's own history teaches: a little wider after each miss, a little narrower after each hit, so that it settles where four of
 //! five hit (Gibbs and Candès, "Adaptive conformal inference under distribution shift", 2021).
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::tiers::{TIERS, Tier};
 
 /// Standard deviation of the model's own error, share of the level.
@@ -25,7 +27,7 @@ const FEWEST: f64 = 48.0;
 const Z: f64 = 1.281_551_565_545;
 
 /// How well the bands have held on one venue.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Band {
     widening: f64,
     hits: f64,
@@ -62,7 +64,7 @@ impl Band {
 }
 
 /// What it takes to put a band around a level.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Uncertainty {
     /// By tier: variance of the weights over their square.
     pub weights: [f32; TIERS],

@@ -3,6 +3,8 @@
 //! Price travelling far liquidates much whatever the map says, so three backgrounds that know nothing but the range stand beside
 //! every map. The same layer calibrates ours and every rival's (`estimator.md` §5.3).
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::components::Components;
 use crate::estimate::grid::Bar;
 use crate::market::Side;
@@ -43,7 +45,7 @@ pub fn path(bar: &Bar) -> [f64; 2] {
 }
 
 /// Weights that follow totals of bars.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BarModel {
     /// The weights.
     pub weights: GammaPoisson,
@@ -86,7 +88,7 @@ impl BarModel {
 }
 
 /// The usual size of a total, base coin.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Size {
     mean: Option<f64>,
     seen: u32,

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::weights::GammaPoisson;
 use crate::estimate::cohort::Cohorts;
 
@@ -28,7 +30,7 @@ const MOST_EXPECTED: f64 = 200.0;
 const SPREAD: [f64; 3] = [0.25, 0.5, 0.25];
 
 /// What the path consumed in one second, and what came with it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Second {
     /// Which, UTC seconds.
     at: i64,
@@ -73,7 +75,7 @@ pub struct Settled {
 }
 
 /// The print-by-print learner of one venue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prints {
     slots: usize,
     has_feed: bool,
@@ -102,6 +104,15 @@ impl Prints {
             tracker: Tracker::default(),
             scratch: vec![0.0; slots],
         }
+    }
+
+    /// Whether all parts fit each other, as they may not where the state was read from a file.
+    pub fn is_sound(&self, slots: usize) -> bool {
+        let fits = |s: &Second| s.masses.len() == s.cells.len() * slots;
+        self.slots == slots
+            && self.scratch.len() == slots
+            && self.seconds.iter().chain(&self.spare).all(fits)
+            && self.tracker.buckets.len() == BUCKETS
     }
 
     /// Whether the venue prints liquidations at all.
@@ -297,10 +308,10 @@ impl Prints {
 }
 
 /// How often seconds with so much expected brought a print: it tells the scale where sizes are hidden.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Tracker {
     /// By quarter octave of what was expected: seconds, seconds with a print, sum of what was expected.
-    buckets: [[f64; 3]; BUCKETS],
+    buckets: Vec<[f64; 3]>,
 }
 
 const BUCKETS: usize = 48;
@@ -313,7 +324,7 @@ const HALF_LIFE_STEPS: f64 = 72.0;
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { buckets: [[0.0; 3]; BUCKETS] }
+        Self { buckets: vec![[0.0; 3]; BUCKETS] }
     }
 }
 

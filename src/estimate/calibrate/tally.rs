@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::grid::Bar;
 
 /// Hours kept: a week and a little.
 const KEPT: usize = 7 * 24 + 1;
 
 /// One hour (or one bar, where only totals of bars are known) of one venue.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Start, UTC ms.
     pub start: i64,
@@ -30,7 +32,7 @@ pub struct Tally {
 }
 
 /// The last week's tallies, oldest first.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tallies(VecDeque<Tally>);
 
 impl Tallies {

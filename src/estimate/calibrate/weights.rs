@@ -11,6 +11,8 @@
 //! `g` is what sources of similar distance have in common: evidence on one leverage says something about its neighbours and, at
 //! half weight, about the other side (`estimator.md` §4).
 
+use serde::{Deserialize, Serialize};
+
 use super::super::components::{CLASSES, Components};
 
 /// Holding classes.
@@ -27,7 +29,7 @@ const OTHER_SIDE: f64 = 0.5;
 const MOST_SHARED: f64 = 40.0;
 
 /// One source of mass and what is known of its weight.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Prior mean of theta.
     pub mean: f64,
@@ -52,7 +54,7 @@ impl Source {
 }
 
 /// The sources of both sides and their weights.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GammaPoisson {
     sides: [Vec<Source>; 2],
     theta: [Vec<f64>; 2],
@@ -60,7 +62,7 @@ pub struct GammaPoisson {
 }
 
 /// How much components have in common: a symmetric kernel, row by row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sharing {
     components: usize,
     kernel: Vec<f64>,
@@ -99,6 +101,14 @@ impl GammaPoisson {
         }
         fresh.refresh();
         *self = fresh;
+    }
+
+    /// Whether all parts fit each other, as they may not where the state was read from a file.
+    pub fn is_sound(&self, sources: usize) -> bool {
+        let fits = |s: &Sharing| s.kernel.len() == s.components * s.components && s.components * H <= sources;
+        self.sides.iter().all(|side| side.len() == sources)
+            && self.theta.iter().all(|side| side.len() == sources)
+            && self.sharing.as_ref().is_none_or(fits)
     }
 
     /// Weights of one side.

@@ -1,0 +1,179 @@
+//! Starting where the last run ended: the store, the engine made of it, and what is left to ask the venues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::engine::record::Checkpoint;
+use crate::engine::{Engine, Origin};
+use crate::estimate::BinTable;
+use crate::feed::status::clean;
+use crate::market::{Asset, Venue};
+use crate::store::writer::Watch;
+use crate::store::{self, Identity, OpenError, Opened, Reader, StorePath};
+
+/// A state this much ahead of the clock is not believed, ms.
+const AHEAD: i64 = 3_600_000;
+/// How long a file that is just being closed is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What an engine is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// A screen looks at its columns, and it keeps what it learns.
+    Screen,
+    /// It keeps what it learns, and nobody looks.
+    Collect,
+    /// It is looked at once and keeps nothing.
+    Look,
+}
+
+/// An engine that goes on from what was kept, as far as there is something.
+#[derive(Debug)]
+pub struct Warm {
+    /// The engine; its records go to the store, if one is written.
+    pub engine: Engine,
+    /// How writing goes, where the store is written.
+    pub watch: Option<Watch>,
+    /// Up to when each venue is known, UTC ms.
+    pub known: Vec<(Venue, i64)>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Why the store is not written, where it should be.
+    pub refused: Option<OpenError>,
+}
+
+/// What engines of a run have in common.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    config: Arc<Config>,
+    bins: Arc<BinTable>,
+    origin: Origin,
+    venues: Vec<Venue>,
+}
+
+impl Ground {
+    /// From the configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            bins: Arc::new(BinTable::new(config.bin_bp)),
+            origin: if config.feed.simulated { Origin::Simulated } else { Origin::Live },
+            venues: config.venues.enabled(),
+            config: Arc::new(config.clone()),
+        }
+    }
+
+    /// The venues to follow.
+    pub fn venues(&self) -> &[Venue] {
+        &self.venues
+    }
+
+    /// Whether history is kept: of simulated exchanges only where a folder is named.
+    fn keeps(&self) -> bool {
+        self.config.store.enabled
+            && !(self.config.feed.simulated && self.config.data_dir.as_os_str().is_empty())
+    }
+
+    /// An engine for an asset. Blocks while the file is opened and read.
+    pub fn open(&self, asset: Asset, purpose: Use) -> Warm {
+        let at = StorePath::new(&self.config.data_dir(), asset);
+        let mut warm = Warm {
+            engine: self.fresh(asset),
+            watch: None,
+            known: Vec::new(),
+            notes: Vec::new(),
+            refused: None,
+        };
+        if self.keeps() {
+            let opened = (purpose != Use::Look).then(|| self.writer(&at, asset));
+            self.restore(&at, asset, purpose, &mut warm);
+            match opened {
+                Some(Ok(Opened { writer, notes })) => {
+                    warm.watch = Some(writer.watch());
+                    warm.engine.set_sink(writer.into_sink());
+                    warm.notes.splice(0..0, notes);
+                }
+                Some(Err(error)) => {
+                    warm.notes.insert(0, error.to_string());
+                    warm.refused = Some(error);
+                }
+                None => {}
+            }
+        }
+        if purpose == Use::Collect {
+            warm.engine.forget_columns();
+        }
+        for note in &mut warm.notes {
+            *note = clean(note, 300);
+            tracing::warn!("{note}");
+        }
+        warm
+    }
+
+    fn fresh(&self, asset: Asset) -> Engine {
+        Engine::new(asset, self.origin, Arc::clone(&self.bins), &self.venues)
+    }
+
+    fn identity(&self, asset: Asset) -> Identity {
+        Identity { asset, simulated: self.config.feed.simulated, bin_bp: self.config.bin_bp }
+    }
+
+    /// Who switches from an asset and back finds its file being closed.
+    fn writer(&self, at: &StorePath, asset: Asset) -> Result<Opened, OpenError> {
+        let begun = std::time::Instant::now();
+        let own = format!("process {} ", std::process::id());
+        loop {
+            match store::open_writer(at, &self.identity(asset), self.config.store) {
+                Err(OpenError::Held { owner, .. })
+                    if owner.0.starts_with(&own) && begun.elapsed() < PATIENCE =>
+                {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn restore(&self, at: &StorePath, asset: Asset, purpose: Use, warm: &mut Warm) {
+        let reader = match Reader::open(at) {
+            Ok(Some(reader)) if *reader.identity() == self.identity(asset) => reader,
+            // A file of another history is told by who wants to write it.
+            Ok(_) | Err(OpenError::Newer { .. } | OpenError::Foreign { .. }) => return,
+            Err(error) => return warm.notes.push(error.to_string()),
+        };
+        match self.restored(&reader, asset, purpose) {
+            Ok(Some(engine)) => {
+                warm.known = engine
+                    .venues()
+                    .iter()
+                    .filter(|m| m.is_present())
+                    .map(|m| (m.venue(), m.seen()))
+                    .collect();
+                warm.engine = engine;
+                warm.engine.interrupted();
+            }
+            Ok(None) => {}
+            Err(error) => warm.notes.push(format!("the history of {asset} is not taken up: {error:#}")),
+        }
+        if reader.damaged() > 0 {
+            warm.notes
+                .push(format!("{} damaged rows of the history of {asset} were left out", reader.damaged()));
+        }
+    }
+
+    fn restored(&self, reader: &Reader, asset: Asset, purpose: Use) -> anyhow::Result<Option<Engine>> {
+        let Some(mut checkpoint) = reader.checkpoint()? else { return Ok(None) };
+        let now = jiff::Timestamp::now().as_millisecond();
+        anyhow::ensure!(
+            self.config.feed.simulated || checkpoint.now <= now + AHEAD,
+            "it ends in the future; is the clock right?"
+        );
+        checkpoint.venues.retain(|state| self.venues.contains(&state.venue));
+        let open = |checkpoint: &Checkpoint, venue: Venue| {
+            checkpoint.venues.iter().find(|s| s.venue == venue).and_then(|s| s.open)
+        };
+        let since = |venue| open(&checkpoint, venue);
+        let stored = if purpose == Use::Screen { reader.stored(since)? } else { reader.since(since)? };
+        Ok(Some(Engine::restored(asset, self.origin, &self.bins, &self.venues, &checkpoint, stored)?))
+    }
+}

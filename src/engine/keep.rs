@@ -1,0 +1,112 @@
+//! What the engine hands on to be kept, and how it goes on from what was kept.
+
+use std::sync::Arc;
+
+use crate::estimate::BinTable;
+use crate::market::event::Gap;
+use crate::market::{Asset, EventKind, MarketEvent, Venue};
+
+use super::market::VenueMarket;
+use super::record::{Checkpoint, Outlet, Record, RestoreError, Sink, Stored};
+use super::{Engine, Origin, place};
+
+impl Engine {
+    /// An engine that goes on from a checkpoint and the columns that were closed until it stopped, bit for bit as if it had not.
+    pub fn restored(
+        asset: Asset,
+        origin: Origin,
+        bins: &Arc<BinTable>,
+        venues: &[Venue],
+        checkpoint: &Checkpoint,
+        mut stored: Vec<Stored>,
+    ) -> Result<Self, RestoreError> {
+        let mut engine = Self::new(asset, origin, Arc::clone(bins), venues);
+        for state in &checkpoint.venues {
+            let of_it = stored.iter().position(|s| s.venue == state.venue);
+            let of_it = of_it.map(|at| stored.swap_remove(at));
+            let market = VenueMarket::restored(state, of_it, Arc::clone(bins))?;
+            if let Some(at) = engine.venues.iter().position(|m| m.venue() == state.venue) {
+                engine.venues[at] = market;
+            } else {
+                let at = engine.venues.partition_point(|m| place(m.venue()) <= place(state.venue));
+                engine.venues.insert(at, market);
+            }
+        }
+        engine.now = checkpoint.now;
+        engine.shared_at = checkpoint.shared_at;
+        engine.tape = checkpoint.tape.iter().copied().collect();
+        Ok(engine)
+    }
+
+    /// Everything worth keeping goes there from now on.
+    pub fn set_sink(&mut self, sink: Sink) {
+        self.sink = Outlet(Some(sink));
+    }
+
+    /// Closed columns are handed on and forgotten: nobody looks at them here.
+    pub fn forget_columns(&mut self) {
+        self.forgets = true;
+        self.venues.iter_mut().for_each(VenueMarket::forget_columns);
+    }
+
+    /// Nobody has listened since the newest event of each venue.
+    pub fn interrupted(&mut self) {
+        self.venues.iter_mut().for_each(VenueMarket::interrupted);
+    }
+
+    /// The state as it is.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            now: self.now,
+            shared_at: self.shared_at,
+            tape: self.tape.iter().copied().collect(),
+            venues: self.venues.iter().filter_map(VenueMarket::state).collect(),
+        }
+    }
+
+    /// Hands the state on, where there is somebody to keep it and something to keep.
+    pub fn keep_checkpoint(&mut self) {
+        if self.sink.0.is_some() && self.now > 0 {
+            let checkpoint = self.checkpoint();
+            self.sink.send(Record::Checkpoint(checkpoint));
+        }
+    }
+
+    /// A venue's status has been told: where its streams are heard again, what was missed in between is known.
+    pub(super) fn heard(&mut self, venue: Venue) {
+        let asset = self.asset;
+        self.market(venue).heard(|venue, gap: Gap| MarketEvent {
+            venue,
+            asset,
+            ts: gap.to,
+            recv: None,
+            kind: EventKind::Gap(gap),
+        });
+        self.hand_on_columns(venue);
+    }
+
+    /// Hands on what an event that was just taken in tells and closed.
+    pub(super) fn hand_on(&mut self, event: &MarketEvent) {
+        self.hand_on_columns(event.venue);
+        let (venue, ts) = (event.venue, event.ts);
+        let record = match &event.kind {
+            EventKind::Liquidation(liquidation) => {
+                Record::Liquidation { venue, ts, liquidation: *liquidation }
+            }
+            EventKind::OpenInterest(qty) => Record::OpenInterest { venue, ts, qty: *qty },
+            EventKind::Mark(mark) => match mark.funding {
+                Some(rate) => Record::Funding { venue, ts, rate, hours: mark.funding_hours },
+                None => return,
+            },
+            _ => return,
+        };
+        self.sink.send(record);
+    }
+
+    fn hand_on_columns(&mut self, venue: Venue) {
+        let columns = self.market(venue).take_closed();
+        if !columns.is_empty() {
+            self.sink.send(Record::Columns { venue, columns });
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! An engine that goes on from a checkpoint and its stored columns does so bit for bit, as if it had never stopped.
+
+use std::sync::{Arc, Mutex};
+
+use meltline::engine::record::{Checkpoint, Record, Stored};
+use meltline::engine::{Engine, History, Origin};
+use meltline::estimate::{BinTable, Column};
+use meltline::market::{Interval, MarketEvent, Side};
+
+use crate::support::{event, liquidation, mark, open_interest, position, trade};
+
+const START: i64 = 1_700_000_000_000;
+
+/// A market that wanders by a fixed rule, with liquidations, public positions and a contract that becomes known on the way.
+fn market(minutes: i64) -> Vec<MarketEvent> {
+    let mut events = Vec::new();
+    let mut state = 88_172_645_463_325_252_u64;
+    let (mut price, mut oi) = (60_000.0_f64, 5_000.0_f64);
+    for second in 0..minutes * 60 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let draw = (state >> 11) as f64 / (1_u64 << 53) as f64;
+        let ts = START + second * 1_000;
+        price *= 1.0 + (draw - 0.5) * 0.002;
+        events.push(trade(ts, price, 0.1 + draw));
+        events.push(mark(ts + 1, price));
+        if second % 5 == 0 {
+            oi += draw - 0.49;
+            events.push(open_interest(ts + 2, oi));
+        }
+        if second % 40 == 7 {
+            let side = if draw < 0.5 { Side::Long } else { Side::Short };
+            events.push(liquidation(ts + 3, side, price, 0.2 + draw));
+        }
+        if second % 90 == 11 {
+            let account = format!("account{}", second % 17);
+            events.push(position(ts + 4, &account, Side::Long, 1.0 + draw, price * 0.97));
+        }
+    }
+    events
+}
+
+fn bins() -> Arc<BinTable> {
+    Arc::new(BinTable::new(5.0))
+}
+
+/// An engine and what it hands on.
+fn kept(mut engine: Engine) -> (Engine, Arc<Mutex<Vec<Record>>>) {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&records);
+    engine.set_sink(Box::new(move |record| sink.lock().unwrap().push(record)));
+    (engine, records)
+}
+
+fn fresh() -> Engine {
+    Engine::new("BTC".parse().unwrap(), Origin::Replay, bins(), &[])
+}
+
+fn columns(records: &Arc<Mutex<Vec<Record>>>) -> Vec<Arc<Column>> {
+    let of = |r: &Record| match r {
+        Record::Columns { columns, .. } => columns.clone(),
+        _ => Vec::new(),
+    };
+    records.lock().unwrap().iter().flat_map(of).collect()
+}
+
+fn feed(engine: &mut Engine, events: &[MarketEvent]) {
+    for event in events {
+        engine.apply_event(event);
+    }
+}
+
+/// What a store would give back: the ladder as it keeps it, and the base columns from the checkpoint's running one on.
+fn stored(checkpoint: &Checkpoint, columns: &[Arc<Column>]) -> Vec<Stored> {
+    let state = &checkpoint.venues[0];
+    let mut history = History::default();
+    for (ladder, interval) in history.ladder.iter_mut().zip(History::INTERVALS) {
+        ladder.extend(columns.iter().filter(|c| c.interval == interval).cloned());
+    }
+    let newest = columns.iter().filter(|c| c.interval == Interval::M1).map(|c| c.end()).max().unwrap();
+    history.forget(newest);
+    let since = columns.iter().filter(|c| c.interval == Interval::M1 && Some(c.start) >= state.open);
+    vec![Stored { venue: state.venue, history, since: since.cloned().collect() }]
+}
+
+fn over_the_wire(checkpoint: &Checkpoint) -> Checkpoint {
+    postcard::from_bytes(&postcard::to_stdvec(checkpoint).unwrap()).unwrap()
+}
+
+fn restored(checkpoint: &Checkpoint, columns: &[Arc<Column>]) -> Engine {
+    let stored = stored(checkpoint, columns);
+    Engine::restored("BTC".parse().unwrap(), Origin::Replay, &bins(), &[], checkpoint, stored).unwrap()
+}
+
+#[test]
+fn every_column_after_a_restart_equals_the_unbroken_run() {
+    let events = market(200);
+    let (mut unbroken, all) = kept(fresh());
+    feed(&mut unbroken, &events);
+    // In the middle of a minute, of five and of an hour.
+    for at in [3, events.len() / 3, events.len() / 2 + 77] {
+        let (mut first, records) = kept(fresh());
+        feed(&mut first, &events[..at]);
+        let before = columns(&records);
+        let checkpoint = over_the_wire(&first.checkpoint());
+        drop(first);
+        let history = if before.is_empty() { Vec::new() } else { stored(&checkpoint, &before) };
+        let second =
+            Engine::restored("BTC".parse().unwrap(), Origin::Replay, &bins(), &[], &checkpoint, history);
+        let (mut second, records) = kept(second.unwrap());
+        feed(&mut second, &events[at..]);
+        let after = columns(&records);
+        assert!(after.iter().any(|c| c.interval == Interval::H1));
+        assert_eq!([before, after].concat(), columns(&all), "stopped after {at} events");
+        assert_eq!(second.venues()[0].history().ladder, unbroken.venues()[0].history().ladder);
+        assert_eq!(second.snapshot().tape, unbroken.snapshot().tape);
+        assert_eq!(second.checkpoint(), unbroken.checkpoint());
+    }
+}
+
+#[test]
+fn what_was_closed_after_the_checkpoint_stays_as_it_is_and_is_not_told_again() {
+    let events = market(130);
+    let (mut engine, records) = kept(fresh());
+    let half = events.len() / 2;
+    feed(&mut engine, &events[..half]);
+    let checkpoint = engine.checkpoint();
+    feed(&mut engine, &events[half..]);
+    let closed = columns(&records);
+    let ladder = engine.venues()[0].history().ladder.clone();
+    drop(engine);
+    // Killed here: the state is an hour old, the columns are not. The same hour comes again, then another minute.
+    let (mut again, records) = kept(restored(&checkpoint, &closed));
+    assert_eq!(again.venues()[0].history().ladder, ladder);
+    feed(&mut again, &events);
+    assert_eq!(columns(&records), [], "all of it was closed before");
+    let more = market(133);
+    feed(&mut again, &more[events.len()..]);
+    let fresh: Vec<i64> =
+        columns(&records).iter().filter(|c| c.interval == Interval::M1).map(|c| c.start).collect();
+    let last = ladder[0].last().unwrap().start;
+    assert_eq!(fresh, [last + 60_000, last + 120_000, last + 180_000]);
+}
+
+#[test]
+fn events_that_the_state_holds_already_do_not_count_twice() {
+    let events = market(30);
+    let (mut engine, _) = kept(fresh());
+    feed(&mut engine, &events);
+    let checkpoint = engine.checkpoint();
+    let (mut again, records) = kept(restored_alone(&checkpoint));
+    feed(&mut again, &events[events.len() / 2..]);
+    assert_eq!(again.checkpoint().venues, checkpoint.venues);
+    assert_eq!(again.snapshot().tape, engine.snapshot().tape);
+    assert!(records.lock().unwrap().is_empty());
+    assert_eq!(again.snapshot().venues[0].course.overlaps as usize, events.len() - events.len() / 2);
+}
+
+fn restored_alone(checkpoint: &Checkpoint) -> Engine {
+    Engine::restored("BTC".parse().unwrap(), Origin::Replay, &bins(), &[], checkpoint, Vec::new()).unwrap()
+}
+
+#[test]
+fn an_engine_that_forgets_its_columns_tells_the_same_ones() {
+    let events = market(200);
+    let (mut one, all) = kept(fresh());
+    feed(&mut one, &events);
+    let mut other = fresh();
+    other.forget_columns();
+    let (mut other, told) = kept(other);
+    feed(&mut other, &events);
+    assert_eq!(columns(&told), columns(&all));
+    assert!(other.venues()[0].history().ladder.iter().all(Vec::is_empty));
+}
+
+#[test]
+fn a_state_whose_bytes_are_damaged_is_refused_and_never_panics() {
+    let (mut engine, _) = kept(fresh());
+    feed(&mut engine, &market(5));
+    let bytes = postcard::to_stdvec(&engine.checkpoint()).unwrap();
+    for at in (0..bytes.len()).step_by(bytes.len() / 300 + 1) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        if let Ok(checkpoint) = postcard::from_bytes::<Checkpoint>(&damaged) {
+            // A flipped bit of a number is a number; of a length it is refused. Neither may panic.
+            let _ = Engine::restored(
+                "BTC".parse().unwrap(),
+                Origin::Replay,
+                &bins(),
+                &[],
+                &checkpoint,
+                Vec::new(),
+            );
+        }
+    }
+    assert!(postcard::from_bytes::<Checkpoint>(&bytes[..bytes.len() / 2]).is_err());
+}
+
+#[test]
+fn an_interruption_is_told_once_the_streams_are_heard_again() {
+    use meltline::engine::snapshot::LinkState;
+    use meltline::feed::FeedItem;
+    use meltline::feed::status::VenueStatus;
+    let events = market(10);
+    let (mut engine, _) = kept(fresh());
+    feed(&mut engine, &events);
+    let seen = engine.venues()[0].seen();
+    let mut again = restored_alone(&engine.checkpoint());
+    again.interrupted();
+    let later = seen + 90_000;
+    again.apply_event(&event(later, trade(later, 60_000.0, 1.0).kind));
+    let status = VenueStatus { state: LinkState::Live, ..VenueStatus::new("test".parse().unwrap()) };
+    again.apply(FeedItem::Status(status));
+    again.apply_event(&event(later + 60_000, trade(later + 60_000, 60_000.0, 1.0).kind));
+    let view = again.snapshot().venues[0].clone();
+    assert_eq!((view.course.restored, view.course.live), (Some(seen), Some(later)));
+    let gaps: Vec<bool> = view.history.ladder[0].iter().map(|c| c.gap).collect();
+    assert_eq!(gaps, [false, true], "the column in which somebody listened again lacks its start");
+}
