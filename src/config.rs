@@ -303,6 +303,8 @@ pub struct Feed {
     pub book_ms: u32,
     /// Folder that raw frames are recorded in; empty for none.
     pub capture: PathBuf,
+    /// Whether all assets of the watchlist are followed, not only the one that is shown.
+    pub follow_watchlist: bool,
     /// Whether the addresses of the venues are a simulator's; the screen then says SIMULATED.
     pub simulated: bool,
 }
@@ -365,6 +367,7 @@ impl Default for Feed {
             book_percent: 2.0,
             book_ms: 1_000,
             capture: PathBuf::new(),
+            follow_watchlist: true,
             simulated: false,
         }
     }

@@ -31,8 +31,8 @@ pub use snapshot::{Course, History, Origin, PresetView, Print, Snapshot, VenueVi
 
 /// Liquidations kept for the tape.
 const TAPE: usize = 500;
-/// Snapshots come no faster than this.
-const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// Snapshots come no faster than this, unless told otherwise.
+pub const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
 /// Findings are shared this often, ms.
 const SHARE_EVERY: i64 = 3_600_000;
 /// Liquidations, in units of their usual size, before a venue's findings are worth sharing.
@@ -54,12 +54,11 @@ pub enum Command {
 
 /// What the engine takes in.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 pub enum Input {
     /// From a feed.
     Feed(FeedItem),
-    /// Go on with another engine; what follows is about its asset.
-    Watch(Box<Engine>),
+    /// Publish a picture this often at most.
+    Every(Duration),
     /// Make another map's columns beside ours, or none.
     Preset(Option<Preset>),
 }
@@ -194,14 +193,6 @@ impl Engine {
         &mut self.venues[at]
     }
 
-    /// Goes on with another engine, usually of another asset.
-    fn watch(&mut self, next: Self) {
-        self.keep_checkpoint();
-        let preset = self.preset;
-        *self = Self { seq: self.seq, assets: Arc::clone(&self.assets), ..next };
-        self.set_preset(preset);
-    }
-
     /// Makes another map's columns beside ours, or none.
     pub fn set_preset(&mut self, preset: Option<Preset>) {
         self.preset = preset;
@@ -287,9 +278,10 @@ pub fn spawn(
         let mut batch = Vec::new();
         let mut published = Instant::now();
         let mut changed = false;
+        let mut every = SNAPSHOT_EVERY;
         let mut keep_at = Instant::now() + FIRST_CHECKPOINT;
         loop {
-            let due = published + SNAPSHOT_EVERY;
+            let due = published + every;
             tokio::select! {
                 count = inputs.recv_many(&mut batch, 64) => {
                     if count == 0 {
@@ -300,10 +292,7 @@ pub fn spawn(
                     for input in batch.drain(..) {
                         match input {
                             Input::Feed(item) => engine.apply(item),
-                            Input::Watch(next) => {
-                                engine.watch(*next);
-                                keep_at = Instant::now() + FIRST_CHECKPOINT;
-                            }
+                            Input::Every(time) => every = time,
                             Input::Preset(preset) => engine.set_preset(preset),
                         }
                     }

@@ -1,4 +1,4 @@
-//! `meltline [ASSET]`: the screen on live exchanges; and the supervisor that ties feed and engine together.
+//! `meltline [ASSET]`: the screen on live exchanges; and what every command that opens sockets needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::engine::market::VenueMarket;
-use crate::engine::{self, Command, Engine, Input};
 use crate::feed::book::BookLimits;
 use crate::feed::capture::Capture;
 use crate::feed::net::ProxyEnv;
 use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
-use crate::market::{Asset, Venue};
+use crate::market::Asset;
 
+use super::lanes::{Lane, Lanes, Road, Screens};
 use super::state::StateFile;
 use super::warm::{Ground, Use, Warm};
 use super::{screen, state};
@@ -65,95 +66,32 @@ pub fn watch_live(
         }
         file
     });
-    let Warm { mut engine, known, notes, .. } = ground.open(config.asset, Use::Screen);
-    if let Some(note) = notes.into_iter().next().filter(|_| settings.note.is_empty()) {
+    let mut warm = ground.open(config.asset, Use::Screen);
+    if let Some(note) =
+        std::mem::take(&mut warm.notes).into_iter().next().filter(|_| settings.note.is_empty())
+    {
         settings.note = note;
     }
-    let (snapshots, seen) = watch::channel(engine.snapshot());
-    let (inputs, taken) = mpsc::channel(engine::INPUTS);
-    let (commands, asked) = mpsc::channel(8);
-    let thread = engine::spawn(engine, taken, snapshots)?;
-    let stop = CancellationToken::new();
-    let supervisor = runtime.spawn(supervise(
-        (Arc::new(feed_config(config)), config.feed.capture.clone()),
+    let road = Road {
         ground,
-        (config.asset, known),
-        inputs,
-        asked,
-        stop.clone(),
-    ));
-    let shown = screen::run(settings, caps, seen, commands, state, false);
+        feed: Arc::new(feed_config(config)),
+        capture: config.feed.capture.clone(),
+        followed: if config.feed.follow_watchlist { config.watchlist.clone() } else { Vec::new() },
+    };
+    let stop = CancellationToken::new();
+    let first = {
+        let _runtime = runtime.enter();
+        Lane::open(&road, config.asset, warm, &stop)?
+    };
+    let (shown, seen) = watch::channel(Arc::clone(&first.snapshots().borrow()));
+    let (others, beside) = watch::channel(Vec::new());
+    let (commands, asked) = mpsc::channel(8);
+    let lanes = Lanes::new(road, first, stop.clone());
+    let running = runtime.spawn(lanes.run(Screens { shown, others }, asked));
+    let shown = screen::run(settings, caps, (seen, Some(beside)), commands, state, false);
     stop.cancel();
-    let fed = runtime.block_on(supervisor).context("the feed's supervisor failed")?;
-    if thread.join().is_err() {
-        bail!("the engine stopped unexpectedly; the log has the reason");
-    }
+    let fed = runtime.block_on(running).context("the feeds' supervisor failed")?;
     shown.and(fed)
-}
-
-/// Runs one feed after another as the user switches assets.
-async fn supervise(
-    (config, capture): (Arc<FeedConfig>, std::path::PathBuf),
-    ground: Ground,
-    (mut asset, mut known): (Asset, Vec<(Venue, i64)>),
-    inputs: mpsc::Sender<Input>,
-    mut commands: mpsc::Receiver<Command>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    loop {
-        let feed_stop = stop.child_token();
-        let (items, received) = mpsc::channel(ITEMS);
-        let since = std::mem::take(&mut known);
-        let feed = feed::resume(
-            Arc::clone(&config),
-            ground.venues(),
-            (asset, &since),
-            items,
-            open_capture(&capture, asset)?.into(),
-            feed_stop.clone(),
-        );
-        let forward = forward(received, inputs.clone());
-        let mut running = std::pin::pin!(async { tokio::join!(feed, forward).0 });
-        let next = loop {
-            tokio::select! {
-                ended = &mut running => return ended,
-                () = stop.cancelled() => break None,
-                command = commands.recv() => match command {
-                    // The feed does not care whose map is drawn.
-                    Some(Command::Preset(preset)) => {
-                        if inputs.send(Input::Preset(preset)).await.is_err() {
-                            return Ok(());
-                        }
-                    }
-                    other => break other,
-                },
-            }
-        };
-        // The old feed ends, and all it sent is with the engine, before the next asset begins.
-        feed_stop.cancel();
-        running.await?;
-        match next {
-            Some(Command::Watch(wanted)) => {
-                asset = wanted;
-                let ground = ground.clone();
-                let warm = tokio::task::spawn_blocking(move || ground.open(asset, Use::Screen));
-                let warm = warm.await.context("the history cannot be opened")?;
-                known = warm.known;
-                if inputs.send(Input::Watch(Box::new(warm.engine))).await.is_err() {
-                    return Ok(());
-                }
-            }
-            Some(Command::Preset(_)) | None => return Ok(()),
-        }
-    }
-}
-
-async fn forward(mut items: mpsc::Receiver<FeedItem>, inputs: mpsc::Sender<Input>) {
-    while let Some(item) = items.recv().await {
-        if inputs.send(Input::Feed(item)).await.is_err() {
-            return;
-        }
-    }
 }
 
 /// The capture a folder asks for; none where it is empty.

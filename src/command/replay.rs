@@ -38,7 +38,7 @@ pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     let asking = runtime.spawn(answer(asked, inputs.clone()));
     let player = Player { recording, inputs, from, to, speed: args.speed, venues: Vec::new() };
     let playing = runtime.spawn(player.play(first, asset));
-    let shown = screen::run(settings, caps, seen, commands, None, false);
+    let shown = screen::run(settings, caps, (seen, None), commands, None, false);
     playing.abort();
     asking.abort();
     let played = runtime.block_on(playing);

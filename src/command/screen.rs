@@ -28,13 +28,16 @@ use super::state::StateFile;
 /// Ages count in seconds; twice as often is soon enough.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Pictures of the market that is shown, and of others that run beside it, where there are any.
+pub type Pictured = (watch::Receiver<Arc<Snapshot>>, Option<watch::Receiver<Vec<Arc<Snapshot>>>>);
+
 /// Runs the screen until the user quits, the terminal is gone or a signal ends it; blocks, on a thread of its own.
 ///
 /// What the user switches is kept in the state file, where there is one. With `quit_when_ended` it also ends when no more snapshots can come.
 pub fn run(
     mut settings: Settings,
     caps: Caps,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    pictures: Pictured,
     commands: mpsc::Sender<Command>,
     state: Option<StateFile>,
     quit_when_ended: bool,
@@ -48,12 +51,20 @@ pub fn run(
     let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            Session::open(settings, &caps, snapshots, commands, state, quit_when_ended)?.run().await
+            Session::open(settings, &caps, pictures, commands, state, quit_when_ended)?.run().await
         })
     })?;
     match thread.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// What came next; never, where nothing can come. `None` once nothing can come any more.
+async fn newest<T: Clone>(receiver: &mut Option<watch::Receiver<T>>) -> Option<T> {
+    match receiver {
+        Some(receiver) => receiver.changed().await.is_ok().then(|| receiver.borrow_and_update().clone()),
+        None => std::future::pending().await,
     }
 }
 
@@ -91,6 +102,7 @@ struct Session {
     signals: Signals,
     events: EventStream,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    others: Option<watch::Receiver<Vec<Arc<Snapshot>>>>,
     /// Whether snapshots can still come.
     open: bool,
     commands: mpsc::Sender<Command>,
@@ -115,7 +127,7 @@ impl Session {
     fn open(
         settings: Settings,
         caps: &Caps,
-        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+        (mut snapshots, others): Pictured,
         commands: mpsc::Sender<Command>,
         state: Option<StateFile>,
         quit_when_ended: bool,
@@ -142,6 +154,7 @@ impl Session {
             signals,
             events: EventStream::new(),
             snapshots,
+            others,
             open: true,
             commands,
             pending: pending.into_iter().collect(),
@@ -193,6 +206,15 @@ impl Session {
                     let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
                     let effect = self.app.update(Message::Snapshot(snapshot));
                     self.handle(effect)? && (self.open || !self.quit_when_ended)
+                }
+                others = newest(&mut self.others) => {
+                    let effect = if let Some(others) = others {
+                        self.app.update(Message::Others(others))
+                    } else {
+                        self.others = None;
+                        Effect::None
+                    };
+                    self.handle(effect)?
                 }
                 note = self.pictures.written() => {
                     let effect = self.app.update(Message::Note(note));
