@@ -100,7 +100,7 @@ impl VenueMarket {
         let (base, closed_until) = (last.interval, last.end());
         let ladder = Ladder::restored(stored.history, Partial::default(), true, &stored.since);
         let course = Course { restored: Some(closed_until), ..Course::default() };
-        Self { base, closed_until, ladder, course, ..fresh }
+        Self { ladder, base, closed_until, course, ..fresh }
     }
 
     /// Nobody has listened since the newest event: what the streams would have told is missing.
