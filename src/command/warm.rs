@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::engine::record::Checkpoint;
 use crate::engine::{Engine, Origin};
 use crate::estimate::BinTable;
 use crate::feed::status::clean;
@@ -142,7 +141,7 @@ impl Ground {
             Err(error) => return warm.notes.push(error.to_string()),
         };
         match self.restored(&reader, asset, purpose) {
-            Ok(Some(engine)) => {
+            Ok(engine) => {
                 warm.known = engine
                     .venues()
                     .iter()
@@ -152,7 +151,6 @@ impl Ground {
                 warm.engine = engine;
                 warm.engine.interrupted();
             }
-            Ok(None) => {}
             Err(error) => warm.notes.push(format!("the history of {asset} is not taken up: {error:#}")),
         }
         if reader.damaged() > 0 {
@@ -161,19 +159,19 @@ impl Ground {
         }
     }
 
-    fn restored(&self, reader: &Reader, asset: Asset, purpose: Use) -> anyhow::Result<Option<Engine>> {
-        let Some(mut checkpoint) = reader.checkpoint()? else { return Ok(None) };
+    fn restored(&self, reader: &Reader, asset: Asset, purpose: Use) -> anyhow::Result<Engine> {
+        let mut checkpoint = reader.checkpoint()?.unwrap_or_default();
         let now = jiff::Timestamp::now().as_millisecond();
         anyhow::ensure!(
             self.config.feed.simulated || checkpoint.now <= now + AHEAD,
             "it ends in the future; is the clock right?"
         );
         checkpoint.venues.retain(|state| self.venues.contains(&state.venue));
-        let open = |checkpoint: &Checkpoint, venue: Venue| {
-            checkpoint.venues.iter().find(|s| s.venue == venue).and_then(|s| s.open)
+        let since = |venue: Venue| {
+            let state = checkpoint.venues.iter().find(|s| s.venue == venue);
+            state.map(|s| s.open.unwrap_or(i64::MAX))
         };
-        let since = |venue| open(&checkpoint, venue);
-        let stored = if purpose == Use::Screen { reader.stored(since)? } else { reader.since(since)? };
-        Ok(Some(Engine::restored(asset, self.origin, &self.bins, &self.venues, &checkpoint, stored)?))
+        let stored = reader.stored(purpose == Use::Screen, since)?;
+        Ok(Engine::restored(asset, self.origin, &self.bins, &self.venues, &checkpoint, stored)?)
     }
 }

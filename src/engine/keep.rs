@@ -11,7 +11,8 @@ use super::record::{Checkpoint, Outlet, Record, RestoreError, Sink, Stored};
 use super::{Engine, Origin, place};
 
 impl Engine {
-    /// An engine that goes on from a checkpoint and the columns that were closed until it stopped, bit for bit as if it had not.
+    /// An engine that goes on from a checkpoint and the columns that were closed until it stopped, bit for bit as if it had not. Of venues
+    /// without a state only the columns are taken up: they stay as they are, and history makes the state anew.
     pub fn restored(
         asset: Asset,
         origin: Origin,
@@ -30,6 +31,11 @@ impl Engine {
             } else {
                 let at = engine.venues.partition_point(|m| place(m.venue()) <= place(state.venue));
                 engine.venues.insert(at, market);
+            }
+        }
+        for stored in stored {
+            if let Some(market) = engine.venues.iter_mut().find(|m| m.venue() == stored.venue) {
+                *market = VenueMarket::after(stored, Arc::clone(bins));
             }
         }
         engine.now = checkpoint.now;

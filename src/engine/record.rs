@@ -71,6 +71,12 @@ pub struct Checkpoint {
     pub venues: Vec<VenueState>,
 }
 
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self { now: 0, shared_at: i64::MIN, tape: Vec::new(), venues: Vec::new() }
+    }
+}
+
 /// The state of one venue's market.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VenueState {
@@ -91,7 +97,7 @@ pub struct Stored {
     pub venue: Venue,
     /// As much of them as a screen may want.
     pub history: History,
-    /// The base columns from [`VenueState::open`] on, oldest first.
+    /// The base columns from [`VenueState::open`] on, oldest first; where there is no state, the coarsest that cover the running day.
     pub since: Vec<Arc<Column>>,
 }
 

@@ -251,42 +251,48 @@ impl Reader {
         Ok(None)
     }
 
-    /// All that is kept of the venues' columns, as far back as a screen shows them; for each, the base columns from a time on (UTC
-    /// ms) as well.
-    pub fn stored(&self, since: impl Fn(Venue) -> Option<i64>) -> rusqlite::Result<Vec<Stored>> {
+    /// All that is kept of the venues' columns, as far back as a screen shows them, or none of it where nobody looks; and of each the
+    /// base columns from a time on (UTC ms), or where none is named what covers its running day.
+    pub fn stored(
+        &self,
+        is_looked_at: bool,
+        since: impl Fn(Venue) -> Option<i64>,
+    ) -> rusqlite::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         for venue in self.venues()? {
             let mut history = History::default();
-            for (columns, interval) in history.ladder.iter_mut().zip(History::INTERVALS) {
-                *columns = self.columns(venue, interval, i64::MIN, i64::MAX)?;
+            if is_looked_at {
+                for (columns, interval) in history.ladder.iter_mut().zip(History::INTERVALS) {
+                    *columns = self.columns(venue, interval, i64::MIN, i64::MAX)?;
+                }
+                let newest = history.ladder.iter().flatten().map(|c| c.end()).max();
+                history.forget(newest.unwrap_or(i64::MIN));
             }
             // Where only bars are known the base is longer than a minute.
-            let base = history.ladder.iter().find(|l| !l.is_empty());
-            let from = since(venue).unwrap_or(i64::MAX);
-            let later: Vec<_> = base.into_iter().flatten().filter(|c| c.start >= from).cloned().collect();
-            let newest = history.ladder.iter().flatten().map(|c| c.end()).max();
-            history.forget(newest.unwrap_or(i64::MIN));
-            stored.push(Stored { venue, history, since: later });
+            let mut base = None;
+            for interval in History::INTERVALS {
+                if let (None, Some((_, last))) = (base, self.span(venue, interval)?) {
+                    base = Some((interval, last));
+                }
+            }
+            let since = match (base, since(venue)) {
+                (None, _) => Vec::new(),
+                (Some((interval, _)), Some(from)) => self.columns(venue, interval, from, i64::MAX)?,
+                (Some((interval, last)), None) => self.covering(venue, interval, Interval::D1.floor(last))?,
+            };
+            stored.push(Stored { venue, history, since });
         }
         Ok(stored)
     }
 
-    /// As [`Self::stored`], without the columns a screen shows: only the base columns from each venue's time on.
-    pub fn since(&self, since: impl Fn(Venue) -> Option<i64>) -> rusqlite::Result<Vec<Stored>> {
-        let mut stored = Vec::new();
-        for venue in self.venues()? {
-            let mut later = Vec::new();
-            if let Some(from) = since(venue) {
-                for interval in History::INTERVALS {
-                    if self.span(venue, interval)?.is_some() {
-                        later = self.columns(venue, interval, from, i64::MAX)?;
-                        break;
-                    }
-                }
-            }
-            stored.push(Stored { venue, history: History::default(), since: later });
+    /// A venue's columns from a time on, at each time the coarsest below a day, down to the base.
+    fn covering(&self, venue: Venue, base: Interval, mut from: i64) -> rusqlite::Result<Vec<Arc<Column>>> {
+        let mut all: Vec<Arc<Column>> = Vec::new();
+        for interval in History::INTERVALS.into_iter().rev().filter(|i| *i < Interval::D1 && *i >= base) {
+            all.extend(self.columns(venue, interval, from, i64::MAX)?);
+            from = all.last().map_or(from, |c| c.end());
         }
-        Ok(stored)
+        Ok(all)
     }
 
     /// When the newest row of any kind was known, UTC ms.

@@ -152,9 +152,10 @@ fn kill(times: u32, lost_ns: i64) {
         for event in events.iter().filter(is_old) {
             if matches!(event.kind, EventKind::OpenInterest(_)) {
                 checked += 1;
+                let before_ms = event.recv.map(|recv| (at - recv) / 1_000_000);
                 assert!(
                     slots.contains(&(event.venue, event.ts / 5_000)),
-                    "missing after kill {time}: {event:?}"
+                    "missing after kill {time}, received {before_ms:?} ms before: {event:?}"
                 );
             }
         }

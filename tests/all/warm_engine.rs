@@ -218,3 +218,26 @@ fn an_interruption_is_told_once_the_streams_are_heard_again() {
     let gaps: Vec<bool> = view.history.ladder[0].iter().map(|c| c.gap).collect();
     assert_eq!(gaps, [false, true], "the column in which somebody listened again lacks its start");
 }
+
+#[test]
+fn columns_without_a_state_stay_as_they_are_and_history_goes_on_from_them() {
+    let events = market(130);
+    let (mut engine, records) = kept(fresh());
+    feed(&mut engine, &events);
+    let closed = columns(&records);
+    let mut alone = stored(&engine.checkpoint(), &closed);
+    alone[0].since = closed.iter().filter(|c| c.interval == Interval::M1).cloned().collect();
+    let venues = ["test".parse().unwrap()];
+    let none = Checkpoint::default();
+    let again = Engine::restored("BTC".parse().unwrap(), Origin::Replay, &bins(), &venues, &none, alone);
+    let (mut again, told) = kept(again.unwrap());
+    assert_eq!(again.venues()[0].history().ladder, engine.venues()[0].history().ladder);
+    feed(&mut again, &market(190));
+    let told = columns(&told);
+    let end = closed.iter().filter(|c| c.interval == Interval::M1).map(|c| c.end()).max().unwrap();
+    assert!(told.iter().all(|c| c.end() > end) && told.iter().any(|c| c.interval == Interval::H1));
+    let (mut unbroken, all) = kept(fresh());
+    feed(&mut unbroken, &market(190));
+    let later: Vec<_> = columns(&all).into_iter().filter(|c| c.end() > end).collect();
+    assert_eq!(told, later, "the same history makes the same state");
+}

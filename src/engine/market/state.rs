@@ -93,6 +93,16 @@ impl VenueMarket {
         })
     }
 
+    /// A market without a state whose columns were closed in an earlier run.
+    pub fn after(stored: Stored, bins: Arc<BinTable>) -> Self {
+        let fresh = Self::new(stored.venue, bins);
+        let Some(last) = stored.since.last() else { return fresh };
+        let (base, closed_until) = (last.interval, last.end());
+        let ladder = Ladder::restored(stored.history, Partial::default(), true, &stored.since);
+        let course = Course { restored: Some(closed_until), ..Course::default() };
+        Self { ladder, base, closed_until, course, ..fresh }
+    }
+
     /// Nobody has listened since the newest event: what the streams would have told is missing.
     pub fn interrupted(&mut self) {
         self.unheard_since = Some(self.seen).filter(|_| self.is_present());

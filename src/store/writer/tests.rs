@@ -412,9 +412,25 @@ fn the_ladder_of_a_screen_is_read_back_as_it_was_kept_in_memory() {
     write(&writer, (0..500).map(|i| columns(&[column(T0 + i * 60_000, Interval::M1, i as f64)])));
     writer.close();
     let reader = Reader::open(&at).unwrap().unwrap();
-    let stored = reader.stored(|_| Some(T0 + 498 * 60_000)).unwrap();
+    let stored = reader.stored(true, |_| Some(T0 + 498 * 60_000)).unwrap();
     assert_eq!(stored[0].since.len(), 2);
     let History { ladder } = &stored[0].history;
     assert_eq!(ladder[0].len(), 361);
     assert_eq!(ladder[0].last().unwrap().mark, 499.0);
+}
+
+#[test]
+fn without_a_state_the_running_day_is_covered_by_the_coarsest_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = at(&dir);
+    let (writer, _) = open(&at);
+    // From 10:00 on: an hour, then five minutes, then two; as minutes all of it.
+    write(&writer, (0..67).map(|i| columns(&[column(T0 + i * 60_000, Interval::M1, 1.0)])));
+    write(&writer, (0..13).map(|i| columns(&[column(T0 + i * 300_000, Interval::M5, 1.0)])));
+    write(&writer, [columns(&[column(T0, Interval::H1, 1.0)])]);
+    writer.close();
+    let stored = Reader::open(&at).unwrap().unwrap().stored(false, |_| None).unwrap();
+    let told: Vec<_> = stored[0].since.iter().map(|c| (c.interval, (c.start - T0) / 60_000)).collect();
+    assert_eq!(told, [(Interval::H1, 0), (Interval::M5, 60), (Interval::M1, 65), (Interval::M1, 66)]);
+    assert!(stored[0].history.ladder.iter().all(Vec::is_empty), "nobody looks");
 }
