@@ -1,83 +1,86 @@
 //! What the whole program writes to a terminal of 200×60 on a fixed recording: the budgets of `docs/TERMINAL.md`, measured in a pty.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use meltline::market::event::{Book, EventKind, MarketEvent};
-use meltline::market::ndjson::write_event;
-use meltline::market::{Interval, Side};
+use meltline::market::Interval;
+use meltline::market::event::{EventKind, MarketEvent};
+use meltline::market::ndjson::{parse_line, write_event};
+use meltline::sim::Scenario;
+use meltline::sim::record::{RecordConfig, START_MS, record};
+use meltline::sim::venue::VenueId;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{candle, event, liquidation, mark, open_interest, price, qty, trade};
+use crate::support::candle;
 use crate::terminal::{PATIENCE, Terminal, hot_cells};
 
-/// 2024-06-18T00:00:00Z.
-const START: i64 = 1_718_668_800_000;
 const MINUTE: i64 = 60_000;
-/// Minutes of history in candles, up to a minute before a column of the screen (12 minutes at this size) is full.
-const HISTORY: i64 = 22 * 60 - 1;
-/// Seconds that follow, trade by trade.
-const SECONDS: i64 = 120;
+/// Minutes of history, up to a minute before a column of the screen (12 minutes at this size) is full.
+const HISTORY: i64 = 23 * 60 + 47;
+/// Minutes that follow, second by second.
+const PACED: i64 = 2;
 
-/// Price at a minute: waves of several lengths.
-fn price_at(minute: f64) -> f64 {
-    let wave = |length: f64, share: f64| share * (minute / length * std::f64::consts::TAU).sin();
-    65_000.0 * (1.0 + wave(700.0, 0.012) + wave(131.0, 0.003))
-}
-
-/// Most of a day of three venues in candles and then two minutes second by second, with trades, books and liquidations; the same every time.
-pub fn recording(dir: &Path) -> PathBuf {
-    let path = dir.join("events.ndjson");
-    let mut events: Vec<MarketEvent> = Vec::new();
-    for (i, name) in ["binance", "bybit", "okx"].into_iter().enumerate() {
-        let share = [1.0, 0.5, 0.3][i];
-        let mut add = |e: MarketEvent| events.push(MarketEvent { venue: name.parse().unwrap(), ..e });
-        for m in 0..HISTORY {
-            let (open, close) = (price_at(m as f64), price_at((m + 1) as f64));
-            let (high, low) = (open.max(close) * 1.000_2, open.min(close) * 0.999_8);
-            // Trading comes in waves, with a rush now and then.
-            let rush = if m % 311 < 12 { 2.0 } else { 0.0 };
-            let burst = 2.0 + (m as f64 / 90.0).sin() + rush;
-            add(open_interest(
-                START + m * MINUTE,
-                share * (80_000.0 + 25.0 * ((m % 240) as f64 - 120.0).abs()),
-            ));
-            add(candle(START + m * MINUTE, Interval::M1, [open, high, low, close, share * 300.0 * burst]));
-            add(mark(START + (m + 1) * MINUTE - 1, close));
+/// Most of a day of the simulated market on four venues in candles, then two minutes of every trade; the same every time.
+static SIMULATED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let all = dir.path().join("all.ndjson");
+    let config = RecordConfig {
+        scenario: Scenario::Base,
+        seed: 7,
+        coins: vec!["BTC".to_owned()],
+        venues: VenueId::ALL.to_vec(),
+        seconds: Some((HISTORY + PACED) * 60),
+        events: all.clone(),
+        truth: None,
+    };
+    record(&config, &CancellationToken::new()).unwrap();
+    let mut events = Vec::new();
+    let mut bars: BTreeMap<(String, i64), [f64; 5]> = BTreeMap::new();
+    let mut told: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
+    for line in BufReader::new(File::open(&all).unwrap()).lines() {
+        let event = parse_line(&line.unwrap()).unwrap();
+        let minute = event.ts.div_euclid(MINUTE);
+        let venue = event.venue.to_string();
+        // Of the history a bar a minute, and of what has a state the first of a minute.
+        let kind = match &event.kind {
+            _ if event.ts >= START_MS + HISTORY * MINUTE => "",
+            EventKind::Trade(t) => {
+                let (price, qty) = (t.price.to_f64(), t.qty.to_f64());
+                let bar = bars.entry((venue, minute)).or_insert([price, price, price, price, 0.0]);
+                *bar = [bar[0], bar[1].max(price), bar[2].min(price), price, bar[4] + qty];
+                continue;
+            }
+            EventKind::Mark(_) => "mark",
+            EventKind::OpenInterest(_) => "open interest",
+            _ => "",
+        };
+        if kind.is_empty() || told.insert((venue, kind), minute) != Some(minute) {
+            events.push(event);
         }
-        let begin = START + HISTORY * MINUTE;
-        for s in 0..SECONDS {
-            let at = begin + 1_000 * s;
-            let now = price_at(HISTORY as f64 + s as f64 / 60.0) * [1.0, 1.000_05, 0.999_96][i];
-            for k in 0..3 {
-                add(trade(at + 300 * k + 10 * i as i64, now + ((s * 7 + k * 3) % 5 - 2) as f64, share * 0.8));
-            }
-            add(mark(at, now));
-            if s % 5 == 0 {
-                add(open_interest(at, share * (80_025.0 + 2.0 * s as f64)));
-            }
-            let side = |sign: f64| {
-                let level = |n: i32| {
-                    let size = share * (20.0 + f64::from((n * 7 + s as i32) % 11));
-                    (price(now * (1.0 + sign * (0.000_1 + 0.000_25 * f64::from(n)))), qty(size))
-                };
-                (0..80).map(level).collect()
-            };
-            add(event(at, EventKind::Book(Box::new(Book { bids: side(-1.0), asks: side(1.0) }))));
-            if s % 9 == 3 * i as i64 {
-                let position = if s % 2 == 0 { Side::Long } else { Side::Short };
-                add(liquidation(at + 5, position, now, share * (0.2 + (s % 13) as f64)));
-            }
-        }
+    }
+    for ((venue, minute), bar) in bars {
+        events.push(MarketEvent {
+            venue: venue.parse().unwrap(),
+            ..candle(minute * MINUTE, Interval::M1, bar)
+        });
     }
     events.sort_by_key(MarketEvent::known_at);
-    let mut file = std::io::BufWriter::new(File::create(&path).unwrap());
+    let mut bytes = Vec::new();
     for event in &events {
-        write_event(&mut file, event).unwrap();
+        write_event(&mut bytes, event).unwrap();
     }
-    file.flush().unwrap();
+    bytes
+});
+
+/// The recording in a file.
+pub fn recording(dir: &Path) -> PathBuf {
+    let path = dir.join("events.ndjson");
+    std::fs::write(&path, &*SIMULATED).unwrap();
     path
 }
 
@@ -86,7 +89,7 @@ pub fn replay(dir: &Path, scroll: &str, speed: u32) -> Vec<String> {
     let config = dir.join(format!("{scroll}.toml"));
     let screen = format!("[screen]\ncolour = \"true\"\ncolour_steps = 16\nscroll = \"{scroll}\"\nfps = 10\n");
     std::fs::write(&config, screen).unwrap();
-    let from = START + HISTORY * MINUTE;
+    let from = START_MS + HISTORY * MINUTE;
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     [
         "replay".to_owned(),
@@ -142,7 +145,7 @@ impl Cost {
             let (before, then) = (times(parser.screen()), clock(parser.screen()));
             parser.process(frame);
             // The first seconds belong to the history before them.
-            let is_paced = then.as_str() >= "21:59:20" && then.as_str() < "22:10:00";
+            let is_paced = then.as_str() >= "23:47:20" && then.as_str() < "23:50:00";
             if !is_paced {
                 cost.full.push(frame.len());
             } else if times(parser.screen()) == before {
