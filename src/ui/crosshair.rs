@@ -29,6 +29,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let price = app.snapshot().bins.price_at(cross.position);
     let label = Rect { y, height: 1, ..canvas.layout.prices };
     let words = format!("┼{}", text::price(price, text::decimals(price)));
+    // Nothing shines through of a label that was there.
+    buf.set_style(label, ratatui::style::Style::reset());
     text::line(
         buf,
         label,
