@@ -47,7 +47,7 @@ use pixels::{Change, Grid, Selection};
 use popup::Popup;
 use profile::{Profile, Widths};
 use resting::Resting;
-use scale::{Cells, Scale};
+use scale::{Cells, Scale, Shading};
 use tape::Tape;
 use typed::Typed;
 use viewport::Viewport;
@@ -231,6 +231,7 @@ impl App {
             let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);
             self.fit = Fit::new(tallies, self.snapshot.now);
         }
+        self.grid.shade(self.shading());
         self.criticality = if self.selection.marks() {
             self.criticality.follow(&self.grid.geometry, &self.selection, &self.snapshot)
         } else {
@@ -458,9 +459,17 @@ impl App {
 
     /// The step of the ramp for an amount in a cell; 0 is the ground, below it is what was removed.
     pub fn step(&self, usd: f64) -> i32 {
+        self.shading().step(usd)
+    }
+
+    fn shading(&self) -> Shading {
         let settings = &self.settings;
-        let step = self.scale.step(usd.abs(), self.threshold, settings.curve, settings.colour_steps) as i32;
-        if usd < 0.0 { -step } else { step }
+        Shading {
+            scale: self.scale,
+            threshold: self.threshold,
+            curve: settings.curve,
+            steps: settings.colour_steps,
+        }
     }
 
     /// Where more would be forced than rests, row by row.

@@ -108,6 +108,7 @@ impl App {
             self.others.reread(&self.selection);
         }
         self.rescale(true);
+        self.grid.shade(self.shading());
         self.reread();
     }
 

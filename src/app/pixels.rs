@@ -13,6 +13,7 @@ use crate::market::{Side, Venue};
 
 use super::model::{Model, Sides, View};
 use super::profile::{MapBy, PARTS, Parts};
+use super::scale::Shading;
 use super::viewport::Geometry;
 use gather::{Lane, gather};
 pub use sum::rows;
@@ -29,6 +30,9 @@ pub struct PixelColumn {
     against: Vec<Source>,
     /// USD by row, from below; below zero where a difference is.
     pub usd: Vec<f64>,
+    /// The step of the ramp by row, and what made it so.
+    pub steps: Vec<i16>,
+    shading: Option<Shading>,
     /// USD of liquidations **observed** by row and side, where the model marks them; rows rising.
     pub prints: Vec<(usize, [f64; 2])>,
     /// USD of levels the mark's path consumed, as `prints`: **estimated**.
@@ -54,6 +58,14 @@ impl PixelColumn {
             let usd = columns().map(|c| c.printed[side.index()].sum()).sum();
             if sides.has(side) { usd } else { 0.0 }
         })
+    }
+
+    /// Finds the steps of its rows, unless they are known: a closed column is shaded once a view.
+    fn shade(&mut self, shading: Shading) {
+        if self.shading != Some(shading) {
+            self.shading = Some(shading);
+            self.steps = self.usd.iter().map(|usd| shading.step(*usd) as i16).collect();
+        }
     }
 
     /// Whether it is made of the same columns and says the same of them.
@@ -287,6 +299,11 @@ impl Grid {
     fn scratch(&self, geometry: &Geometry) -> Scratch {
         let [ours, _] = self.selection.ways(&self.bins);
         Scratch::new(geometry, ours.margin(&self.geometry))
+    }
+
+    /// Finds the steps of the ramp of all columns that do not know theirs.
+    pub fn shade(&mut self, shading: Shading) {
+        self.columns.iter_mut().for_each(|column| column.shade(shading));
     }
 
     /// Finds what a pixel column is made of.

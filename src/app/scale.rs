@@ -192,6 +192,27 @@ pub struct Scale {
     pub relative: bool,
 }
 
+/// All that makes an amount a step of the ramp.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shading {
+    /// The colour scale.
+    pub scale: Scale,
+    /// Levels below it are ground, USD.
+    pub threshold: f64,
+    /// How USD becomes intensity.
+    pub curve: Curve,
+    /// Steps of the ramp.
+    pub steps: usize,
+}
+
+impl Shading {
+    /// The step of the ramp for an amount in a cell: 0 is the ground, below it is what was removed.
+    pub fn step(&self, usd: f64) -> i32 {
+        let step = self.scale.step(usd.abs(), self.threshold, self.curve, self.steps) as i32;
+        if usd < 0.0 { -step } else { step }
+    }
+}
+
 /// A logarithmic scale reaches down to this share of its top.
 const LOG_REACH: f64 = 1e-3;
 /// An end of a relative scale that would move by less than this share stays.

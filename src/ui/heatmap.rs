@@ -124,7 +124,7 @@ fn pair(canvas: &Canvas<'_>, column: &PixelColumn, stroke: Option<Stroke>, lower
     // Where each side has its own ramp, longs have the one below zero.
     let is_long = |row: usize| canvas.ramp.by_side && row as i64 <= column.mark_row;
     let step = |row: usize| {
-        let step = column.usd.get(row).map_or(0, |usd| canvas.app.step(*usd));
+        let step = column.steps.get(row).map_or(0, |step| i32::from(*step));
         if is_long(row) { -step } else { step }
     };
     let ink = |row: usize| stroke.and_then(|s| s.ink(row as i64));
