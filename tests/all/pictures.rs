@@ -1,12 +1,12 @@
 //! Pictures that are kept: `meltline snapshot` as text and PNG.
 
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use meltline::app::{Effect, Message};
 use meltline::picture::{self, Form};
 use ratatui::style::Color;
 
-use crate::commands::{meltline, recording};
+use crate::commands::{assert_reader_may_go, meltline, recording};
 use crate::fixture::Market;
 use crate::screen::{app, frame, plain, text, typed};
 
@@ -106,15 +106,7 @@ fn sizes_out_of_bounds_are_wrong_usage_and_a_reader_that_goes_away_is_success() 
     assert_eq!(size.status.code(), Some(2));
     assert!(told(&size.stderr).contains("50x20 to 400x200"), "{}", told(&size.stderr));
     let dir = tempfile::tempdir().unwrap();
-    let path = recording(&dir);
-    let mut child = meltline(&["snapshot", "BTC", "--input", path.to_str().unwrap()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{}", told(&out.stderr));
+    assert_reader_may_go(&["snapshot", "BTC", "--input", recording(&dir).to_str().unwrap()]);
 }
 
 #[test]
