@@ -41,12 +41,12 @@ fn frames(c: &mut Criterion) {
     };
 
     c.bench_function("frame/a day from nothing", |b| {
-        b.iter_batched(terminal, |mut t| draw(&mut t, &open()), BatchSize::SmallInput);
+        b.iter_batched(terminal, |mut t| (draw(&mut t, &open()), t), BatchSize::SmallInput);
     });
     // Resize, redraw: the view is summed already, the terminal is blank.
     c.bench_function("frame/full repaint", |b| {
         let app = open();
-        b.iter_batched(terminal, |mut t| draw(&mut t, &app), BatchSize::SmallInput);
+        b.iter_batched(terminal, |mut t| (draw(&mut t, &app), t), BatchSize::SmallInput);
     });
     c.bench_function("frame/live update", |b| {
         let (mut app, mut t) = (open(), terminal());

@@ -82,6 +82,7 @@ pub struct App {
     threshold: f64,
     widths: Widths,
     profile: Profile,
+    totals: [[f64; TIERS]; 2],
     criticality: Criticality,
     fit: Fit,
     pools: Pools,
@@ -135,6 +136,7 @@ impl App {
             threshold: 0.0,
             widths: Widths::default(),
             profile: Profile::default(),
+            totals: Default::default(),
             criticality: Criticality::default(),
             fit: Fit::default(),
             pools: Pools::default(),
@@ -232,12 +234,8 @@ impl App {
             self.fit = Fit::new(tallies, self.snapshot.now);
         }
         self.grid.shade(self.shading());
-        self.criticality = if self.selection.marks() {
-            self.criticality.follow(&self.grid.geometry, &self.selection, &self.snapshot)
-        } else {
-            Criticality::default()
-        };
         self.read_panels(&layout, change);
+        self.totals = self.totals_now();
         let levels = self.levels_now();
         let kind = |p: &Profile| (p.by, p.is_difference, p.rows.len());
         let same = kind(&levels) == kind(&self.profile);
@@ -266,14 +264,21 @@ impl App {
     fn read_panels(&mut self, layout: &Layout, change: Change) {
         let is_closed = change == Change::Closed;
         let now = self.snapshot.now;
-        let since = |ms: i64| now.div_euclid(ms) != self.read_at.div_euclid(ms);
+        let read_at = self.read_at;
+        let since = |ms: i64, phase: i64| (now - phase).div_euclid(ms) != (read_at - phase).div_euclid(ms);
         let price = self.price();
-        if is_closed || since(HOLD_POOLS) {
+        if is_closed || since(HOLD_POOLS, 0) {
+            self.criticality = if self.selection.marks() {
+                self.criticality.follow(&self.grid.geometry, &self.selection, &self.snapshot)
+            } else {
+                Criticality::default()
+            };
             self.pools = price.map_or_else(Pools::default, |price| {
                 Pools::new(&self.grid.geometry, &self.selection, &self.snapshot, (price, self.threshold))
             });
         }
-        if is_closed || since(HOLD_FIGURES) {
+        // Not in the same picture as the pools: each has few bytes to write.
+        if is_closed || since(HOLD_FIGURES, HOLD_POOLS / 2) {
             self.market = Market::new(&self.selection, &self.snapshot, price);
         }
         self.read_at = now;
@@ -311,6 +316,19 @@ impl App {
         let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
         let is_difference = self.selection.view.is_difference();
         Profile { by, is_difference, price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+    }
+
+    fn totals_now(&self) -> [[f64; TIERS]; 2] {
+        let mut totals = [[0.0; TIERS]; 2];
+        for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
+            for side in Side::BOTH.into_iter().filter(|side| self.selection.sides.has(*side)) {
+                let sums = column.totals(side);
+                for tier in self.selection.counted().iter() {
+                    totals[side.index()][tier.index()] += sums[tier.index()];
+                }
+            }
+        }
+        totals
     }
 
     /// Lets the price axis follow the market; says whether it moved.
@@ -353,8 +371,8 @@ impl App {
 }
 
 /// Rows of the map that may move with one picture; the rest follow with the next.
-const ROWS_A_PICTURE: usize = 8;
-/// Pools are read anew this often, ms of market time.
+const ROWS_A_PICTURE: usize = 5;
+/// Pools, and where levels outweigh the books, are read anew this often, ms of market time.
 const HOLD_POOLS: i64 = 1_000;
 /// The figures of the market are.
 const HOLD_FIGURES: i64 = 5_000;
@@ -554,16 +572,7 @@ impl App {
 
     /// USD of estimated levels now: longs then shorts, by tier; of the venues and tiers that are drawn.
     pub fn totals(&self) -> [[f64; TIERS]; 2] {
-        let mut totals = [[0.0; TIERS]; 2];
-        for column in self.selection.venues(&self.snapshot).filter_map(|v| self.selection.live(v)) {
-            for side in Side::BOTH.into_iter().filter(|side| self.selection.sides.has(*side)) {
-                let sums = column.totals(side);
-                for tier in self.selection.counted().iter() {
-                    totals[side.index()][tier.index()] += sums[tier.index()];
-                }
-            }
-        }
-        totals
+        self.totals
     }
 
     /// What is known of each asset of the watchlist.

@@ -127,7 +127,7 @@ fn popup_box(canvas: &Canvas<'_>, buf: &mut Buffer, title: &str, width: u16, hei
 fn panel(canvas: &Canvas<'_>, buf: &mut Buffer, area: Rect, title: &str, note: &str) -> Rect {
     let dim = canvas.theme.dim;
     let first = Rect { height: 1, ..area };
-    text::line(buf, first, &"─".repeat(usize::from(area.width)), dim);
+    text::rule(buf, first, dim);
     text::line(buf, Rect { x: area.x + 1, width: area.width - 1, ..first }, &format!(" {title} "), dim);
     let (used, wanted) = (text::width(title) + 4, text::width(note) + 2);
     if !note.is_empty() && used + wanted + 1 < usize::from(area.width) {

@@ -15,7 +15,7 @@ use super::model::{Model, Sides, View};
 use super::profile::{MapBy, PARTS, Parts};
 use super::scale::Shading;
 use super::viewport::Geometry;
-use gather::{Lane, gather};
+use gather::{Lane, Standing, gather};
 pub use sum::rows;
 use sum::{Scratch, Source, Way, mark_bin};
 
@@ -47,6 +47,35 @@ pub struct PixelColumn {
     pub mark_row: i64,
     /// Trading during it: prices of the venue drawn with the largest open interest, volume of all.
     pub bar: Option<Bar>,
+    /// Where that bar lies.
+    pub place: Option<BarPlace>,
+}
+
+/// A bar's prices as bin positions: equal steps are equal in log price.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BarPlace {
+    /// First.
+    pub open: f64,
+    /// Highest.
+    pub high: f64,
+    /// Lowest.
+    pub low: f64,
+    /// Last.
+    pub close: f64,
+}
+
+impl BarPlace {
+    fn new(bar: &Bar, bins: &BinTable) -> Self {
+        let [open, high, low, close] =
+            [bar.open, bar.high, bar.low, bar.close].map(|price| bins.position(price));
+        Self { open, high, low, close }
+    }
+
+    /// Takes in the bar that follows.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self { high: self.high.max(next.high), low: self.low.min(next.low), close: next.close, ..self }
+    }
 }
 
 impl PixelColumn {
@@ -252,6 +281,10 @@ pub struct Grid {
     pub geometry: Geometry,
     selection: Selection,
     bins: Arc<BinTable>,
+    /// What its closed columns were found in.
+    standing: [Vec<Standing>; 2],
+    /// The time it shows, UTC ms: columns that end by then are over.
+    now: i64,
     /// Its columns, oldest first.
     pub columns: Vec<PixelColumn>,
 }
@@ -259,10 +292,10 @@ pub struct Grid {
 impl Grid {
     /// A grid with no columns yet.
     pub fn new(geometry: Geometry, selection: Selection, bins: Arc<BinTable>) -> Self {
-        Self { geometry, selection, bins, columns: Vec::new() }
+        Self { geometry, selection, bins, standing: Default::default(), now: i64::MIN, columns: Vec::new() }
     }
 
-    /// Brings the grid up to date; only columns whose sources changed are summed again.
+    /// Brings the grid up to date; only columns whose sources changed are summed again, and only those that may have are looked at.
     pub fn refresh(&mut self, geometry: Geometry, selection: &Selection, snapshot: &Snapshot) -> Change {
         let old = std::mem::take(&mut self.columns);
         let place = |g: &Geometry| (g.dt, g.low.to_bits(), g.step.to_bits(), g.rows);
@@ -278,10 +311,20 @@ impl Grid {
         let mut old: Vec<Option<PixelColumn>> = old.into_iter().map(Some).collect();
         let mut scratch = self.scratch(&geometry);
         let lanes = [self.selection.lanes(snapshot), self.selection.other_lanes(snapshot)];
+        let standing = lanes.each_ref().map(|lanes| lanes.iter().map(Lane::standing).collect());
+        let stands = standing == self.standing;
+        let over = std::mem::replace(&mut self.now, snapshot.now).min(snapshot.now);
+        self.standing = standing;
         for i in 0..geometry.columns {
-            let mut fresh = self.gather(geometry.time(i), snapshot.now, &lanes);
             let slot = usize::try_from(i as i64 + shift).ok().filter(|_| reusable);
-            let same = slot.and_then(|s| old.get_mut(s)).and_then(|slot| slot.take_if(|c| c.is_like(&fresh)));
+            let mut slot = slot.and_then(|s| old.get_mut(s));
+            let is_over = stands && geometry.time(i + 1) <= over;
+            if let Some(same) = slot.as_mut().and_then(|slot| slot.take_if(|c| is_over && !c.live)) {
+                self.columns.push(same);
+                continue;
+            }
+            let mut fresh = self.gather(geometry.time(i), snapshot.now, &lanes);
+            let same = slot.and_then(|slot| slot.take_if(|c| c.is_like(&fresh)));
             let column = same.unwrap_or_else(|| {
                 change = if fresh.live && change != Change::Closed { Change::Live } else { Change::Closed };
                 self.fill(&mut fresh, &mut scratch);
@@ -326,6 +369,7 @@ impl Grid {
     /// Sums the rows of a pixel column.
     fn fill(&self, pixel: &mut PixelColumn, scratch: &mut Scratch) {
         let [way, other] = self.selection.ways(&self.bins);
+        pixel.place = pixel.bar.map(|bar| BarPlace::new(&bar, &self.bins));
         pixel.usd = scratch.sum(&self.geometry, &pixel.sources, way);
         pixel.mark_row = self.geometry.row(f64::from(mark_bin(&pixel.sources)) + 0.5);
         if self.selection.view.is_difference() {

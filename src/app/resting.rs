@@ -7,7 +7,7 @@ use super::scale::steady_top;
 use super::viewport::Geometry;
 
 /// Rows that may move with one picture; the rest follow with the next.
-const ROWS_A_PICTURE: usize = 6;
+const ROWS_A_PICTURE: usize = 4;
 
 /// Resting orders by row of cells, from above.
 #[derive(Debug, Clone, Default, PartialEq)]

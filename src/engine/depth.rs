@@ -44,12 +44,13 @@ pub fn within(book: &Book, share: f64) -> Option<Depth> {
 /// between its ends.
 pub fn by_bin(book: &Book, bins: &BinTable, first: i32, out: &mut [f64]) -> Range<i32> {
     let mut ends = [None; 2];
-    for (side, end) in [&book.bids, &book.asks].into_iter().zip(&mut ends) {
+    for ((side, step), end) in [(&book.bids, -1), (&book.asks, 1)].into_iter().zip(&mut ends) {
         for (price, qty) in side {
             let price = price.to_f64();
-            // Most rows lie in the bin of the row before.
+            // Most rows lie in the bin of the row before, or in one beside it.
             let here = |bin: &i32| bins.edge(*bin) <= price && price < bins.edge(*bin + 1);
-            let Some(bin) = end.filter(here).or_else(|| bins.bin(price)) else { continue };
+            let near = end.and_then(|bin| [bin, bin + step].into_iter().find(here));
+            let Some(bin) = near.or_else(|| bins.bin(price)) else { continue };
             *end = Some(bin);
             if let Some(slot) = usize::try_from(bin - first).ok().and_then(|i| out.get_mut(i)) {
                 *slot += price * qty.to_f64();

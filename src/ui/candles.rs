@@ -1,7 +1,7 @@
 //! Candles over the heatmap: bodies in half blocks, wicks as thin lines.
 
 use crate::app::App;
-use crate::estimate::Bar;
+use crate::app::pixels::BarPlace;
 
 /// What a candle leaves in a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,6 @@ pub fn strokes(app: &App) -> Vec<Option<Stroke>> {
     }
     let interval = app.candle_ms();
     let bucket = |column: usize| (g.time(column) + g.dt / 2).div_euclid(interval);
-    let bins = &app.snapshot().bins;
-    let row = |price: f64| g.row(bins.position(price));
     let mut from = 0;
     while from < strokes.len() {
         let to = if interval == g.dt {
@@ -70,20 +68,16 @@ pub fn strokes(app: &App) -> Vec<Option<Stroke>> {
         } else {
             (from + 1..strokes.len()).find(|c| bucket(*c) != bucket(from)).unwrap_or(strokes.len())
         };
-        let bars = grid.columns[from..to].iter().filter_map(|c| c.bar);
-        let sum = bars.reduce(|mut sum: Bar, next| {
-            sum.append(&next);
-            sum
-        });
-        if let Some(bar) = sum {
+        let bars = grid.columns[from..to].iter().filter_map(|c| c.place);
+        if let Some(bar) = bars.reduce(BarPlace::then) {
             // A column's width is left between wide candles, so that they can be counted.
             let last = if to - from >= 3 { to - 1 } else { to };
             for (i, stroke) in strokes[from..last].iter_mut().enumerate() {
                 *stroke = Some(Stroke {
-                    low: row(bar.low),
-                    high: row(bar.high),
-                    bottom: row(bar.open.min(bar.close)),
-                    top: row(bar.open.max(bar.close)),
+                    low: g.row(bar.low),
+                    high: g.row(bar.high),
+                    bottom: g.row(bar.open.min(bar.close)),
+                    top: g.row(bar.open.max(bar.close)),
                     up: bar.close >= bar.open,
                     wick: i == (last - from - 1) / 2,
                 });

@@ -37,6 +37,10 @@ struct Pair {
 }
 
 impl Pair {
+    fn has_ink(self) -> bool {
+        self.upper_ink.is_some() || self.lower_ink.is_some()
+    }
+
     /// The step further from the ground.
     fn hotter(self) -> i32 {
         if self.upper.abs() >= self.lower.abs() { self.upper } else { self.lower }
@@ -52,29 +56,31 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         return;
     }
     let strokes = candles::strokes(canvas.app);
-    let price_row = canvas.app.price().map(|p| grid.geometry.row(canvas.app.snapshot().bins.position(p)));
+    let price_y = canvas.app.price().and_then(|price| {
+        let row = grid.geometry.row(canvas.app.snapshot().bins.position(price)).div_euclid(2);
+        u16::try_from(i64::from(area.height) - 1 - row).ok()
+    });
     // The price line is short: a line all across would repaint too many cells whenever price moves a row.
-    let line_from = area.width - area.width / 6;
+    let line_from = usize::from(area.width - area.width / 6);
     let phase = if canvas.app.settings.shifts { grid.geometry.start / grid.geometry.dt } else { 0 };
     for (x, column) in grid.columns.iter().enumerate().take(usize::from(area.width)) {
         let stroke = strokes.get(x).copied().flatten();
+        let place = phase + x as i64;
         for y in 0..area.height {
-            let lower_row = grid.geometry.rows - 2 - 2 * usize::from(y);
             let cell = &mut buf[(area.x + x as u16, area.y + y)];
             cell.set_diff_option(CellDiffOption::ForcedWidth(NonZeroU16::MIN));
-            let pair = pair(canvas, column, stroke, lower_row);
-            if column.covered || pair.upper_ink.or(pair.lower_ink).is_some() {
-                paint(canvas, pair, cell);
-            } else {
+            let pair = pair(canvas, column, stroke, 2 * usize::from(area.height - 1 - y));
+            if pair.has_ink() {
+                ink(canvas, pair, cell);
+            } else if !column.covered {
                 hatch(canvas, cell);
-            }
-            let on_price = price_row.is_some_and(|row| row.div_euclid(2) == lower_row as i64 / 2);
-            let free = pair.upper_ink.is_none() && pair.lower_ink.is_none() && column.covered;
-            if on_price && free && x >= usize::from(line_from) {
+            } else if price_y == Some(y) && x >= line_from {
                 cell.set_symbol("┄");
                 over(canvas, pair.hotter(), cell);
-            } else if free && !column.missing.is_empty() && is_marked(pair, phase + x as i64 + i64::from(y)) {
+            } else if !column.missing.is_empty() && is_marked(pair, place + i64::from(y)) {
                 hatch(canvas, cell);
+            } else {
+                ground(canvas, pair, cell);
             }
         }
         sweeps(canvas, column, area.x + x as u16, buf);
@@ -142,7 +148,19 @@ fn over(canvas: &Canvas<'_>, step: i32, cell: &mut Cell) {
     cell.bg = canvas.heat.colour(step).unwrap_or(Color::Reset);
 }
 
-fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
+/// Heat alone.
+fn ground(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
+    match (canvas.heat.colour(pair.upper), canvas.heat.colour(pair.lower)) {
+        (Some(upper), Some(lower)) if upper == lower => solid(upper, cell),
+        (Some(upper), Some(lower)) => halves(upper, lower, cell),
+        _ => {
+            cell.set_symbol(canvas.heat.glyph(pair.hotter()));
+        }
+    }
+}
+
+/// A candle's part over the heat.
+fn ink(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
     let hotter = pair.hotter();
     // A body is told from the heat beside it, which is that under it.
     let ink_on = |ink: Ink, step: i32| canvas.theme.candle(ink.up(), canvas.ramp.luminance(step));
@@ -150,44 +168,36 @@ fn paint(canvas: &Canvas<'_>, pair: Pair, cell: &mut Cell) {
     let (Some(upper), Some(lower)) = (canvas.heat.colour(pair.upper), canvas.heat.colour(pair.lower)) else {
         let ink = [pair.upper_ink, pair.lower_ink].into_iter().flatten();
         // Bodies before wicks.
-        match ink.min_by_key(|i| matches!(i, Ink::Wick { .. })) {
-            Some(ink) => {
-                cell.set_symbol(match ink {
-                    Ink::Body { up: true } => "║",
-                    Ink::Body { up: false } => "█",
-                    Ink::Wick { .. } => "│",
-                });
-                cell.fg = ink_colour(ink);
-            }
-            None => {
-                cell.set_symbol(canvas.heat.glyph(hotter));
-            }
+        if let Some(ink) = ink.min_by_key(|i| matches!(i, Ink::Wick { .. })) {
+            cell.set_symbol(match ink {
+                Ink::Body { up: true } => "║",
+                Ink::Body { up: false } => "█",
+                Ink::Wick { .. } => "│",
+            });
+            cell.fg = ink_colour(ink);
         }
         return;
     };
     let body = |ink: Option<Ink>| ink.filter(|i| matches!(i, Ink::Body { .. }));
-    match (body(pair.upper_ink), body(pair.lower_ink), pair.upper_ink, pair.lower_ink) {
-        (Some(ink), Some(_), ..) => solid(ink_colour(ink), cell),
-        (Some(ink), None, ..) => halves(ink_on(ink, pair.upper), lower, cell),
-        (None, Some(ink), ..) => halves(upper, ink_on(ink, pair.lower), cell),
-        (None, None, None, None) if upper == lower => solid(upper, cell),
-        (None, None, None, None) => halves(upper, lower, cell),
-        (None, None, high, low) => {
-            let symbol = match (high, low) {
+    match (body(pair.upper_ink), body(pair.lower_ink)) {
+        (Some(ink), Some(_)) => solid(ink_colour(ink), cell),
+        (Some(ink), None) => halves(ink_on(ink, pair.upper), lower, cell),
+        (None, Some(ink)) => halves(upper, ink_on(ink, pair.lower), cell),
+        (None, None) => {
+            let symbol = match (pair.upper_ink, pair.lower_ink) {
                 (Some(_), Some(_)) => "│",
                 (Some(_), None) => "╵",
                 _ => "╷",
             };
             cell.set_symbol(symbol);
-            cell.fg = high.or(low).map_or(Color::Reset, ink_colour);
+            cell.fg = pair.upper_ink.or(pair.lower_ink).map_or(Color::Reset, ink_colour);
             cell.bg = canvas.heat.colour(hotter).unwrap_or(Color::Reset);
         }
     }
 }
 
-/// One colour: a space costs fewer bytes than a block and a second colour.
+/// One colour: a space, as in a blank cell, costs fewer bytes than a block and a second colour.
 fn solid(colour: Color, cell: &mut Cell) {
-    cell.set_symbol(" ");
     cell.fg = Color::Reset;
     cell.bg = colour;
 }

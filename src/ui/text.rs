@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Span;
 
 /// An amount of USD in three digits: `$4.2B`, `$120M`, `$85k`.
 pub fn usd(amount: f64) -> String {
@@ -103,7 +103,29 @@ pub fn time(ts: i64, format: &str) -> String {
 pub fn line(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     let area = area.intersection(buf.area);
     if !area.is_empty() {
-        buf.set_stringn(area.x, area.y, text, usize::from(area.width), style);
+        put(buf, area, text, style);
+    }
+}
+
+/// Writes a text from the first cell of an area on and tells where it ends. Plain letters are cells one by one: nothing is to be
+/// found out about them.
+fn put(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> u16 {
+    if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return buf.set_stringn(area.x, area.y, text, usize::from(area.width), style).0;
+    }
+    let mut x = area.x;
+    for (i, _) in text.char_indices().take(usize::from(area.width)) {
+        buf[(x, area.y)].set_symbol(&text[i..=i]).set_style(style);
+        x += 1;
+    }
+    x
+}
+
+/// Draws a rule in the first row of an area.
+pub fn rule(buf: &mut Buffer, area: Rect, style: Style) {
+    let row = Rect { height: 1, ..area }.intersection(buf.area);
+    for place in row.positions() {
+        buf[place].set_symbol("─").set_style(style);
     }
 }
 
@@ -210,8 +232,11 @@ fn write(buf: &mut Buffer, area: Rect, pieces: Vec<Piece<'_>>, gap: usize) -> u1
         }
         spans.extend(piece.spans);
     }
-    let (end, _) = buf.set_line(area.x, area.y, &Line::from(spans), area.width);
-    end - area.x
+    let mut x = area.x;
+    for span in spans {
+        x = put(buf, Rect { x, width: area.right() - x, ..area }, &span.content, span.style);
+    }
+    x - area.x
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ pub struct Market {
     rng: ChaCha8Rng,
     bins: Arc<BinTable>,
     books: Vec<Book>,
-    histories: Vec<History>,
+    histories: Vec<Arc<History>>,
     price: f64,
     minute: i64,
     seq: u64,
@@ -142,7 +142,7 @@ impl Market {
             rng: ChaCha8Rng::seed_from_u64(seed),
             bins,
             books: VENUES.into_iter().take(venues).map(|v| Book::new(v, middle)).collect(),
-            histories: vec![History::default(); venues],
+            histories: vec![Arc::default(); venues],
             price,
             minute: 0,
             seq: 0,
@@ -213,7 +213,7 @@ impl Market {
     pub fn close(&mut self) {
         for (i, book) in self.books.iter().enumerate() {
             let column = Arc::new(self.column(book));
-            push(&mut self.histories[i], column, self.minute);
+            push(Arc::make_mut(&mut self.histories[i]), column, self.minute);
         }
         for printed in self.books.iter_mut().flat_map(|book| &mut book.printed) {
             printed.fill(0.0);
@@ -289,7 +289,7 @@ impl Market {
                 tallies: self.tallies(book),
                 held_until: book.is_smeared().then_some(START + HELD_UNTIL * MINUTE),
                 book: Some(Arc::new(book.resting(self.price))),
-                history: Arc::new(history.clone()),
+                history: Arc::clone(history),
                 preset: None,
                 live: Some(Arc::new(live)),
             }

@@ -12,13 +12,29 @@ use super::{PixelColumn, Source};
 /// One venue's columns, as far as a view draws them.
 pub struct Lane<'a> {
     pub venue: Venue,
-    history: &'a History,
+    history: &'a Arc<History>,
     live: Option<&'a Arc<Column>>,
     has_data: bool,
 }
 
+/// What a lane says of closed pixel columns: while that stays the same, so do they.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    venue: Venue,
+    history: Arc<History>,
+    /// Start and end of the running column, UTC ms, and whether it is a gap.
+    live: Option<(i64, i64, bool)>,
+}
+
+impl PartialEq for Standing {
+    /// Histories are immutable, so the same history is the same address.
+    fn eq(&self, other: &Self) -> bool {
+        (self.venue, self.live) == (other.venue, other.live) && Arc::ptr_eq(&self.history, &other.history)
+    }
+}
+
 impl<'a> Lane<'a> {
-    fn new(venue: Venue, history: &'a History, live: Option<&'a Arc<Column>>) -> Self {
+    fn new(venue: Venue, history: &'a Arc<History>, live: Option<&'a Arc<Column>>) -> Self {
         // Whether anything of the venue can be drawn anywhere.
         let has_data = live.into_iter().chain(history.ladder.iter().flatten()).any(|c| !c.gap);
         Self { venue, history, live, has_data }
@@ -33,6 +49,12 @@ impl<'a> Lane<'a> {
     pub fn of_preset(view: &'a VenueView, preset: Preset) -> Option<Self> {
         let lane = view.preset.as_ref().filter(|p| p.preset == preset)?;
         Some(Self::new(view.venue, &lane.history, lane.live.as_ref()))
+    }
+
+    /// What it says of closed pixel columns.
+    pub fn standing(&self) -> Standing {
+        let live = self.live.map(|c| (c.start, c.end(), c.gap));
+        Standing { venue: self.venue, history: Arc::clone(self.history), live }
     }
 
     /// The running column.
