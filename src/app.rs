@@ -81,6 +81,10 @@ pub struct App {
     scale: Scale,
     threshold: f64,
     widths: Widths,
+    /// The row of cells that holds the price, from above; may lie outside.
+    price_row: i64,
+    /// Low edge, step and rows of the grid that row is one of.
+    price_row_of: (f64, f64, usize),
     profile: Profile,
     totals: [[f64; TIERS]; 2],
     criticality: Criticality,
@@ -135,6 +139,8 @@ impl App {
             scale,
             threshold: 0.0,
             widths: Widths::default(),
+            price_row: 0,
+            price_row_of: (0.0, 0.0, 0),
             profile: Profile::default(),
             totals: Default::default(),
             criticality: Criticality::default(),
@@ -228,6 +234,7 @@ impl App {
                 &self.snapshot,
             ));
         }
+        self.follow_price_row();
         if change == Change::Closed {
             self.rescale(false);
             let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);
@@ -312,10 +319,24 @@ impl App {
     fn levels_now(&self) -> Profile {
         let by = self.settings.map_by;
         let rows = self.grid.levels_now(&self.snapshot, by);
-        let g = self.grid.geometry;
-        let pixel = self.price().map_or(-2, |p| g.row(self.snapshot.bins.position(p)));
         let is_difference = self.selection.view.is_difference();
-        Profile { by, is_difference, price_row: rows.len() as i64 - 1 - pixel.div_euclid(2), rows }
+        Profile { by, is_difference, price_row: self.price_row, rows }
+    }
+
+    /// Finds the row of cells that holds the price. It stays while price is hardly beyond it: the label, the line and both curves
+    /// would jump to and fro with every trade at its edge.
+    fn follow_price_row(&mut self) {
+        let g = self.grid.geometry;
+        let rows = (g.rows / 2) as i64;
+        let position = self.price().map_or(f64::MIN, |price| self.snapshot.bins.position(price));
+        let from_above = rows as f64 - (position - g.low) / (2.0 * g.step);
+        let held = self.price_row as f64;
+        let is_near = (held - ROW_EDGE..held + 1.0 + ROW_EDGE).contains(&from_above);
+        let same =
+            std::mem::replace(&mut self.price_row_of, (g.low, g.step, g.rows)) == (g.low, g.step, g.rows);
+        if !(same && is_near) {
+            self.price_row = from_above.floor().min(rows as f64) as i64;
+        }
     }
 
     fn totals_now(&self) -> [[f64; TIERS]; 2] {
@@ -376,6 +397,8 @@ const ROWS_A_PICTURE: usize = 5;
 const HOLD_POOLS: i64 = 1_000;
 /// The figures of the market are.
 const HOLD_FIGURES: i64 = 5_000;
+/// Price may go this far beyond the edge of its row before it takes the next, rows of cells.
+const ROW_EDGE: f64 = 0.25;
 /// A threshold that would move by less than this share stays.
 const STILL: f64 = 0.05;
 /// After this long without a frame a venue is stale.
@@ -531,6 +554,11 @@ impl App {
         let priced: Vec<(f64, f64)> =
             shown.filter_map(|v| (v.mark.or(v.last)).map(|p| (p, v.oi_usd.unwrap_or(0.0) / p))).collect();
         weighted_mark(priced.iter().copied()).or(self.snapshot.mark)
+    }
+
+    /// The row of cells that price is told in, from above; it may lie outside of the map.
+    pub fn price_row(&self) -> i64 {
+        self.price_row
     }
 
     /// Length of a candle as drawn.

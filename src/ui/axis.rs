@@ -35,27 +35,18 @@ pub fn draw_prices(canvas: &Canvas<'_>, buf: &mut Buffer) {
     let mut taken: Vec<u16> = Vec::new();
     let free = |taken: &[u16], y: u16, apart: u16| taken.iter().all(|t| t.abs_diff(y) >= apart);
 
-    if let Some(y) = cell_of(now) {
-        let label = format!("◀{}", text::price(now, text::decimals(now)));
-        text::line(
-            buf,
-            row(y),
-            &format!("{label:<width$}", width = usize::from(area.width)),
-            canvas.theme.inverse,
-        );
-        taken.push(y);
-    } else if now > high {
-        text::line(buf, row(area.y), &format!("▲{}", text::price(now, decimals)), canvas.theme.inverse);
-        taken.push(area.y);
-    } else {
-        text::line(
-            buf,
-            row(area.bottom() - 1),
-            &format!("▼{}", text::price(now, decimals)),
-            canvas.theme.inverse,
-        );
-        taken.push(area.bottom() - 1);
-    }
+    // Beyond the map it is told at its edge.
+    let (mark, decimals_now) = match app.price_row() {
+        ..0 => ("▲", decimals),
+        row if row >= i64::from(area.height) => ("▼", decimals),
+        _ => ("◀", text::decimals(now)),
+    };
+    let y = area.y + app.price_row().clamp(0, i64::from(area.height) - 1) as u16;
+    let label = format!("{mark}{}", text::price(now, decimals_now));
+    let width = usize::from(area.width);
+    let label = if mark == "◀" { format!("{label:<width$}") } else { label };
+    text::line(buf, row(y), &label, canvas.theme.inverse);
+    taken.push(y);
     let pools = app.pools();
     let of = |side: Side| [pools.watched(side), pools.nearest(side), pools.largest(side)];
     for pool in Side::BOTH.into_iter().flat_map(of).flatten() {

@@ -56,10 +56,7 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         return;
     }
     let strokes = candles::strokes(canvas.app);
-    let price_y = canvas.app.price().and_then(|price| {
-        let row = grid.geometry.row(canvas.app.snapshot().bins.position(price)).div_euclid(2);
-        u16::try_from(i64::from(area.height) - 1 - row).ok()
-    });
+    let price_y = u16::try_from(canvas.app.price_row()).ok();
     // The price line is short: a line all across would repaint too many cells whenever price moves a row.
     let line_from = usize::from(area.width - area.width / 6);
     let phase = if canvas.app.settings.shifts { grid.geometry.start / grid.geometry.dt } else { 0 };

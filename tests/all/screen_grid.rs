@@ -101,3 +101,22 @@ fn a_change_is_the_column_less_the_one_so_much_earlier() {
     let begins = app.grid().columns.iter().find(|c| c.covered && !c.missing.is_empty());
     assert!(begins.is_some_and(|c| c.missing[0].as_str() == "okx"));
 }
+
+#[test]
+fn price_keeps_its_row_until_it_is_a_quarter_of_a_row_beyond() {
+    let snapshot = Market::new(9, 700).snapshot();
+    let mut app = app(plain(), Arc::clone(&snapshot), 160, 50);
+    let g = app.grid().geometry;
+    let rows = (g.rows / 2) as f64;
+    // So many rows of cells from above, in every venue's mark.
+    let mut told_at = |from_above: f64| {
+        let price = snapshot.bins.price_at(g.low + 2.0 * g.step * (rows - from_above));
+        let mut next = (*snapshot).clone();
+        next.venues.iter_mut().for_each(|v| v.mark = Some(price));
+        app.update(Message::Snapshot(Arc::new(next)));
+        app.price_row()
+    };
+    let path = [20.5, 20.1, 19.9, 19.8, 20.3, 19.7, 20.2, 20.3, 21.4, 25.9, 26.2];
+    let expected = [20, 20, 20, 20, 20, 19, 19, 20, 21, 25, 25];
+    assert_eq!(path.map(&mut told_at), expected);
+}
