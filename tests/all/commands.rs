@@ -224,3 +224,25 @@ fn doctor_does_not_ask_too_much_of_a_venue_by_trying_it_and_watching_it() {
     });
     assert!(fine, "{told}");
 }
+
+#[test]
+fn the_service_and_the_container_call_the_program_as_it_is() {
+    use clap::Parser;
+    use meltline::cli::{Cli, Command};
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("contrib");
+    let service = std::fs::read_to_string(root.join("meltline-collect.service")).unwrap();
+    let value = |key: &str| service.lines().find_map(|l| l.strip_prefix(key)).unwrap().trim_matches('"');
+    let (assets, call) = (value("Environment=\"ASSETS="), value("ExecStart=%h/.cargo/bin/"));
+    let container = std::fs::read_to_string(root.join("Containerfile")).unwrap();
+    let list = |key: &str| -> Vec<String> {
+        serde_json::from_str(container.lines().find_map(|l| l.strip_prefix(key)).unwrap()).unwrap()
+    };
+    let service: Vec<String> = call.replace("$ASSETS", assets).split(' ').map(str::to_owned).collect();
+    let container = [list("ENTRYPOINT "), list("CMD ")].concat();
+    for words in [service, container] {
+        let Some(Command::Collect(args)) = Cli::try_parse_from(&words).unwrap().command else {
+            panic!("{words:?} does not collect");
+        };
+        assert_eq!(args.assets.len(), 3, "{words:?}");
+    }
+}
