@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::DoctorArgs;
-use crate::config::{self, Config, Scroll};
+use crate::config::{self, Background, Config, Scroll};
 use crate::feed::contact::{Contact, Finding, Outcome};
 use crate::feed::probe::{Probe, probe};
 use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
-use crate::term::caps::{Caps, Colours};
+use crate::term::caps::{Caps, Colours, Ground};
 use crate::term::query;
 
 use super::live;
@@ -67,10 +67,16 @@ pub fn run(args: &DoctorArgs, config: &Config, named: Option<&Path>) -> anyhow::
 fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)> {
     let mut caps = super::start::caps(config);
     let mut asked = "";
-    if caps.is_open {
-        match query::ask(query::deadline(caps.way.is_far())) {
-            Ok(Some(true)) => caps = caps.answered(),
-            Ok(Some(false)) => asked = "; the terminal did not answer that it has more",
+    let (question, is_open) = (query::question(&caps), caps.is_open);
+    if !question.is_empty() {
+        match query::ask(&question, query::deadline(caps.way.is_far())) {
+            Ok(Some(told)) => {
+                caps = caps.answered(told);
+                if caps.is_open {
+                    asked = "; the terminal did not answer that it has more";
+                }
+            }
+            _ if !is_open => {}
             Ok(None) => asked = "; standard input or output is no terminal that could be asked",
             Err(_) => asked = "; the terminal could not be asked",
         }
@@ -90,6 +96,7 @@ fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)
     let terminal = [
         Finding::seen("size", true, size),
         Finding::seen("colours", true, format!("{colours} (from {told_by}{asked})")),
+        Finding::seen("background", true, ground(config, &caps)),
         Finding::seen("what is between", true, caps.way.to_string()),
         Finding::seen("how it is drawn", true, drawn(config, &caps)),
     ];
@@ -99,6 +106,19 @@ fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)
     let dir = config.data_dir();
     let files = [("config", Finding::seen("file", true, told)), ("disk", disk(&dir))];
     terminal.into_iter().map(|finding| ("terminal", finding)).chain(files).collect()
+}
+
+/// What heat and text are drawn on, and what told so.
+fn ground(config: &Config, caps: &Caps) -> String {
+    let by = match config.screen.background {
+        Background::Auto if caps.ground == Ground::Open => {
+            "nobody told: z b, or background in the configuration"
+        }
+        Background::Auto if std::env::var_os("COLORFGBG").is_some() => "from COLORFGBG",
+        Background::Auto => "as the terminal told",
+        _ => "set",
+    };
+    format!("{} ({by})", if caps.ground == Ground::Light { "light" } else { "dark" })
 }
 
 /// Steps, frames and scrolling, and whether the program or the user chose them.

@@ -119,7 +119,7 @@ struct Session {
     /// The map as it was drawn last.
     place: Option<Place>,
     /// What the terminal is asked after the first frame, if it may have more colours than its name tells.
-    question: Option<&'static [u8]>,
+    question: Vec<u8>,
     answers: Answers,
 }
 
@@ -166,7 +166,7 @@ impl Session {
             drawn: None,
             dirty: true,
             place: None,
-            question: caps.is_open.then_some(query::QUESTION),
+            question: query::question(caps),
             answers: Answers::default(),
         })
     }
@@ -267,11 +267,18 @@ impl Session {
         Ok(true)
     }
 
-    /// Hands on what is no answer of the terminal to a question; if one said that it has more colours, they are used.
+    /// Hands on what is no answer of the terminal to a question; if one said that it has more colours or a light background, that is
+    /// what is drawn for.
     fn answer(&mut self, events: Vec<Event>) -> anyhow::Result<bool> {
-        if self.answers.found() && self.app.settings.depth == Depth::Indexed {
+        let told = self.answers.told();
+        if told.has_true_colour && self.app.settings.depth == Depth::Indexed {
             tracing::info!("the terminal answered that it has true colour");
             self.app.settings.depth = Depth::True;
+            self.dirty = true;
+        }
+        if let Some(light) = told.is_light.filter(|light| *light != self.app.settings.light) {
+            tracing::info!("the terminal answered what its background is: light = {light}");
+            self.app.settings.light = light;
             self.dirty = true;
         }
         for event in events {
@@ -297,9 +304,10 @@ impl Session {
 
     /// Asks the terminal what it can show, once, when something is drawn already.
     fn ask(&mut self) -> anyhow::Result<()> {
-        if let Some(question) = self.question.take() {
+        let question = std::mem::take(&mut self.question);
+        if !question.is_empty() {
             self.answers.expect(Instant::now());
-            self.screen.backend_mut().say(question).context("cannot write to the terminal")?;
+            self.screen.backend_mut().say(&question).context("cannot write to the terminal")?;
         }
         Ok(())
     }

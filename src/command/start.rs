@@ -7,17 +7,21 @@ use crate::app::scale::Limit;
 use crate::app::settings::Settings;
 use crate::config::{Background, Colour, Config, Graphics, Scroll};
 use crate::estimate::TierSet;
-use crate::term::caps::{Caps, Colours};
+use crate::term::caps::{Caps, Colours, Ground};
 use crate::term::kitty;
 
 /// What the terminal can do, as far as the user leaves that open.
 pub fn caps(config: &Config) -> Caps {
-    Caps::detect(match config.screen.colour {
+    let caps = Caps::detect(match config.screen.colour {
         Colour::Auto => None,
         Colour::None => Some(Colours::None),
         Colour::Indexed => Some(Colours::Indexed),
         Colour::True => Some(Colours::True),
-    })
+    });
+    match config.screen.background {
+        Background::Auto => caps,
+        set => Caps { ground: (set == Background::Light).into(), ..caps },
+    }
 }
 
 /// Steps of the ramp, frames a second, and whether the terminal shifts rows.
@@ -53,11 +57,7 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
         relative_scale: screen.relative_scale,
         palette: palettes.iter().position(|p| p.name == screen.palette).unwrap_or(0),
         palettes,
-        light: match screen.background {
-            Background::Auto => caps.light,
-            Background::Dark => false,
-            Background::Light => true,
-        },
+        light: caps.ground == Ground::Light,
         candle_colours: screen.candle_colours,
         sides: screen.sides,
         mouse: screen.mouse,

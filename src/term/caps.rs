@@ -1,5 +1,6 @@
 //! What the terminal can show, how that is known, and what follows from the way the bytes take.
 
+use super::query::Told;
 use super::way::{Multiplexer, Way};
 
 /// How many colours the terminal has.
@@ -26,8 +27,25 @@ pub struct Caps {
     pub way: Way,
     /// Whether it repeats the last character on request (REP), as far as its name tells.
     pub repeats: bool,
-    /// Whether its background is light, as far as `COLORFGBG` tells.
-    pub light: bool,
+    /// What its background is.
+    pub ground: Ground,
+}
+
+/// What a terminal's background is, as far as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Dark, or nobody told and nobody can be asked.
+    Dark,
+    /// Light.
+    Light,
+    /// Nobody told; the terminal itself can be asked, and is taken for dark until it answers.
+    Open,
+}
+
+impl From<bool> for Ground {
+    fn from(is_light: bool) -> Self {
+        if is_light { Self::Light } else { Self::Dark }
+    }
 }
 
 impl Caps {
@@ -60,14 +78,25 @@ impl Caps {
             (named, format!("TERM={term}"))
         };
         // `foreground;background`, sometimes with another field between; 7 and 15 are the whites of the 16 colours.
-        let light = set("COLORFGBG").is_some_and(|v| matches!(v.rsplit(';').next(), Some("7" | "15")));
-        Self { colours, told_by, is_open, way, repeats: repeats(&term, way), light }
+        // The Linux console has no way to say.
+        let can_say = colours != Colours::None && !is_screen && term != "linux";
+        let ground = match set("COLORFGBG") {
+            Some(v) => matches!(v.rsplit(';').next(), Some("7" | "15")).into(),
+            None if can_say => Ground::Open,
+            None => Ground::Dark,
+        };
+        Self { colours, told_by, is_open, way, repeats: repeats(&term, way), ground }
     }
 
-    /// Takes in that the terminal answered the question for true colour with yes.
+    /// Takes in what the terminal told of itself.
     #[must_use]
-    pub fn answered(self) -> Self {
-        Self { colours: Colours::True, told_by: "the terminal's answer".to_owned(), is_open: false, ..self }
+    pub fn answered(self, told: Told) -> Self {
+        let ground = told.is_light.filter(|_| self.ground == Ground::Open).map_or(self.ground, Ground::from);
+        if told.has_true_colour && self.is_open {
+            let told_by = "the terminal's answer".to_owned();
+            return Self { colours: Colours::True, told_by, is_open: false, ground, ..self };
+        }
+        Self { ground, ..self }
     }
 
     /// Steps of the ramp unless the user says otherwise: fewer where bytes are dear or drawn twice.
@@ -155,8 +184,19 @@ mod tests {
         assert_eq!(told(&[("TERM", "linux")]), ("TERM=linux".to_owned(), false));
         assert_eq!(told(&[("CLICOLOR_FORCE", "1")]), ("CLICOLOR_FORCE=1".to_owned(), false));
         assert!(!caps(Some(Colours::Indexed), &[xterm]).is_open);
-        let answered = caps(None, &[xterm]).answered();
-        assert_eq!((answered.colours, answered.is_open), (Colours::True, false));
+        let told = |env: &[(&str, &str)], told| {
+            let caps = caps(None, env).answered(told);
+            (caps.colours, caps.is_open, caps.ground)
+        };
+        let yes = Told { has_true_colour: true, is_light: Some(true) };
+        assert_eq!(told(&[xterm], yes), (Colours::True, false, Ground::Light));
+        assert_eq!(told(&[xterm], Told::default()), (Colours::Indexed, true, Ground::Open));
+        // What was told before is not asked.
+        assert_eq!(
+            told(&[("TERM", "xterm-kitty"), ("COLORFGBG", "15;0")], yes),
+            (Colours::True, false, Ground::Dark)
+        );
+        assert_eq!(caps(None, &[("TERM", "linux")]).ground, Ground::Dark);
     }
 
     #[test]
@@ -183,8 +223,8 @@ mod tests {
 
     #[test]
     fn the_background_is_dark_unless_the_terminal_says_otherwise() {
-        let light = |value: &'static str| caps(None, &[("COLORFGBG", value)]).light;
+        let light = |value: &'static str| caps(None, &[("COLORFGBG", value)]).ground == Ground::Light;
         assert_eq!(["15;0", "0;15", "0;default;15", "0;7", ""].map(light), [false, true, true, true, false]);
-        assert!(!caps(None, &[]).light);
+        assert_eq!(caps(None, &[]).ground, Ground::Dark);
     }
 }

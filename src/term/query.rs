@@ -1,9 +1,9 @@
-//! Asking the terminal itself whether it has 24-bit colour. Its name does not tell (nearly all say xterm) and `COLORTERM` does not
-//! travel through ssh.
+//! Asking the terminal itself whether it has 24-bit colour, and what its background is. Its name does not tell (nearly all say xterm), and
+//! `COLORTERM` and `COLORFGBG` do not travel through ssh.
 //!
 //! The answers come where keys come from. While the screen runs crossterm reads them and, as it does not know them, hands them on as
-//! keys: Alt-P, characters, Alt-\. [`Answers`] takes these out of the stream of events, early or late, so that nobody waits for them and no key is
-//! lost. Silence means nothing: many terminals with 24 bits do not answer.
+//! keys: Alt-P or Alt-], characters, Alt-\. [`Answers`] takes these out of the stream of events, early or late, so that nobody waits for them and no
+//! key is lost. Silence means nothing: many terminals with 24 bits do not answer.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,9 +12,43 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{QueueSelector, tcflush};
 
-/// Sets a background of 24 bits and asks what is set (DECRQSS `m`), takes it back, asks for the capabilities `RGB` and `Tc` (XTGETTCAP), and
-/// last for the device attributes (DA1), which every terminal answers: then no more answers come.
-pub const QUESTION: &[u8] = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1bP+q524742\x1b\\\x1bP+q5463\x1b\\\x1b[c";
+use super::caps::{Caps, Ground};
+
+/// Sets a background of 24 bits and asks what is set (DECRQSS `m`), takes it back, and asks for the capabilities `RGB` and `Tc` (XTGETTCAP).
+const COLOURS: &[u8] = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1bP+q524742\x1b\\\x1bP+q5463\x1b\\";
+/// Asks for the background (OSC 11).
+const GROUND: &[u8] = b"\x1b]11;?\x1b\\";
+/// Asks for the device attributes (DA1), which every terminal answers: then no more answers come.
+const LAST: &[u8] = b"\x1b[c";
+/// What answers begin with, after the escape: those to DECRQSS and XTGETTCAP, and that to OSC 11.
+const BEGINNINGS: [&str; 5] = ["P0$r", "P1$r", "P0+r", "P1+r", "]11;"];
+
+/// What to ask of a terminal: only what is not known; empty where all is.
+pub fn question(caps: &Caps) -> Vec<u8> {
+    let parts = [COLOURS, GROUND].into_iter().zip([caps.is_open, caps.ground == Ground::Open]);
+    let asked: Vec<&[u8]> = parts.filter(|(_, open)| *open).map(|(part, _)| part).collect();
+    if asked.is_empty() { Vec::new() } else { [asked.concat().as_slice(), LAST].concat() }
+}
+
+/// What a terminal told of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// It has 24-bit colour; false also where it did not say so.
+    pub has_true_colour: bool,
+    /// Whether its background is light.
+    pub is_light: Option<bool>,
+}
+
+impl Told {
+    /// Takes in an answer, from its first character after the escape to its last before the end.
+    fn hear(&mut self, answer: &str) {
+        if let Some(body) = answer.strip_prefix('P') {
+            self.has_true_colour |= says_yes(body);
+        } else if let Some(colour) = answer.strip_prefix("]11;") {
+            self.is_light = is_light(colour).or(self.is_light);
+        }
+    }
+}
 
 /// How long to wait for answers where nothing can be done meanwhile.
 pub fn deadline(is_far: bool) -> Duration {
@@ -32,6 +66,19 @@ fn says_yes(answer: &str) -> bool {
     numbers.windows(2).any(|pair| pair == ["48", "2"]) && numbers.ends_with(&["1", "2", "3"])
 }
 
+/// Whether a colour as told by OSC 11 is light: `rgb:ffff/ffff/ffff` or `rgba:…`, one to four hexadecimal digits each.
+fn is_light(colour: &str) -> Option<bool> {
+    let (_, parts) = colour.split_once(':').filter(|(kind, _)| matches!(*kind, "rgb" | "rgba"))?;
+    let share = |part: &str| {
+        let most = 16_u32.checked_pow(part.len() as u32).filter(|_| (1..=4).contains(&part.len()))? - 1;
+        Some(f64::from(u32::from_str_radix(part, 16).ok()?) / f64::from(most))
+    };
+    let shares: Vec<f64> = parts.split('/').map(share).collect::<Option<_>>()?;
+    // How bright the eye finds them (ITU-R BT.601).
+    let [r, g, b, ..] = shares[..] else { return None };
+    Some(0.299 * r + 0.587 * g + 0.114 * b > 0.5)
+}
+
 /// Takes the terminal's answers out of the stream of events.
 #[derive(Debug, Default)]
 pub struct Answers {
@@ -40,7 +87,7 @@ pub struct Answers {
     held: Vec<Event>,
     last: Option<Instant>,
     text: String,
-    found: bool,
+    told: Told,
 }
 
 impl Answers {
@@ -59,9 +106,9 @@ impl Answers {
         self.asked = Some(now);
     }
 
-    /// Whether an answer in time said yes; told once.
-    pub fn found(&mut self) -> bool {
-        std::mem::take(&mut self.found)
+    /// What was told in time since the last look.
+    pub fn told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
     }
 
     /// Takes an event; what is no part of an answer is handed on, in order.
@@ -78,7 +125,9 @@ impl Answers {
             _ => false,
         };
         if ends && self.is_answer() {
-            self.found |= now <= asked + Self::WATCH && says_yes(&self.text);
+            if now <= asked + Self::WATCH {
+                self.told.hear(&self.text);
+            }
             self.forget();
             return Vec::new();
         }
@@ -110,29 +159,23 @@ impl Answers {
         self.release()
     }
 
-    /// Whether what is held can be nothing but an answer: digit, `$` or `+`, `r` after the beginning.
+    /// Whether what is held can be nothing but an answer.
     fn is_answer(&self) -> bool {
-        let mut chars = self.text.chars();
-        matches!((chars.next(), chars.next(), chars.next()), (Some('0' | '1'), Some('$' | '+'), Some('r')))
+        BEGINNINGS.iter().any(|beginning| self.text.starts_with(beginning))
     }
 
     /// Whether the newest of the held events may belong to an answer.
     fn goes_on(&mut self, key: KeyEvent, begun: bool, after_escape: bool, watched: bool) -> bool {
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         match key.code {
-            // The beginning, in one read or in two; and the same of the end.
-            KeyCode::Char('P') if !begun => alt,
-            KeyCode::Char('P') if self.held.len() == 2 && after_escape => true,
             KeyCode::Esc => (!begun && watched) || self.is_answer(),
-            KeyCode::Char(c) if begun && !alt && !after_escape && c.is_ascii_graphic() => {
+            KeyCode::Char(c) if c.is_ascii_graphic() => {
+                // The beginning, in one read or in two; the end is alike.
+                let first = if begun { self.held.len() == 2 && after_escape } else { alt };
                 self.text.push(c);
-                let fits = match self.text.len() {
-                    1 => matches!(c, '0' | '1'),
-                    2 => matches!(c, '$' | '+'),
-                    3 => c == 'r',
-                    n => n < Self::LONGEST,
-                };
-                fits && key.modifiers.difference(KeyModifiers::SHIFT).is_empty()
+                let fits = self.is_answer() || BEGINNINGS.iter().any(|b| b.starts_with(&self.text));
+                let is_plain = !alt && !after_escape && (key.modifiers - KeyModifiers::SHIFT).is_empty();
+                fits && self.text.len() < Self::LONGEST && (first || begun && is_plain)
             }
             _ => false,
         }
@@ -151,22 +194,24 @@ impl Answers {
 
 /// Asks on standard input and output and waits, for programs without a screen; what is typed meanwhile is lost. `None` where
 /// there is nobody to ask.
-pub fn ask(deadline: Duration) -> io::Result<Option<bool>> {
+pub fn ask(question: &[u8], deadline: Duration) -> io::Result<Option<Told>> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Ok(None);
     }
     crossterm::terminal::enable_raw_mode()?;
-    let answers = exchange(deadline);
+    let answers = exchange(question, deadline);
     // An answer that comes later must not be typed into the shell.
     let _ = tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
     crossterm::terminal::disable_raw_mode()?;
-    Ok(Some(bodies(&answers?).any(says_yes)))
+    let mut told = Told::default();
+    bodies(&answers?).for_each(|answer| told.hear(answer));
+    Ok(Some(told))
 }
 
 /// Writes the question and reads until the last answer or the deadline.
-fn exchange(deadline: Duration) -> io::Result<String> {
+fn exchange(question: &[u8], deadline: Duration) -> io::Result<String> {
     let mut out = io::stdout();
-    out.write_all(QUESTION)?;
+    out.write_all(question)?;
     out.flush()?;
     let end = Instant::now() + deadline;
     let mut bytes = Vec::new();
@@ -188,9 +233,9 @@ fn exchange(deadline: Duration) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The answers in what was read: each from `ESC P` to `ESC \` or BEL.
+/// The answers in what was read, each from behind its escape to the escape or BEL that ends it.
 fn bodies(read: &str) -> impl Iterator<Item = &str> {
-    read.split("\x1bP").skip(1).filter_map(|rest| rest.split(['\x1b', '\x07']).next())
+    read.split(['\x1b', '\x07']).filter(|part| BEGINNINGS.iter().any(|beginning| part.starts_with(beginning)))
 }
 
 #[cfg(test)]
@@ -237,14 +282,52 @@ mod tests {
     }
 
     #[test]
+    fn a_background_is_light_or_dark_however_it_is_told() {
+        for (colour, light) in [
+            ("rgb:ffff/ffff/ffff", Some(true)),
+            ("rgb:fd/f6/e3", Some(true)),
+            ("rgb:0/0/0", Some(false)),
+            ("rgb:1e1e/1e1e/2e2e", Some(false)),
+            ("rgba:ffff/ffff/ffff/8080", Some(true)),
+            ("rgb:ffff/ffff", None),
+            ("rgb:fffff/0/0", None),
+            ("rgb:zz/0/0", None),
+            ("red", None),
+        ] {
+            assert_eq!(is_light(colour), light, "{colour}");
+        }
+        let now = Instant::now();
+        for end in ["\x1b\\", "\x07"] {
+            let mut answers = asked(now);
+            let list = events(&format!("q\x1b]11;rgb:ffff/ffff/ffff{end}j\x1bP0+r5463{end}k"));
+            assert_eq!(through(&mut answers, list, now), events("qjk"));
+            assert_eq!(answers.told(), Told { has_true_colour: false, is_light: Some(true) });
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_known_is_asked() {
+        let asked = |is_open, is_ground_open| {
+            let ground = if is_ground_open { Ground::Open } else { Ground::Light };
+            let caps = Caps { is_open, ground, ..Caps::detect(None) };
+            let text = String::from_utf8(question(&caps)).unwrap();
+            [text.contains("524742"), text.contains("]11;?"), text.ends_with("\x1b[c")]
+        };
+        assert_eq!(asked(false, false), [false, false, false]);
+        assert_eq!(asked(true, false), [true, false, true]);
+        assert_eq!(asked(false, true), [false, true, true]);
+        assert_eq!(asked(true, true), [true, true, true]);
+    }
+
+    #[test]
     fn answers_are_taken_out_and_keys_around_them_stay() {
         let now = Instant::now();
         for end in ["\x1b\\", "\x07"] {
             let mut answers = asked(now);
             let list = events(&format!("q\x1bP1$r0;48:2::1:2:3m{end}j\x1bP0+r524742{end}\x1bP0+r5463{end}k"));
             assert_eq!(through(&mut answers, list, now), events("qjk"));
-            assert!(answers.found());
-            assert!(!answers.found() && answers.due().is_none(), "once");
+            assert!(answers.told().has_true_colour);
+            assert!(answers.told() == Told::default() && answers.due().is_none(), "once");
         }
     }
 
@@ -254,7 +337,7 @@ mod tests {
         let mut answers = asked(now);
         let late = now + Duration::from_secs(20);
         assert_eq!(through(&mut answers, events("a\x1bP1+r5463\x1b\\b"), late), events("ab"));
-        assert!(!answers.found());
+        assert_eq!(answers.told(), Told::default());
     }
 
     #[test]
@@ -264,7 +347,7 @@ mod tests {
         let escape = || vec![Event::Key(KeyCode::Esc.into())];
         let cut = [escape(), events("P1+r5463"), escape(), events("\\")].concat();
         assert_eq!(through(&mut answers, cut, now), []);
-        assert!(answers.found());
+        assert!(answers.told().has_true_colour);
         // Later an escape is handed on at once.
         assert_eq!(through(&mut answers, escape(), now + Answers::WATCH * 2), escape());
     }
@@ -273,7 +356,8 @@ mod tests {
     fn keys_that_look_like_an_answer_are_handed_on() {
         let now = Instant::now();
         let mut answers = asked(now);
-        let near_misses = ["\x1bPq", "\x1bP1q", "\x1bP1$q", "\x1bP\x1bPx", "\x1bP1\x1b\\"];
+        let near_misses =
+            ["\x1b]x", "\x1b]12;", "\x1bPq", "\x1bP1q", "\x1bP1$q", "\x1bP\x1bPx", "\x1bP1\x1b\\"];
         for keys in near_misses {
             assert_eq!(through(&mut answers, events(keys), now), events(keys), "{keys:?}");
             assert!(answers.due().is_none());
@@ -298,6 +382,6 @@ mod tests {
     #[test]
     fn answers_are_found_in_what_was_read() {
         let read = "x\x1bP1$r0m\x1b\\\x1bP1+r5463\x07\x1b[?62;4c";
-        assert_eq!(bodies(read).collect::<Vec<_>>(), ["1$r0m", "1+r5463"]);
+        assert_eq!(bodies(read).collect::<Vec<_>>(), ["P1$r0m", "P1+r5463"]);
     }
 }

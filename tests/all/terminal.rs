@@ -347,7 +347,8 @@ fn status(screen: &vt100::Screen) -> String {
 /// The demo, drawn in 256 colours, with the question just asked.
 fn asked() -> Terminal {
     let terminal = Terminal::start(&["demo", "--seed", "3"], 40, 160);
-    terminal.wait_for_bytes(meltline::term::query::QUESTION);
+    // The last two of the question: the background, and what every terminal answers.
+    terminal.wait_for_bytes(b"\x1b]11;?\x1b\\\x1b[c");
     assert!(terminal.screen.lock().unwrap().screen().alternate_screen(), "the first frame does not wait");
     terminal
 }
@@ -363,6 +364,24 @@ fn a_terminal_that_answers_yes_gets_true_colour_and_no_key_is_lost_or_made_up() 
     let is_model_3 =
         |s: &vt100::Screen| !["model 1", "model 2"].iter().any(|other| status(s).contains(other));
     assert!(is_model_3(terminal.screen.lock().unwrap().screen()), "{}", terminal.text());
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    restored(&mut terminal);
+}
+
+#[test]
+fn a_terminal_that_tells_of_a_light_background_is_drawn_for_it() {
+    let mut terminal = asked();
+    // Rules are grey 244 on dark, 242 on light.
+    let rule = |s: &vt100::Screen| {
+        let (rows, cols) = s.size();
+        let mut cells = (0..rows.get()).flat_map(|r| (0..cols.get()).filter_map(move |c| s.cell(r, c)));
+        cells.find(|cell| cell.contents() == "─").map(vt100::Cell::fgcolor)
+    };
+    terminal.wait("dark", |s| rule(s) == Some(vt100::Color::Idx(244)));
+    terminal.press(&format!("r\x1b]11;rgb:ffff/ffff/f0f0\x1b\\{ATTRIBUTES}r"));
+    terminal.wait("light", |s| rule(s) == Some(vt100::Color::Idx(242)));
+    terminal.wait("7 days", |s| status(s).contains(" 7d·"));
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
     restored(&mut terminal);
