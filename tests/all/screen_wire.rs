@@ -180,8 +180,11 @@ fn measure(scroll: &str, new_column: usize) {
     }
     let cost = Cost::of(&terminal.bytes.lock().unwrap());
     let mean = cost.live.iter().sum::<usize>() / cost.live.len().max(1);
+    let mut sorted = cost.live.clone();
+    sorted.sort_unstable();
+    let usual = sorted[sorted.len() * 9 / 10];
     eprintln!(
-        "scroll by {scroll}: full {}, new column {:?}, live {} frames, mean {mean}, most {}, idle 0",
+        "scroll by {scroll}: full {}, new column {:?}, live {} frames, mean {mean}, nine of ten up to {usual}, most {}, idle 0",
         most(&cost.full),
         cost.scrolled,
         cost.live.len(),
@@ -207,8 +210,9 @@ fn measure(scroll: &str, new_column: usize) {
     assert!(cost.scrolled.len() == 1 && cost.live.len() > 30, "{cost:?}");
     assert!(most(&cost.full) <= 40_000, "full: {:?}", cost.full);
     assert!(most(&cost.scrolled) <= new_column, "new column: {:?}", cost.scrolled);
-    // A frame that comes late on a busy machine brings more: the budget is for the usual one.
-    assert!(mean <= 600 && most(&cost.live) <= 3_000, "live: {:?}", cost.live);
+    // A frame that comes late on a busy machine brings more, and so does the one in which the venues' columns close, two seconds after
+    // a column has begun: the budget is for the usual one.
+    assert!(usual <= 600 && most(&cost.live) <= 3_000, "live: {:?}", cost.live);
 }
 
 #[test]
