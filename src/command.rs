@@ -36,6 +36,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let picks_venues = match &cli.command {
         Some(Command::Score(_)) => true,
         Some(Command::Snapshot(args)) => args.input.is_some(),
+        Some(Command::Levels(args)) => args.input.is_none() && args.is_past(),
         _ => false,
     };
     overlay(&mut config, &cli.common, picks_venues)?;
@@ -65,7 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Some(Command::Levels(args)) => {
             log_to_stderr(&config);
-            levels::run(&args, &config)
+            levels::run(&args, &cli.common.venues, &config)
         }
         Some(Command::Snapshot(args)) => {
             apply_view(&mut config, &args.view);

@@ -17,6 +17,7 @@ mod feed_trouble;
 mod fixture;
 mod hand_worked_levels;
 mod learning;
+mod levels_history;
 mod margin_tables;
 mod multiplexer;
 mod pictures;
