@@ -20,6 +20,7 @@ mod learning;
 mod levels_history;
 mod margin_tables;
 mod multiplexer;
+mod no_repaint;
 mod pictures;
 mod pictures_image;
 mod pipeline;

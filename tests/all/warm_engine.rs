@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use meltline::engine::record::{Checkpoint, Record, Stored};
+use meltline::engine::record::{Checkpoint, Record, STATE_VERSION, Stored};
 use meltline::engine::{Engine, History, Origin};
 use meltline::estimate::{BinTable, Column};
 use meltline::market::{Interval, MarketEvent};
@@ -208,4 +208,18 @@ fn columns_without_a_state_stay_as_they_are_and_history_goes_on_from_them() {
     feed(&mut unbroken, &wandering(190));
     let later: Vec<_> = columns(&all).into_iter().filter(|c| c.end() > end).collect();
     assert_eq!(told, later, "the same history makes the same state");
+}
+
+/// The state of one market after half an hour, as it is kept: its layout, and what its numbers mean.
+///
+/// When this fails, a state that an earlier build kept is read by this one. If anything was added to, taken from or moved within what is
+/// kept, or means something else now, raise `engine::record::STATE_VERSION`: earlier states are then left alone and made anew. If the same
+/// numbers are only computed otherwise, leave it. Then write the new pair here.
+#[test]
+fn a_change_of_the_kept_state_comes_with_a_new_version() {
+    let (mut engine, _) = kept(fresh());
+    feed(&mut engine, &wandering(30));
+    let state = postcard::to_stdvec(&engine.checkpoint()).unwrap();
+    let told = (STATE_VERSION, state.len(), meltline::store::codec::digest(&state).cast_unsigned());
+    assert_eq!(told, (1, 1_688_105, 8_677_720_377_272_685_575));
 }

@@ -7,10 +7,10 @@ use anyhow::{bail, ensure};
 
 use crate::cli::{Format, LevelsArgs, Time};
 use crate::config::Config;
-use crate::engine::History;
 use crate::engine::map::LevelMap;
 use crate::engine::market::GRACE;
 use crate::engine::snapshot::weighted_mark;
+use crate::engine::{History, place};
 use crate::estimate::{BinTable, Column};
 use crate::market::{Asset, Venue};
 use crate::store::{Reader, StorePath};
@@ -81,6 +81,7 @@ impl Kept {
         };
         let mut venues = reader.venues()?;
         venues.retain(|venue| wanted.is_empty() || wanted.contains(venue));
+        venues.sort_by_key(|venue| place(*venue));
         let Some((first, last)) = reader.ends(&venues)? else {
             bail!("no columns of {asset} in {} yet", at.database().display());
         };
