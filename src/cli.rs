@@ -120,6 +120,8 @@ pub enum Command {
     Collect(CollectArgs),
     /// What is kept on disk: look at it, pack it, export it
     Store(StoreArgs),
+    /// Bring history in from files: Binance's public archive, Tardis' CSV, our own events
+    Import(ImportArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
     /// Print shell completions
@@ -202,6 +204,21 @@ pub struct ExportArgs {
     /// Only these venues, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub venue: Vec<Venue>,
+}
+
+/// `import`
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Files of one asset, in any order: Binance's archive of USD-M futures (klines, aggTrades, metrics), trades and liquidations as
+    /// Tardis exports them, events (NDJSON); plain, .zip, .gz or .zst
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Asset; that of the first file unless named
+    #[arg(long)]
+    pub asset: Option<Asset>,
+    /// Only what is of this venue
+    #[arg(long)]
+    pub venue: Option<Venue>,
 }
 
 /// `doctor`

@@ -4,6 +4,7 @@ pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+pub mod import;
 mod lanes;
 pub mod levels;
 pub mod live;
@@ -88,6 +89,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Store(args)) => {
             log_to_stderr(&config);
             store::run(&args, &config)
+        }
+        Some(Command::Import(args)) => {
+            log_to_stderr(&config);
+            import::run(&args, &config)
         }
         Some(Command::Doctor(args)) => {
             log_to_stderr_quietly(&config);

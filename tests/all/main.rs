@@ -16,6 +16,7 @@ mod feed_recorded;
 mod feed_trouble;
 mod fixture;
 mod hand_worked_levels;
+mod import;
 mod learning;
 mod levels_history;
 mod margin_tables;
