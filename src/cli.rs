@@ -120,6 +120,8 @@ pub enum Command {
     Collect(CollectArgs),
     /// What is kept on disk: look at it, pack it, export it
     Store(StoreArgs),
+    /// Bring history in from files: Binance's public archive, Tardis' CSV, our own events
+    Import(ImportArgs),
     /// Check terminal, files, clock and the way to every venue, and say what to do about what is wrong
     Doctor(DoctorArgs),
     /// Print shell completions
@@ -202,6 +204,21 @@ pub struct ExportArgs {
     /// Only these venues, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub venue: Vec<Venue>,
+}
+
+/// `import`
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Files of one asset, in any order: Binance's archive of USD-M futures (klines, aggTrades, metrics), trades and liquidations as
+    /// Tardis exports them, events (NDJSON); plain, .zip, .gz or .zst
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Asset; that of the first file unless named
+    #[arg(long)]
+    pub asset: Option<Asset>,
+    /// Only what is of this venue
+    #[arg(long)]
+    pub venue: Option<Venue>,
 }
 
 /// `doctor`
@@ -321,17 +338,12 @@ pub struct LevelsArgs {
     /// Read a recording instead of the venues; - is standard input
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// The map as known before this time: RFC 3339, unix ms, or back from the recording's end such as -2h
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        conflicts_with = "every",
-        requires = "input"
-    )]
+    /// The map as known before this time: RFC 3339, unix ms, or back from the end of the recording such as -2h; without a
+    /// recording, as the history on disk has it
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "every")]
     pub at: Option<Time>,
     /// One map at each whole multiple of this (UTC), such as 1h
-    #[arg(long, value_name = "INTERVAL", requires = "input")]
+    #[arg(long, value_name = "INTERVAL")]
     pub every: Option<Interval>,
     /// Levels this far from the mark, such as 25% or 0.25
     #[arg(long, value_name = "SHARE", default_value = "25%", value_parser = share)]
@@ -339,6 +351,13 @@ pub struct LevelsArgs {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+impl LevelsArgs {
+    /// Whether it is about what was, rather than about now.
+    pub fn is_past(&self) -> bool {
+        self.at.is_some() || self.every.is_some()
+    }
 }
 
 /// `snapshot`

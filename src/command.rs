@@ -4,6 +4,7 @@ pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+pub mod import;
 mod lanes;
 pub mod levels;
 pub mod live;
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let picks_venues = match &cli.command {
         Some(Command::Score(_)) => true,
         Some(Command::Snapshot(args)) => args.input.is_some(),
+        Some(Command::Levels(args)) => args.input.is_none() && args.is_past(),
         _ => false,
     };
     overlay(&mut config, &cli.common, picks_venues)?;
@@ -65,7 +67,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Some(Command::Levels(args)) => {
             log_to_stderr(&config);
-            levels::run(&args, &config)
+            levels::run(&args, &cli.common.venues, &config)
         }
         Some(Command::Snapshot(args)) => {
             apply_view(&mut config, &args.view);
@@ -87,6 +89,10 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Store(args)) => {
             log_to_stderr(&config);
             store::run(&args, &config)
+        }
+        Some(Command::Import(args)) => {
+            log_to_stderr(&config);
+            import::run(&args, &config)
         }
         Some(Command::Doctor(args)) => {
             log_to_stderr_quietly(&config);

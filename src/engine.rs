@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::estimate::{BinTable, Preset};
 use crate::feed::FeedItem;
 use crate::feed::instruments::AssetInfo;
-use crate::market::{Asset, EventKind, MarketEvent, Venue};
+use crate::market::{Asset, EventKind, Interval, MarketEvent, Venue};
 
 use market::VenueMarket;
 use record::Outlet;
@@ -193,6 +193,11 @@ impl Engine {
         &mut self.venues[at]
     }
 
+    /// Of a venue only bars of this length will come: its columns are as long.
+    pub fn expect_bars(&mut self, venue: Venue, interval: Interval) {
+        self.market(venue).choose_base(interval);
+    }
+
     /// Makes another map's columns beside ours, or none.
     pub fn set_preset(&mut self, preset: Option<Preset>) {
         self.preset = preset;
@@ -259,7 +264,7 @@ impl Engine {
 }
 
 /// Where a venue stands among others: the large ones first, then the rest as they come.
-fn place(venue: Venue) -> usize {
+pub fn place(venue: Venue) -> usize {
     const ORDER: [&str; 4] = ["binance", "bybit", "okx", "hyperliquid"];
     ORDER.iter().position(|name| *name == venue.as_str()).unwrap_or(ORDER.len())
 }

@@ -11,6 +11,7 @@
 //! recording (a file) ──────┘     └────► translate + venue ─► FeedItem
 //! ```
 
+pub mod archive;
 mod backoff;
 mod board;
 pub mod book;

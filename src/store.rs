@@ -7,6 +7,7 @@
 //! What is in the file never changes: a row that is there already stays as it is, and one that says otherwise is counted and
 //! logged. A file that cannot be trusted is set aside under a name of its own, one from a later version is left alone.
 
+mod bulk;
 pub mod codec;
 pub mod export;
 pub mod info;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::Asset;
 
+pub use bulk::{Bulk, Imported};
 pub use lock::Owner;
 pub use open::{OpenError, Opened, open_writer, vacuum};
 pub use read::Reader;

@@ -1,5 +1,7 @@
 //! `meltline levels`: the map now, at a time, or as a series.
 
+mod history;
+
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +12,10 @@ use crate::app::names;
 use crate::cli::{Format, LevelsArgs};
 use crate::config::Config;
 use crate::engine::map::{LevelMap, LiquidationLevel};
-use crate::engine::market::VenueMarket;
-use crate::engine::{Engine, Origin, snapshot};
+use crate::engine::{Engine, History, Origin, snapshot};
 use crate::estimate::{BinTable, Tier, TierSet};
 use crate::feed::recording::Recording;
-use crate::market::{Asset, Interval, Side, Usd};
+use crate::market::{Asset, Interval, Side, Usd, Venue};
 
 use super::live::{self, Settled};
 
@@ -22,10 +23,12 @@ use super::live::{self, Settled};
 const TABLE_ROWS: usize = 15;
 
 /// Runs the command.
-pub fn run(args: &LevelsArgs, config: &Config) -> anyhow::Result<()> {
+pub fn run(args: &LevelsArgs, venues: &[Venue], config: &Config) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(path) = &args.input {
         from_recording(args, path, config, &mut out)?;
+    } else if args.is_past() {
+        history::write(args, venues, config, &mut out)?;
     } else {
         let Settled { engine, missing } = live::settled_engine(args.asset, config, live::SETTLE)?;
         for venue in missing {
@@ -107,18 +110,23 @@ fn write_map(
     first: bool,
 ) -> anyhow::Result<()> {
     match args.format {
-        Format::Coinglass => coinglass(out, engine, args.within),
-        form => {
-            let map = engine.level_map(ts, args.within);
-            match form {
-                Format::Json => serde_json::to_writer(&mut *out, &map)
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| out.write_all(b"\n"))
-                    .map_err(Into::into),
-                Format::Csv => csv(out, &map, first),
-                Format::Table | Format::Coinglass => table(out, &map),
-            }
+        Format::Coinglass => {
+            let histories: Vec<_> = engine.counted().map(|m| m.history().as_ref()).collect();
+            coinglass(out, engine.mark(), engine.bins(), &histories, args.within)
         }
+        form => write_form(out, form, &engine.level_map(ts, args.within), first),
+    }
+}
+
+/// A map in a form that is made of maps.
+fn write_form(out: &mut impl Write, form: Format, map: &LevelMap, first: bool) -> anyhow::Result<()> {
+    match form {
+        Format::Json => serde_json::to_writer(&mut *out, map)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .map_err(Into::into),
+        Format::Csv => csv(out, map, first),
+        Format::Table | Format::Coinglass => table(out, map),
     }
 }
 
@@ -239,13 +247,17 @@ fn largest_venues(level: &LiquidationLevel) -> String {
 
 /// `{"y_axis":[price…],"liquidation_leverage_data":[[x,y,usd]…],"price_candlesticks":[[t,o,h,l,c,v]…]}`: `x` counts
 /// columns, `y` prices; times in unix seconds, as scripts written for that service expect.
-fn coinglass(out: &mut impl Write, engine: &Engine, within: f64) -> anyhow::Result<()> {
-    let Some(mark) = engine.mark() else { bail!("no price yet: the heatmap is empty") };
-    let bins = engine.bins();
+fn coinglass(
+    out: &mut impl Write,
+    mark: Option<f64>,
+    bins: &BinTable,
+    histories: &[&History],
+    within: f64,
+) -> anyhow::Result<()> {
+    let Some(mark) = mark else { bail!("no price yet: the heatmap is empty") };
     let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
     let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
     // Of all venues the finest columns that hold the whole of what is known of each.
-    let histories: Vec<_> = engine.counted().map(VenueMarket::history).collect();
     let level = histories.iter().map(|h| h.whole()).max().unwrap_or(0);
     let columns: Vec<_> = histories.iter().map(|h| h.ladder[level].as_slice()).collect();
     let mut starts: Vec<i64> = columns.iter().copied().flatten().map(|c| c.start).collect();

@@ -1,13 +1,13 @@
 //! `meltline store`: what is kept on disk, in numbers and in files.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 
 use anyhow::{Context, bail};
 
 use crate::cli::{ExportArgs, StoreArgs, StoreCommand};
 use crate::config::Config;
 use crate::market::Asset;
-use crate::store::export::Export;
+use crate::store::export::{Export, Form};
 use crate::store::info::{Info, info};
 use crate::store::{self, Reader, StorePath};
 
@@ -87,6 +87,9 @@ fn export(out: &mut impl Write, args: &ExportArgs, config: &Config) -> anyhow::R
     let Some(reader) = Reader::open(&at)? else {
         bail!("no history of {} in {}", args.asset, at.folder().display());
     };
+    if args.format == Form::Parquet && std::io::stdout().is_terminal() {
+        bail!("a Parquet table is no text: send it to a file, as in `> {}.parquet`", args.asset);
+    }
     let end = reader.newest()?.unwrap_or(0);
     let export = Export {
         what: args.what,

@@ -1,12 +1,15 @@
 //! The map now: every level within reach of the mark, summed over venues, as `levels` writes it.
 
+mod columns;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::estimate::calibrate::Uncertainty;
 use crate::estimate::calibrate::band::Spread;
 use crate::estimate::measured::Fit;
-use crate::estimate::{Readout, TIERS, Tier};
+use crate::estimate::{BinTable, Readout, TIERS, Tier};
 use crate::feed::status::LinkState;
 use crate::market::{Asset, Side, Venue};
 
@@ -46,7 +49,8 @@ pub struct VenueShare {
     pub venue: Venue,
     /// Open interest, USD.
     pub oi_usd: Option<f64>,
-    /// ms from the newest event of the asset back to the venue's newest; `null` if there was none.
+    /// ms from the newest event of the asset back to the venue's newest; `null` if there was none. Of kept columns: from `ts` back to
+    /// the end of the venue's column.
     pub age_ms: Option<i64>,
     /// Share of open interest the levels explain, 0 to 1.
     pub coverage: f64,
@@ -130,20 +134,17 @@ impl Engine {
         }
         levels.sort_by_key(|(bin, level): &(i32, LiquidationLevel)| (*bin, level.side));
         let levels: Vec<LiquidationLevel> = levels.into_iter().map(|(_, level)| level).collect();
-        let sum = |side: Side, usd: &dyn Fn(&LiquidationLevel) -> f64| {
-            cents(levels.iter().filter(|l| l.side == side).map(usd).sum())
-        };
         let share = |market: &VenueMarket| {
             let venue = market.venue();
-            let part = |side| sum(side, &|l| l.venues.get(&venue).copied().unwrap_or(0.0));
+            let [long_usd, short_usd] = parts(&levels, venue);
             VenueShare {
                 venue,
                 oi_usd: market.oi_usd().map(cents),
                 age_ms: market.is_present().then(|| (self.now() - market.seen()).max(0)),
                 coverage: readouts.iter().find(|(v, _)| *v == venue).map_or(0.0, |(_, r)| r.coverage),
                 state: self.state(market),
-                long_usd: part(Side::Long),
-                short_usd: part(Side::Short),
+                long_usd,
+                short_usd,
                 distances: market.estimator().fit(),
             }
         };
@@ -155,11 +156,7 @@ impl Engine {
             model: 1,
             bin_bp: self.bins().bp(),
             venues: self.counted().map(share).collect(),
-            totals: Totals {
-                long_usd: sum(Side::Long, &|l| l.usd),
-                short_usd: sum(Side::Short, &|l| l.usd),
-                measured_usd: cents(levels.iter().map(|l| l.measured_usd).sum()),
-            },
+            totals: Totals::of(&levels),
             levels,
         }
     }
@@ -198,38 +195,67 @@ impl Engine {
         let low = bins.bin(mark * (1.0 - within)).unwrap_or(0);
         let high = bins.bin(mark * (1.0 + within)).unwrap_or(bins.len() - 1);
         for bin in low..=high {
-            let mut tiers = [0.0; TIERS];
-            let mut position = 0.0;
-            let mut spread = Spread::default();
-            let mut venues = BTreeMap::new();
-            for (venue, readout) in readouts {
+            let parts = readouts.iter().map(|(venue, readout)| {
                 let levels = readout.side(side);
-                let by_tier = levels.by_tier(bin);
-                let usd: f64 = by_tier.iter().sum();
-                if usd > 0.0 {
-                    tiers.iter_mut().zip(by_tier).for_each(|(sum, part)| *sum += part);
-                    position += levels.position(bin);
-                    spread.add(&by_tier, &readout.uncertainty);
-                    venues.insert(*venue, cents(usd));
-                }
-            }
-            let usd = cents(tiers.iter().sum());
-            if usd > 0.0 {
-                let (low, high) = spread.range();
-                let level = LiquidationLevel {
-                    price_low: price_text(bins.edge(bin)),
-                    price_high: price_text(bins.edge(bin + 1)),
-                    side,
-                    usd,
-                    usd_low: cents(low),
-                    usd_high: cents(high),
-                    position_usd: cents(position),
-                    tiers: tiers.map(cents),
-                    venues,
-                    measured_usd: cents(tiers[Tier::Known.index()]),
-                };
-                out.push((bin, level));
-            }
+                (*venue, levels.by_tier(bin), levels.position(bin), &readout.uncertainty)
+            });
+            out.extend(level(bins, bin, side, parts).map(|level| (bin, level)));
+        }
+    }
+}
+
+/// What venues have in one bin on one side, as one level: of each its levels (T2) by tier, its position mass (T1), USD, and what it takes
+/// to put a band around them. `None` where there is not a cent.
+fn level<'a>(
+    bins: &BinTable,
+    bin: i32,
+    side: Side,
+    parts: impl Iterator<Item = (Venue, [f64; TIERS], f64, &'a Uncertainty)>,
+) -> Option<LiquidationLevel> {
+    let mut tiers = [0.0; TIERS];
+    let mut positions = 0.0;
+    let mut spread = Spread::default();
+    let mut venues = BTreeMap::new();
+    for (venue, by_tier, position, uncertainty) in parts {
+        let usd: f64 = by_tier.iter().sum();
+        if usd > 0.0 {
+            tiers.iter_mut().zip(by_tier).for_each(|(sum, part)| *sum += part);
+            positions += position;
+            spread.add(&by_tier, uncertainty);
+            venues.insert(venue, cents(usd));
+        }
+    }
+    let usd = cents(tiers.iter().sum());
+    let (low, high) = spread.range();
+    (usd > 0.0).then(|| LiquidationLevel {
+        price_low: price_text(bins.edge(bin)),
+        price_high: price_text(bins.edge(bin + 1)),
+        side,
+        usd,
+        usd_low: cents(low),
+        usd_high: cents(high),
+        position_usd: cents(positions),
+        tiers: tiers.map(cents),
+        venues,
+        measured_usd: cents(tiers[Tier::Known.index()]),
+    })
+}
+
+/// A venue's part of the levels, longs then shorts, USD.
+fn parts(levels: &[LiquidationLevel], venue: Venue) -> [f64; 2] {
+    Side::BOTH.map(|side| {
+        let of_it = levels.iter().filter(|l| l.side == side).filter_map(|l| l.venues.get(&venue));
+        cents(of_it.sum())
+    })
+}
+
+impl Totals {
+    fn of(levels: &[LiquidationLevel]) -> Self {
+        let sum = |side| cents(levels.iter().filter(|l| l.side == side).map(|l| l.usd).sum());
+        Self {
+            long_usd: sum(Side::Long),
+            short_usd: sum(Side::Short),
+            measured_usd: cents(levels.iter().map(|l| l.measured_usd).sum()),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::preset::{Minutes, PresetLane};
 use super::snapshot::{Course, History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
-const GRACE: i64 = 2_000;
+pub const GRACE: i64 = 2_000;
 
 /// One venue, one asset.
 #[derive(Debug, Clone)]
@@ -232,7 +232,7 @@ impl VenueMarket {
     }
 
     /// Where only bars are known, columns are as long as they are.
-    fn choose_base(&mut self, interval: Interval) {
+    pub(super) fn choose_base(&mut self, interval: Interval) {
         let known = History::INTERVALS.into_iter().rev().find(|i| i.ms() <= interval.ms());
         if let Some(base) = known
             && base > self.base

@@ -236,6 +236,11 @@ impl Column {
         }
     }
 
+    /// Whether it holds no level at all, as where price or open interest is not known.
+    pub fn is_blank(&self) -> bool {
+        self.levels.iter().all(|tier| tier.runs.is_empty())
+    }
+
     /// Bytes held, for the memory budget.
     pub fn bytes(&self) -> usize {
         let packed = self.levels.iter().chain(&self.factors).chain(&self.swept).chain(&self.printed);

@@ -175,6 +175,9 @@ impl Estimator {
 
     /// The contract's terms decide maintenance rates and which leverages exist. Mass already resting stays where it is.
     fn instrument(&mut self, instrument: &Instrument) {
+        if self.instrument.as_ref() == Some(instrument) {
+            return;
+        }
         self.version += 1;
         self.tiers = instrument.tiers.iter().map(margin::Tier::from).collect();
         self.instrument = Some(instrument.clone());

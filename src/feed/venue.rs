@@ -5,13 +5,13 @@ pub mod bybit;
 pub mod hyperliquid;
 mod json;
 pub mod okx;
-mod read;
+pub(super) mod read;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::market::{Asset, Sampled, Venue};
+use crate::market::{Asset, Qty, Sampled, Venue};
 
 use super::FeedConfig;
 use super::book::BookLimits;
@@ -226,4 +226,17 @@ pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Optio
         _ => return None,
     };
     Some(Translator::new(wire))
+}
+
+/// What a symbol of a venue is when no list is at hand, and how many coins (or multiples) a contract is; `None` where it is no linear
+/// perpetual, or nobody has said how large a contract is.
+pub fn guess(venue: Venue, symbol: &str) -> Option<(Listing, Qty)> {
+    let one = Qty::from_raw(10_i128.pow(Qty::DIGITS));
+    match venue.as_str() {
+        binance::NAME => Some((crate::feed::instruments::guess(symbol)?, one)),
+        bybit::NAME => Some((bybit::guess(symbol)?, one)),
+        okx::NAME => okx::guess(symbol),
+        hyperliquid::NAME => Some((hyperliquid::guess(symbol)?, one)),
+        _ => None,
+    }
 }

@@ -30,6 +30,11 @@ impl Interval {
         Self(hours as i64 * Self::H1.0)
     }
 
+    /// So many ms; `None` unless that is more than nothing.
+    pub const fn from_ms(ms: i64) -> Option<Self> {
+        if ms > 0 { Some(Self(ms)) } else { None }
+    }
+
     /// Length in ms.
     pub const fn ms(self) -> i64 {
         self.0

@@ -1,4 +1,7 @@
-//! Rows in forms other programs read: CSV and NDJSON (`docs/FORMATS.md`).
+//! Rows in forms other programs read: CSV, NDJSON and Parquet (`docs/FORMATS.md`).
+
+#[cfg(feature = "parquet")]
+mod parquet;
 
 use std::io::{self, Write};
 
@@ -10,7 +13,7 @@ use super::rows;
 use crate::estimate::{BinTable, Column, Tier};
 use crate::market::candle::Ohlc;
 use crate::market::ndjson::write_event;
-use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Price, Qty, Venue};
+use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Price, Qty, Rate, Venue};
 
 /// What is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,6 +37,63 @@ pub enum Form {
     Csv,
     /// An object a line; liquidations, open interest and candles as market events
     Ndjson,
+    /// A table other programs read fast (where meltline was built with `--features parquet`)
+    Parquet,
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone, Copy)]
+enum Cell<'a> {
+    /// UTC ms.
+    Time(i64),
+    Text(&'a str),
+    Number(f64),
+    // As exact as they came, where the form can be.
+    Price(Price),
+    Qty(Qty),
+    Rate(Rate),
+    /// Where it is known.
+    Hours(Option<u32>),
+}
+
+impl std::fmt::Display for Cell<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Time(ms) => ms.fmt(f),
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Price(price) => price.fmt(f),
+            Self::Qty(qty) => qty.fmt(f),
+            Self::Rate(rate) => rate.fmt(f),
+            Self::Hours(hours) => hours.map_or(Ok(()), |hours| hours.fmt(f)),
+        }
+    }
+}
+
+/// Where rows of cells go.
+trait Table {
+    /// Adds a row.
+    fn row(&mut self, cells: &[Cell<'_>]) -> anyhow::Result<()>;
+
+    /// Writes what is left.
+    fn end(&mut self) -> anyhow::Result<()>;
+}
+
+/// A header, and a line a row.
+struct Csv<'a, W>(&'a mut W);
+
+impl<W: Write> Table for Csv<'_, W> {
+    fn row(&mut self, cells: &[Cell<'_>]) -> anyhow::Result<()> {
+        for (i, cell) in cells.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            write!(self.0, "{comma}{cell}")?;
+        }
+        Ok(writeln!(self.0)?)
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// Which rows, and how.
@@ -82,12 +142,12 @@ struct ColumnLine<'a> {
     gap: bool,
     reconstructed: bool,
     digest: String,
-    levels: Vec<Cell>,
+    levels: Vec<Level>,
 }
 
 /// One bin of a column. What is below the mark is long, what is above is short.
 #[derive(Serialize)]
-struct Cell {
+struct Level {
     price_low: f64,
     price_high: f64,
     usd: f64,
@@ -97,9 +157,31 @@ struct Cell {
 impl Export {
     /// Writes the rows. Returns how many.
     pub fn write(&self, reader: &Reader, out: &mut impl Write) -> anyhow::Result<u64> {
-        let mut writer = Lines { export: self, asset: reader.identity().asset, out, rows: 0 };
-        writer.all(reader).context("cannot export")?;
-        Ok(writer.rows)
+        match self.form {
+            Form::Csv => {
+                writeln!(out, "{}", header(self.what).join(",")).context("cannot export")?;
+                self.run(reader, Out::Table(&mut Csv(out)))
+            }
+            Form::Ndjson => self.run(reader, Out::Lines(out)),
+            #[cfg(feature = "parquet")]
+            Form::Parquet => {
+                self.run(reader, Out::Table(&mut parquet::Parquet::new(&header(self.what), out)?))
+            }
+            #[cfg(not(feature = "parquet"))]
+            Form::Parquet => anyhow::bail!(
+                "this meltline was built without Parquet: `cargo install --path . --features parquet` builds one with it"
+            ),
+        }
+        .context("cannot export")
+    }
+
+    fn run<'a>(&'a self, reader: &Reader, out: Out<'a>) -> anyhow::Result<u64> {
+        let mut run = Run { export: self, asset: reader.identity().asset, out, count: 0 };
+        run.all(reader)?;
+        if let Out::Table(table) = run.out {
+            table.end()?;
+        }
+        Ok(run.count)
     }
 
     fn takes(&self, venue: Venue) -> bool {
@@ -107,66 +189,61 @@ impl Export {
     }
 }
 
-struct Lines<'a, W> {
-    export: &'a Export,
-    asset: Asset,
-    out: &'a mut W,
-    rows: u64,
+/// Where rows go.
+enum Out<'a> {
+    Table(&'a mut dyn Table),
+    Lines(&'a mut dyn Write),
 }
 
-impl<W: Write> Lines<'_, W> {
+struct Run<'a> {
+    export: &'a Export,
+    asset: Asset,
+    out: Out<'a>,
+    /// Rows written.
+    count: u64,
+}
+
+impl Run<'_> {
     fn all(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        let &Export { what, form, from, until, .. } = self.export;
-        let asset = self.asset;
-        if form == Form::Csv {
-            writeln!(self.out, "{}", header(what))?;
-        }
+        let &Export { what, from, until, .. } = self.export;
+        let export = self.export;
         match what {
             What::Liquidations => {
-                for row in
-                    reader.liquidations(from, until)?.into_iter().filter(|r| self.export.takes(r.venue))
-                {
+                for row in reader.liquidations(from, until)?.iter().filter(|r| export.takes(r.venue)) {
                     let l = row.liquidation;
                     let (side, kind) = (rows::side_word(l.position), rows::kind_word(l.price_kind));
-                    let sampled = rows::sampled_word(l.sampled);
-                    match form {
-                        Form::Csv => self.line(format_args!(
-                            "{},{},{asset},{side},{},{},{kind},{sampled}",
-                            row.ts, row.venue, l.price, l.qty
-                        ))?,
-                        Form::Ndjson => self.event(row.venue, row.ts, EventKind::Liquidation(l))?,
-                    }
+                    let cells = [
+                        Cell::Text(side),
+                        Cell::Price(l.price),
+                        Cell::Qty(l.qty),
+                        Cell::Text(kind),
+                        Cell::Text(rows::sampled_word(l.sampled)),
+                    ];
+                    self.event(row.venue, row.ts, &cells, || Some(EventKind::Liquidation(l)))?;
                 }
             }
             What::OpenInterest => {
-                for row in
-                    reader.open_interest(from, until)?.into_iter().filter(|r| self.export.takes(r.venue))
-                {
-                    match form {
-                        Form::Csv => {
-                            self.line(format_args!("{},{},{asset},{}", row.ts, row.venue, row.qty))?;
-                        }
-                        Form::Ndjson => self.event(row.venue, row.ts, EventKind::OpenInterest(row.qty))?,
-                    }
+                for row in reader.open_interest(from, until)?.iter().filter(|r| export.takes(r.venue)) {
+                    let cells = [Cell::Qty(row.qty)];
+                    self.event(row.venue, row.ts, &cells, || Some(EventKind::OpenInterest(row.qty)))?;
                 }
             }
             What::Funding => {
-                for row in reader.funding(from, until)?.into_iter().filter(|r| self.export.takes(r.venue)) {
-                    let hours = row.hours.map(|h| h.to_string()).unwrap_or_default();
-                    match form {
-                        Form::Csv => {
-                            self.line(format_args!("{},{},{asset},{},{hours}", row.ts, row.venue, row.rate))?;
-                        }
-                        Form::Ndjson => self.object(&FundingLine {
-                            v: 1,
-                            kind: "funding",
-                            venue: row.venue,
-                            asset,
-                            ts: row.ts,
-                            rate: row.rate.to_string(),
-                            hours: row.hours,
-                        })?,
+                for row in reader.funding(from, until)?.iter().filter(|r| export.takes(r.venue)) {
+                    if matches!(self.out, Out::Table(_)) {
+                        let cells = [Cell::Rate(row.rate), Cell::Hours(row.hours)];
+                        self.event(row.venue, row.ts, &cells, || None)?;
+                        continue;
                     }
+                    self.object(&FundingLine {
+                        v: 1,
+                        kind: "funding",
+                        venue: row.venue,
+                        asset: self.asset,
+                        ts: row.ts,
+                        rate: row.rate.to_string(),
+                        hours: row.hours,
+                    })?;
                 }
             }
             What::Candles | What::Levels => self.columns(reader)?,
@@ -197,42 +274,34 @@ impl<W: Write> Lines<'_, W> {
 
     fn candle(&mut self, venue: Venue, column: &Column) -> anyhow::Result<()> {
         let Some(bar) = column.bar else { return Ok(()) };
-        let asset = self.asset;
-        if self.export.form == Form::Csv {
-            return self.line(format_args!(
-                "{},{venue},{asset},{},{},{},{},{},{}",
-                column.start, column.interval, bar.open, bar.high, bar.low, bar.close, bar.volume
-            ));
-        }
+        let interval = column.interval.to_string();
+        let cells = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(Cell::Number);
+        let cells = [&[Cell::Text(&interval)], &cells[..]].concat();
         let ohlc = || {
             let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(Price::from_f64);
             Some(Ohlc { open: open?, high: high?, low: low?, close: close? })
         };
-        let candle = Candle {
-            interval: column.interval,
-            ohlc: ohlc(),
-            volume: Qty::from_f64(bar.volume),
-            taker_buy: None,
+        let candle = || {
+            let (ohlc, volume) = (ohlc(), Qty::from_f64(bar.volume));
+            Some(EventKind::Candle(Candle { interval: column.interval, ohlc, volume, taker_buy: None }))
         };
-        self.event(venue, column.start, EventKind::Candle(candle))
+        self.event(venue, column.start, &cells, candle)
     }
 
     fn levels(&mut self, venue: Venue, column: &Column, bins: &BinTable) -> anyhow::Result<()> {
         let (first, tiers) = by_bin(column);
-        let cells = tiers.into_iter().enumerate().filter_map(|(i, tiers)| {
+        let levels = tiers.into_iter().enumerate().filter_map(|(i, tiers)| {
             let (bin, usd) = (first + i as i32, tiers.iter().sum::<f64>());
-            let cell = Cell { price_low: bins.edge(bin), price_high: bins.edge(bin + 1), usd, tiers };
-            (usd > 0.0).then_some(cell)
+            let level = Level { price_low: bins.edge(bin), price_high: bins.edge(bin + 1), usd, tiers };
+            (usd > 0.0).then_some(level)
         });
-        let (start, asset, interval) = (column.start, self.asset, column.interval);
-        if self.export.form == Form::Csv {
-            for cell in cells {
-                let tiers = cell.tiers.map(|usd| format!(",{usd}")).concat();
-                let (low, high) = (cell.price_low, cell.price_high);
-                self.line(format_args!(
-                    "{start},{venue},{asset},{interval},{low},{high},{}{tiers}",
-                    cell.usd
-                ))?;
+        if matches!(self.out, Out::Table(_)) {
+            let interval = column.interval.to_string();
+            for level in levels {
+                let mut cells = vec![Cell::Text(&interval)];
+                cells.extend([level.price_low, level.price_high, level.usd].map(Cell::Number));
+                cells.extend(level.tiers.map(Cell::Number));
+                self.event(venue, column.start, &cells, || None)?;
             }
             return Ok(());
         }
@@ -240,48 +309,66 @@ impl<W: Write> Lines<'_, W> {
             v: 1,
             kind: "column",
             venue,
-            asset,
-            ts: start,
-            interval,
+            asset: self.asset,
+            ts: column.start,
+            interval: column.interval,
             mark: column.mark,
             oi: column.oi,
             coverage: column.coverage,
             gap: column.gap,
             reconstructed: column.reconstructed,
             digest: format!("{:016x}", super::codec::column_digest(column)),
-            levels: cells.collect(),
+            levels: levels.collect(),
         })
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
-        self.rows += 1;
-        Ok(writeln!(self.out, "{line}")?)
+    /// A row of a table, or the event it is.
+    fn event(
+        &mut self,
+        venue: Venue,
+        ts: i64,
+        cells: &[Cell<'_>],
+        kind: impl FnOnce() -> Option<EventKind>,
+    ) -> anyhow::Result<()> {
+        self.count += 1;
+        let asset = self.asset;
+        match &mut self.out {
+            Out::Table(table) => {
+                let first = [Cell::Time(ts), Cell::Text(venue.as_str()), Cell::Text(asset.as_str())];
+                table.row(&[&first, cells].concat())
+            }
+            Out::Lines(out) => match kind() {
+                Some(kind) => Ok(write_event(out, &MarketEvent { venue, asset, ts, recv: None, kind })?),
+                None => Ok(()),
+            },
+        }
     }
 
     fn object(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
-        self.rows += 1;
-        serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)?;
-        Ok(self.out.write_all(b"\n")?)
-    }
-
-    fn event(&mut self, venue: Venue, ts: i64, kind: EventKind) -> anyhow::Result<()> {
-        self.rows += 1;
-        Ok(write_event(self.out, &MarketEvent { venue, asset: self.asset, ts, recv: None, kind })?)
+        self.count += 1;
+        if let Out::Lines(out) = &mut self.out {
+            serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
     }
 }
 
 /// The columns of a table, by their names.
-fn header(what: What) -> String {
-    match what {
-        What::Liquidations => "ts,venue,asset,position,price,qty,price_kind,sampled".to_owned(),
-        What::OpenInterest => "ts,venue,asset,qty".to_owned(),
-        What::Funding => "ts,venue,asset,rate,hours".to_owned(),
-        What::Candles => "ts,venue,asset,interval,open,high,low,close,volume".to_owned(),
-        What::Levels => {
-            let tiers = Tier::ALL.map(|t| format!(",usd_{t}")).concat();
-            format!("ts,venue,asset,interval,price_low,price_high,usd{tiers}")
-        }
+fn header(what: What) -> Vec<String> {
+    let own = match what {
+        What::Liquidations => "position price qty price_kind sampled",
+        What::OpenInterest => "qty",
+        What::Funding => "rate hours",
+        What::Candles => "interval open high low close volume",
+        What::Levels => "interval price_low price_high usd",
+    };
+    let mut names: Vec<String> = ["ts", "venue", "asset"].map(str::to_owned).into();
+    names.extend(own.split(' ').map(str::to_owned));
+    if what == What::Levels {
+        names.extend(Tier::ALL.map(|tier| format!("usd_{tier}")));
     }
+    names
 }
 
 /// USD by tier of each bin from the first on.

@@ -73,6 +73,23 @@ pub struct Opened {
 
 /// Opens an asset's file for writing, and makes it if there is none.
 pub fn open_writer(at: &StorePath, identity: &Identity, config: StoreConfig) -> Result<Opened, OpenError> {
+    let Held { conn, lock, notes } = hold(at, identity)?;
+    let path = at.database();
+    let writer = Writer::spawn(conn, path.clone(), config, lock)
+        .map_err(|e| OpenError::Io { path, why: e.to_string() })?;
+    Ok(Opened { writer, notes })
+}
+
+/// A file that nobody else writes as long as this lives.
+pub(super) struct Held {
+    pub conn: Connection,
+    pub lock: Lock,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Takes an asset's file, and makes it if there is none.
+pub(super) fn hold(at: &StorePath, identity: &Identity) -> Result<Held, OpenError> {
     let path = at.database();
     let io = |why: &dyn std::fmt::Display| OpenError::Io { path: path.clone(), why: why.to_string() };
     make_folder(at.folder()).map_err(|e| io(&e))?;
@@ -96,8 +113,7 @@ pub fn open_writer(at: &StorePath, identity: &Identity, config: StoreConfig) -> 
             Err(Trouble::Other(e)) => return Err(io(&format!("{e:#}"))),
         }
     };
-    let writer = Writer::spawn(conn, path.clone(), config, lock).map_err(|e| io(&e))?;
-    Ok(Opened { writer, notes })
+    Ok(Held { conn, lock, notes })
 }
 
 /// Makes an asset's file as small as it can be. Returns its size before and after, bytes.

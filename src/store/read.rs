@@ -152,6 +152,43 @@ impl Reader {
         Ok(columns)
     }
 
+    /// A venue's newest column that ends at a time (UTC ms) or before, whatever its interval; of those that end together the finest.
+    pub fn newest_until(&self, venue: Venue, end: i64) -> rusqlite::Result<Option<Arc<Column>>> {
+        let mut last = self.conn.prepare_cached(
+            "SELECT max(start) FROM columns WHERE venue = (SELECT id FROM venues WHERE name = ?1)
+             AND interval_ms = ?2 AND start <= ?3",
+        )?;
+        let mut ends = Vec::new();
+        for interval in History::INTERVALS {
+            let of = params![venue.as_str(), interval.ms(), end.saturating_sub(interval.ms())];
+            let start = last.query_row(of, |row| row.get::<_, Option<i64>>(0))?;
+            ends.extend(start.map(|start| (start + interval.ms(), interval, start)));
+        }
+        // The sort is stable: the finest stays first.
+        ends.sort_by_key(|(end, ..)| std::cmp::Reverse(*end));
+        for (_, interval, start) in ends {
+            // A damaged one is told and the next best stands for it.
+            if let Some(column) = self.columns(venue, interval, start, start + 1)?.pop() {
+                return Ok(Some(column));
+            }
+        }
+        Ok(None)
+    }
+
+    /// End of the first and of the last column of these venues, UTC ms.
+    pub fn ends(&self, venues: &[Venue]) -> rusqlite::Result<Option<(i64, i64)>> {
+        let mut ends: Option<(i64, i64)> = None;
+        for venue in venues {
+            for interval in History::INTERVALS {
+                if let Some((first, last)) = self.span(*venue, interval)? {
+                    let (first, last) = (first + interval.ms(), last + interval.ms());
+                    ends = Some(ends.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+                }
+            }
+        }
+        Ok(ends)
+    }
+
     /// Start of a venue's first and last column of an interval, UTC ms.
     pub fn span(&self, venue: Venue, interval: Interval) -> rusqlite::Result<Option<(i64, i64)>> {
         let end = |what: &str| {

@@ -64,26 +64,10 @@ impl Kind {
 ///
 /// A clock that has run ahead removes nothing that is young beside the newest row of its kind.
 pub fn prune(conn: &mut Connection, config: &StoreConfig, now: i64) -> rusqlite::Result<usize> {
-    let days = |days: u32| i64::from(days) * DAY;
-    let kept = [
-        (Kind::Columns(Interval::M1), i64::from(config.minute_hours) * HOUR),
-        (Kind::Columns(Interval::M5), days(config.five_minute_days)),
-        (Kind::Columns(Interval::H1), days(config.hour_days)),
-        (Kind::OpenInterest, days(config.open_interest_days)),
-        (Kind::Funding, days(config.funding_days)),
-        (Kind::Liquidations, days(config.liquidation_days)),
-    ];
     let tx = conn.transaction()?;
     let mut gone = 0;
-    for (kind, kept) in kept {
-        if kept == 0 {
-            continue;
-        }
-        if let Some((_, newest)) = kind.span(&tx)? {
-            // A column of the ladder is kept as long as its end is young enough.
-            let length = if let Kind::Columns(interval) = kind { interval.ms() } else { 0 };
-            gone += kind.remove_before(&tx, (newest + length).min(now) - kept - length)?;
-        }
+    for (kind, before) in outlived(&tx, config, now)? {
+        gone += kind.remove_before(&tx, before)?;
     }
     tx.commit()?;
     give_back(conn)?;
@@ -104,6 +88,66 @@ pub fn prune(conn: &mut Connection, config: &StoreConfig, now: i64) -> rusqlite:
         give_back(conn)?;
     }
     Ok(gone)
+}
+
+/// Whether a record is older (UTC ms) than what is kept of its kind, as the file is.
+pub struct Outlived(Vec<(Kind, i64)>);
+
+impl Outlived {
+    /// As of `now`, UTC ms.
+    pub fn new(conn: &Connection, config: &StoreConfig, now: i64) -> rusqlite::Result<Self> {
+        outlived(conn, config, now).map(Self)
+    }
+
+    /// Whether a column is.
+    pub fn column(&self, interval: Interval, start: i64) -> bool {
+        self.is(Kind::Columns(interval), start)
+    }
+
+    /// Whether a reading of open interest is.
+    pub fn open_interest(&self, ts: i64) -> bool {
+        self.is(Kind::OpenInterest, ts)
+    }
+
+    /// Whether a funding rate is.
+    pub fn funding(&self, ts: i64) -> bool {
+        self.is(Kind::Funding, ts)
+    }
+
+    /// Whether a liquidation is.
+    pub fn liquidation(&self, ts: i64) -> bool {
+        self.is(Kind::Liquidations, ts)
+    }
+
+    fn is(&self, kind: Kind, ts: i64) -> bool {
+        let (_, unit, _) = kind.rows();
+        self.0.iter().any(|(k, before)| *k == kind && ts.div_euclid(unit) < before.div_euclid(unit))
+    }
+}
+
+/// The kinds of which something is too old, and before when, UTC ms.
+fn outlived(conn: &Connection, config: &StoreConfig, now: i64) -> rusqlite::Result<Vec<(Kind, i64)>> {
+    let days = |days: u32| i64::from(days) * DAY;
+    let kept = [
+        (Kind::Columns(Interval::M1), i64::from(config.minute_hours) * HOUR),
+        (Kind::Columns(Interval::M5), days(config.five_minute_days)),
+        (Kind::Columns(Interval::H1), days(config.hour_days)),
+        (Kind::OpenInterest, days(config.open_interest_days)),
+        (Kind::Funding, days(config.funding_days)),
+        (Kind::Liquidations, days(config.liquidation_days)),
+    ];
+    let mut before = Vec::new();
+    for (kind, kept) in kept {
+        if kept == 0 {
+            continue;
+        }
+        if let Some((_, newest)) = kind.span(conn)? {
+            // A column of the ladder is kept as long as its end is young enough.
+            let length = if let Kind::Columns(interval) = kind { interval.ms() } else { 0 };
+            before.push((kind, (newest + length).min(now) - kept - length));
+        }
+    }
+    Ok(before)
 }
 
 /// Removes the oldest tenth of the least worth.

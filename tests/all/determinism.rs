@@ -6,29 +6,7 @@ use meltline::engine::{Engine, Origin};
 use meltline::estimate::{BinTable, Column};
 use meltline::market::MarketEvent;
 
-use crate::support::{mark, open_interest, trade};
-
-/// A few hours of a market that wanders by a fixed rule.
-fn wandering(minutes: i64) -> Vec<MarketEvent> {
-    let mut events = Vec::new();
-    let mut state = 88_172_645_463_325_252_u64;
-    let (mut price, mut oi) = (60_000.0_f64, 5_000.0_f64);
-    for second in 0..minutes * 60 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let draw = (state >> 11) as f64 / (1_u64 << 53) as f64;
-        let ts = 1_700_000_000_000 + second * 1_000;
-        price *= 1.0 + (draw - 0.5) * 0.001;
-        events.push(trade(ts, price, 0.1 + draw));
-        events.push(mark(ts + 1, price));
-        if second % 5 == 0 {
-            oi += draw - 0.49;
-            events.push(open_interest(ts + 2, oi));
-        }
-    }
-    events
-}
+use crate::support::{mark, open_interest, trade, wandering};
 
 fn engine() -> Engine {
     Engine::new("BTC".parse().unwrap(), Origin::Replay, Arc::new(BinTable::new(5.0)), &[])

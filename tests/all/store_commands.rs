@@ -161,3 +161,45 @@ fn vacuum_tells_sizes_and_where_there_is_nothing_a_remedy_is_told() {
         "nothing is lost"
     );
 }
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_build_without_parquet_says_how_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    history(dir.path());
+    let refused = store(dir.path(), &["export", "BTC", "liquidations", "--format", "parquet"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("--features parquet"), "{told}");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_holds_what_csv_holds() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+    let dir = tempfile::tempdir().unwrap();
+    history(dir.path());
+    for what in ["liquidations", "open-interest", "candles", "levels"] {
+        let csv = said(&store(dir.path(), &["export", "BTC", what]));
+        let output = store(dir.path(), &["export", "BTC", what, "--format", "parquet"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let path = dir.path().join("table.parquet");
+        std::fs::write(&path, output.stdout).unwrap();
+        let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+        let schema = reader.metadata().file_metadata().schema_descr();
+        let names: Vec<_> = schema.columns().iter().map(|c| c.name().to_owned()).collect();
+        let mut lines = csv.lines();
+        assert_eq!(names.join(","), lines.next().unwrap());
+        let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), lines.clone().count());
+        for (row, line) in rows.iter().zip(lines) {
+            let cells: Vec<&str> = line.split(',').collect();
+            assert_eq!(row.get_timestamp_millis(0).unwrap(), cells[0].parse::<i64>().unwrap());
+            for (i, cell) in cells.iter().enumerate().skip(1) {
+                let told = row.get_string(i).cloned().or_else(|_| row.get_double(i).map(|d| d.to_string()));
+                assert_eq!(told.unwrap(), *cell, "{what} {}", names[i]);
+            }
+        }
+    }
+}

@@ -2,44 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use meltline::engine::record::{Checkpoint, Record, Stored};
+use meltline::engine::record::{Checkpoint, Record, STATE_VERSION, Stored};
 use meltline::engine::{Engine, History, Origin};
 use meltline::estimate::{BinTable, Column};
-use meltline::market::{Interval, MarketEvent, Side};
+use meltline::market::{Interval, MarketEvent};
 
-use crate::support::{event, liquidation, mark, open_interest, position, trade};
-
-const START: i64 = 1_700_000_000_000;
-
-/// A market that wanders by a fixed rule, with liquidations, public positions and a contract that becomes known on the way.
-fn market(minutes: i64) -> Vec<MarketEvent> {
-    let mut events = Vec::new();
-    let mut state = 88_172_645_463_325_252_u64;
-    let (mut price, mut oi) = (60_000.0_f64, 5_000.0_f64);
-    for second in 0..minutes * 60 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let draw = (state >> 11) as f64 / (1_u64 << 53) as f64;
-        let ts = START + second * 1_000;
-        price *= 1.0 + (draw - 0.5) * 0.002;
-        events.push(trade(ts, price, 0.1 + draw));
-        events.push(mark(ts + 1, price));
-        if second % 5 == 0 {
-            oi += draw - 0.49;
-            events.push(open_interest(ts + 2, oi));
-        }
-        if second % 40 == 7 {
-            let side = if draw < 0.5 { Side::Long } else { Side::Short };
-            events.push(liquidation(ts + 3, side, price, 0.2 + draw));
-        }
-        if second % 90 == 11 {
-            let account = format!("account{}", second % 17);
-            events.push(position(ts + 4, &account, Side::Long, 1.0 + draw, price * 0.97));
-        }
-    }
-    events
-}
+use crate::support::{event, trade, wandering};
 
 fn bins() -> Arc<BinTable> {
     Arc::new(BinTable::new(5.0))
@@ -95,7 +63,7 @@ fn restored(checkpoint: &Checkpoint, columns: &[Arc<Column>]) -> Engine {
 
 #[test]
 fn every_column_after_a_restart_equals_the_unbroken_run() {
-    let events = market(200);
+    let events = wandering(200);
     let (mut unbroken, all) = kept(fresh());
     feed(&mut unbroken, &events);
     // In the middle of a minute, of five and of an hour.
@@ -121,7 +89,7 @@ fn every_column_after_a_restart_equals_the_unbroken_run() {
 
 #[test]
 fn what_was_closed_after_the_checkpoint_stays_as_it_is_and_is_not_told_again() {
-    let events = market(130);
+    let events = wandering(130);
     let (mut engine, records) = kept(fresh());
     let half = events.len() / 2;
     feed(&mut engine, &events[..half]);
@@ -135,7 +103,7 @@ fn what_was_closed_after_the_checkpoint_stays_as_it_is_and_is_not_told_again() {
     assert_eq!(again.venues()[0].history().ladder, ladder);
     feed(&mut again, &events);
     assert_eq!(columns(&records), [], "all of it was closed before");
-    let more = market(133);
+    let more = wandering(133);
     feed(&mut again, &more[events.len()..]);
     let fresh: Vec<i64> =
         columns(&records).iter().filter(|c| c.interval == Interval::M1).map(|c| c.start).collect();
@@ -145,7 +113,7 @@ fn what_was_closed_after_the_checkpoint_stays_as_it_is_and_is_not_told_again() {
 
 #[test]
 fn events_that_the_state_holds_already_do_not_count_twice() {
-    let events = market(30);
+    let events = wandering(30);
     let (mut engine, _) = kept(fresh());
     feed(&mut engine, &events);
     let checkpoint = engine.checkpoint();
@@ -163,7 +131,7 @@ fn restored_alone(checkpoint: &Checkpoint) -> Engine {
 
 #[test]
 fn an_engine_that_forgets_its_columns_tells_the_same_ones() {
-    let events = market(200);
+    let events = wandering(200);
     let (mut one, all) = kept(fresh());
     feed(&mut one, &events);
     let mut other = fresh();
@@ -177,7 +145,7 @@ fn an_engine_that_forgets_its_columns_tells_the_same_ones() {
 #[test]
 fn a_state_whose_bytes_are_damaged_is_refused_and_never_panics() {
     let (mut engine, _) = kept(fresh());
-    feed(&mut engine, &market(5));
+    feed(&mut engine, &wandering(5));
     let bytes = postcard::to_stdvec(&engine.checkpoint()).unwrap();
     for at in (0..bytes.len()).step_by(bytes.len() / 300 + 1) {
         let mut damaged = bytes.clone();
@@ -202,7 +170,7 @@ fn an_interruption_is_told_once_the_streams_are_heard_again() {
     use meltline::engine::snapshot::LinkState;
     use meltline::feed::FeedItem;
     use meltline::feed::status::VenueStatus;
-    let events = market(10);
+    let events = wandering(10);
     let (mut engine, _) = kept(fresh());
     feed(&mut engine, &events);
     let seen = engine.venues()[0].seen();
@@ -221,7 +189,7 @@ fn an_interruption_is_told_once_the_streams_are_heard_again() {
 
 #[test]
 fn columns_without_a_state_stay_as_they_are_and_history_goes_on_from_them() {
-    let events = market(130);
+    let events = wandering(130);
     let (mut engine, records) = kept(fresh());
     feed(&mut engine, &events);
     let closed = columns(&records);
@@ -232,12 +200,26 @@ fn columns_without_a_state_stay_as_they_are_and_history_goes_on_from_them() {
     let again = Engine::restored("BTC".parse().unwrap(), Origin::Replay, &bins(), &venues, &none, alone);
     let (mut again, told) = kept(again.unwrap());
     assert_eq!(again.venues()[0].history().ladder, engine.venues()[0].history().ladder);
-    feed(&mut again, &market(190));
+    feed(&mut again, &wandering(190));
     let told = columns(&told);
     let end = closed.iter().filter(|c| c.interval == Interval::M1).map(|c| c.end()).max().unwrap();
     assert!(told.iter().all(|c| c.end() > end) && told.iter().any(|c| c.interval == Interval::H1));
     let (mut unbroken, all) = kept(fresh());
-    feed(&mut unbroken, &market(190));
+    feed(&mut unbroken, &wandering(190));
     let later: Vec<_> = columns(&all).into_iter().filter(|c| c.end() > end).collect();
     assert_eq!(told, later, "the same history makes the same state");
+}
+
+/// The state of one market after half an hour, as it is kept: its layout, and what its numbers mean.
+///
+/// When this fails, a state that an earlier build kept is read by this one. If anything was added to, taken from or moved within what is
+/// kept, or means something else now, raise `engine::record::STATE_VERSION`: earlier states are then left alone and made anew. If the same
+/// numbers are only computed otherwise, leave it. Then write the new pair here.
+#[test]
+fn a_change_of_the_kept_state_comes_with_a_new_version() {
+    let (mut engine, _) = kept(fresh());
+    feed(&mut engine, &wandering(30));
+    let state = postcard::to_stdvec(&engine.checkpoint()).unwrap();
+    let told = (STATE_VERSION, state.len(), meltline::store::codec::digest(&state).cast_unsigned());
+    assert_eq!(told, (1, 1_688_105, 8_677_720_377_272_685_575));
 }

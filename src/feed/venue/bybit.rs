@@ -19,6 +19,7 @@ use crate::market::event::is_time;
 use crate::market::{Sampled, Venue};
 
 use super::{Adapter, Answer, ConnSpec, KeepAlive, Nature, Pool, Reading, Request, StreamSpec, Verdict};
+pub(super) use symbols::guess;
 
 /// The name in events and configuration.
 pub const NAME: &str = "bybit";

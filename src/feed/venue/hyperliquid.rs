@@ -17,6 +17,7 @@ use crate::feed::{FeedConfig, HyperliquidConfig};
 use crate::market::{Sampled, Venue};
 
 use super::{Adapter, Answer, ConnSpec, KeepAlive, Nature, Pool, Reading, Request, StreamSpec};
+pub(super) use history::guess;
 
 /// The name in events and configuration.
 pub const NAME: &str = "hyperliquid";

@@ -22,6 +22,7 @@ use super::{
     Adapter, Answer, ConnSpec, Directory, KeepAlive, Nature, Pool, Reading, Request, StreamSpec, Verdict,
 };
 use history::cost;
+pub(super) use history::guess;
 
 /// The name in events and configuration.
 pub const NAME: &str = "okx";
