@@ -153,6 +153,7 @@ impl App {
             wanted: None,
             now: None,
         };
+        app.leave_presets(app.settings.preset.is_some());
         app.refresh();
         app
     }
@@ -203,11 +204,27 @@ impl App {
             self.viewport = Viewport::FOLLOW;
             self.scale.reset();
         }
+        if matches!(self.selection.view, View::Preset(_) | View::Against(_)) {
+            self.leave_presets(true);
+        }
         if !self.frozen {
             self.snapshot = Arc::clone(&self.latest);
             self.refresh();
         }
         Effect::Redraw
+    }
+
+    /// Shows ours where no other map's columns are to be had: another process has the feeds. Says whether that is so.
+    fn leave_presets(&mut self, is_asked: bool) -> bool {
+        let Some(who) = &self.latest.followed else { return false };
+        if is_asked {
+            self.settings.note = format!("no presets: {who} has the feeds, and tells our columns only");
+        }
+        self.settings.preset = None;
+        if let View::Preset(_) | View::Against(_) = self.selection.view {
+            self.selection.view = View::Ours;
+        }
+        true
     }
 
     /// Brings grid, scale and threshold up to date with snapshot, view and size.

@@ -4,6 +4,7 @@ pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+mod lane;
 mod lanes;
 pub mod levels;
 pub mod live;

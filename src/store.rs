@@ -9,7 +9,9 @@
 
 pub mod codec;
 pub mod export;
+pub mod follow;
 pub mod info;
+mod interest;
 mod lock;
 mod open;
 pub mod read;
@@ -24,8 +26,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::Asset;
 
-pub use lock::Owner;
-pub use open::{OpenError, Opened, open_writer, vacuum};
+pub use follow::Follower;
+pub use interest::Interest;
+pub use lock::{Lock, Owner};
+pub use open::{OpenError, Opened, lock_writer, open_writer, open_writer_holding, vacuum};
 pub use read::Reader;
 pub use schema::VERSION;
 pub use writer::{Writer, WriterStatus};
@@ -107,6 +111,12 @@ impl StorePath {
     /// What the writer locks. The file stays; only its lock counts.
     pub fn lock(&self) -> PathBuf {
         self.folder.join(format!("{}.lock", self.asset))
+    }
+
+    /// What readers lock that follow the writer: it tells how things stand only while somebody does. When the file was changed last is when
+    /// the whole state was asked for last.
+    pub fn followed(&self) -> PathBuf {
+        self.folder.join(format!("{}.followed", self.asset))
     }
 
     /// The assets that have a file under a data folder.

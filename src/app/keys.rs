@@ -266,6 +266,8 @@ impl App {
                     View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
                 };
             }
+            // Other maps' columns are made by an engine of our own.
+            Action::Preset if self.leave_presets(true) => {}
             Action::Preset => {
                 let preset = model::next_preset(self.settings.preset);
                 self.settings.preset = preset;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::estimate::BinTable;
 use crate::market::event::Gap;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
+use super::beside::Wishes;
 use super::market::VenueMarket;
 use super::record::{Checkpoint, Outlet, Record, RestoreError, Sink, Stored};
 use super::{Engine, Origin, place};
@@ -47,6 +50,11 @@ impl Engine {
     /// Everything worth keeping goes there from now on.
     pub fn set_sink(&mut self, sink: Sink) {
         self.sink = Outlet(Some(sink));
+    }
+
+    /// Readers beside ask through this.
+    pub fn set_wishes(&mut self, wishes: watch::Receiver<Wishes>) {
+        self.wishes = Some(wishes);
     }
 
     /// Closed columns are handed on and forgotten: nobody looks at them here.

@@ -1,5 +1,7 @@
 //! Reading a file, beside its writer or without one.
 
+mod recent;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -184,25 +186,7 @@ impl Reader {
             "SELECT name, ts, position, price, qty, price_kind, sampled, nth FROM liquidations
              JOIN venues ON venues.id = venue WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, venue, position, price, qty, nth",
         )?;
-        let row = |row: &Row<'_>| {
-            let liquidation = Liquidation {
-                position: if word(row, 2)? == "long" { Side::Long } else { Side::Short },
-                price: parsed(row, 3)?,
-                qty: parsed(row, 4)?,
-                price_kind: match word(row, 5)? {
-                    "bankruptcy" => PriceKind::Bankruptcy,
-                    "order" => PriceKind::Order,
-                    _ => PriceKind::Fill,
-                },
-                sampled: match word(row, 6)? {
-                    "largest" => Sampled::Largest,
-                    "latest" => Sampled::Latest,
-                    _ => Sampled::No,
-                },
-            };
-            Ok(LiquidationRow { ts: row.get(1)?, venue: venue(row, 0)?, liquidation, nth: row.get(7)? })
-        };
-        find.query_map([from, until], row)?.collect()
+        find.query_map([from, until], liquidation_row)?.collect()
     }
 
     /// Readings of open interest in `from..until` (UTC ms), oldest first.
@@ -335,6 +319,26 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         address.push_str("?immutable=1");
         Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
     })
+}
+
+/// Name of the venue, time, side, price, quantity, kind of price, sampling, number.
+fn liquidation_row(row: &Row<'_>) -> rusqlite::Result<LiquidationRow> {
+    let liquidation = Liquidation {
+        position: if word(row, 2)? == "long" { Side::Long } else { Side::Short },
+        price: parsed(row, 3)?,
+        qty: parsed(row, 4)?,
+        price_kind: match word(row, 5)? {
+            "bankruptcy" => PriceKind::Bankruptcy,
+            "order" => PriceKind::Order,
+            _ => PriceKind::Fill,
+        },
+        sampled: match word(row, 6)? {
+            "largest" => Sampled::Largest,
+            "latest" => Sampled::Latest,
+            _ => Sampled::No,
+        },
+    };
+    Ok(LiquidationRow { ts: row.get(1)?, venue: venue(row, 0)?, liquidation, nth: row.get(7)? })
 }
 
 fn interval(ms: i64) -> Interval {

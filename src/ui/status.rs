@@ -168,6 +168,9 @@ fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Origin::Replay => pieces.push(Piece::new(0, " REPLAY ", canvas.theme.inverse)),
         Origin::Live => {}
     }
+    if let Some(who) = &app.latest().followed {
+        pieces.push(Piece::new(3, format!("follows {who}"), Style::new()));
+    }
     pieces
 }
 

@@ -8,7 +8,7 @@ use crate::engine::record::Record;
 use crate::estimate::Column;
 use crate::estimate::calibrate::Uncertainty;
 use crate::market::{Interval, Liquidation, PriceKind, Sampled, Side, Venue};
-use crate::store::{Identity, OpenError, Reader, StorePath, open_writer};
+use crate::store::{Identity, OpenError, Reader, StorePath, open_writer, schema};
 
 /// 2026-11-22T10:00Z
 const T0: i64 = 1_795_341_600_000;
@@ -293,7 +293,7 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let at = at(&dir);
     drop(open(&at));
-    let lock = Lock::take(&at.lock()).unwrap();
+    let lock = Lock::take(&at.lock(), "test").unwrap();
     let conn = Connection::open_with_flags(at.database(), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     conn.pragma_update(None, "max_page_count", pages + 2).unwrap();
@@ -304,7 +304,11 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
         status: Arc::default(),
         numbering: Numbering::default(),
         held: Vec::new(),
+        lookout: Lookout::new(&at),
+        live: None,
+        told: Told::default(),
         tried: Instant::now(),
+        looked: Instant::now(),
         prune_at: Instant::now() + FIRST_PRUNE,
         _lock: lock,
     };
@@ -379,15 +383,23 @@ fn what_is_too_much_goes_from_the_finest_and_liquidations_never() {
 fn older_versions_are_brought_forward_with_a_copy_of_what_was() {
     let dir = tempfile::tempdir().unwrap();
     let at = at(&dir);
-    let (writer, _) = open(&at);
-    write(&writer, [oi(T0, "7")]);
-    writer.close();
+    // As version 1 left it: without the live table.
+    std::fs::create_dir_all(at.folder()).unwrap();
     let mut conn = Connection::open(at.database()).unwrap();
-    let steps = [crate::store::schema::STEPS[0], "CREATE TABLE pools (id INTEGER PRIMARY KEY) STRICT"];
-    let notes = crate::store::schema::migrate(&mut conn, 1, &steps, &at.database()).unwrap();
-    assert!(notes.len() == 1 && notes[0].contains("brought to version 2"), "{notes:?}");
+    schema::migrate(&mut conn, 0, &schema::STEPS[..1], &at.database()).unwrap();
+    schema::sign(&conn, &identity()).unwrap();
+    conn.execute_batch("INSERT INTO venues (name) VALUES ('binance');
+        INSERT INTO open_interest (slot, venue, ts, qty) VALUES (1, 1, 5000, '7')").unwrap();
     let version =
         |conn: &Connection| -> i64 { conn.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap() };
+    assert_eq!(version(&conn), 1);
+    drop(conn);
+    assert!(Reader::open(&at).unwrap().is_none(), "nobody reads it before it is brought forward");
+    let (writer, notes) = open(&at);
+    assert!(notes.len() == 1 && notes[0].contains("brought to version 2"), "{notes:?}");
+    writer.close();
+    assert_eq!(Reader::open(&at).unwrap().unwrap().open_interest(0, 9_000).unwrap().len(), 1);
+    let mut conn = Connection::open(at.database()).unwrap();
     assert_eq!(version(&conn), 2);
     let copies: Vec<_> = std::fs::read_dir(at.folder())
         .unwrap()
@@ -399,8 +411,8 @@ fn older_versions_are_brought_forward_with_a_copy_of_what_was() {
     let kept: i64 = copy.query_row("SELECT count(*) FROM open_interest", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 1);
     // A step that fails leaves what was.
-    let broken = [steps[0], steps[1], "CREATE TABLE pools (id INTEGER PRIMARY KEY) STRICT"];
-    assert!(crate::store::schema::migrate(&mut conn, 2, &broken, &at.database()).is_err());
+    let broken = [schema::STEPS[0], schema::STEPS[1], "CREATE TABLE live (venue INTEGER PRIMARY KEY) STRICT"];
+    assert!(schema::migrate(&mut conn, 2, &broken, &at.database()).is_err());
     assert_eq!(version(&conn), 2);
 }
 
