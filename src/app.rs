@@ -2,6 +2,7 @@
 
 pub mod beside;
 mod copy;
+pub mod course;
 pub mod criticality;
 pub mod figures;
 pub mod fit;
@@ -39,6 +40,7 @@ use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval, Side};
 use beside::Pools;
+use course::Courses;
 use criticality::Criticality;
 use figures::Market;
 use fit::Fit;
@@ -84,6 +86,7 @@ pub struct App {
     profile: Profile,
     criticality: Criticality,
     fit: Fit,
+    courses: Courses,
     pools: Pools,
     others: Others,
     market: Market,
@@ -137,6 +140,7 @@ impl App {
             profile: Profile::default(),
             criticality: Criticality::default(),
             fit: Fit::default(),
+            courses: Courses::default(),
             pools: Pools::default(),
             others: Others::default(),
             market: Market::default(),
@@ -214,19 +218,6 @@ impl App {
         Effect::Redraw
     }
 
-    /// Shows ours where no other map's columns are to be had: another process has the feeds. Says whether that is so.
-    fn leave_presets(&mut self, is_asked: bool) -> bool {
-        let Some(who) = &self.latest.followed else { return false };
-        if is_asked {
-            self.settings.note = format!("no presets: {who} has the feeds, and tells our columns only");
-        }
-        self.settings.preset = None;
-        if let View::Preset(_) | View::Against(_) = self.selection.view {
-            self.selection.view = View::Ours;
-        }
-        true
-    }
-
     /// Brings grid, scale and threshold up to date with snapshot, view and size.
     fn refresh(&mut self) {
         self.layout = Layout::new(self.size.0, self.size.1, self.settings.kept.panels);
@@ -247,6 +238,7 @@ impl App {
             self.rescale(false);
             let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);
             self.fit = Fit::new(tallies, self.snapshot.now);
+            self.courses = Courses::new(&self.selection, &self.snapshot, &self.grid.geometry);
         }
         self.grid.shade(self.shading());
         self.criticality = if self.selection.marks() {

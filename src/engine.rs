@@ -61,6 +61,8 @@ pub enum Input {
     Feed(FeedItem),
     /// Publish a picture this often at most.
     Every(Duration),
+    /// Closed columns of earlier times, as they were kept.
+    Older(Vec<(Venue, History)>),
     /// Make another map's columns beside ours, or none.
     Preset(Option<Preset>),
 }
@@ -299,6 +301,7 @@ pub fn spawn(
                         match input {
                             Input::Feed(item) => engine.apply(item),
                             Input::Every(time) => every = time,
+                            Input::Older(older) => engine.add_older(older),
                             Input::Preset(preset) => engine.set_preset(preset),
                         }
                     }

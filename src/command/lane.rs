@@ -12,9 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::snapshot::LinkState;
-use crate::engine::{self, Engine, Input, Snapshot};
+use crate::engine::{self, Engine, History, Input, Snapshot};
 use crate::feed::{self, FeedConfig, FeedItem};
-use crate::market::Asset;
+use crate::market::{Asset, Venue};
 use crate::store::{Follower, Lock};
 
 use super::live::{ITEMS, open_capture};
@@ -52,6 +52,8 @@ pub struct Lane {
     opened: Instant,
     inputs: mpsc::Sender<Input>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Whether all of its history is wanted, or the newest part only.
+    whole: watch::Sender<bool>,
     stop: CancellationToken,
     ran: JoinHandle<anyhow::Result<Running>>,
 }
@@ -61,6 +63,7 @@ struct Ends {
     inputs: mpsc::Sender<Input>,
     taken: mpsc::Receiver<Input>,
     published: watch::Sender<Arc<Snapshot>>,
+    whole: watch::Receiver<bool>,
     stop: CancellationToken,
 }
 
@@ -74,9 +77,10 @@ impl Lane {
         let (published, snapshots) = watch::channel(first);
         let (inputs, taken) = mpsc::channel(engine::INPUTS);
         let stop = stop.child_token();
-        let ends = Ends { inputs: inputs.clone(), taken, published, stop: stop.clone() };
+        let (whole, all) = watch::channel(false);
+        let ends = Ends { inputs: inputs.clone(), taken, published, whole: all, stop: stop.clone() };
         let ran = tokio::spawn(run(road.clone(), asset, entrance, ends));
-        Self { asset, opened: Instant::now(), inputs, snapshots, stop, ran }
+        Self { asset, opened: Instant::now(), inputs, snapshots, whole, stop, ran }
     }
 
     /// Whose market it is.
@@ -117,6 +121,11 @@ impl Lane {
         self.opened.elapsed() >= if is_live { FIRST_ALONE } else { NOT_WAITED_FOR }
     }
 
+    /// It is shown from now on: all of its history is wanted.
+    pub fn show(&self) {
+        self.whole.send_replace(true);
+    }
+
     /// Tells the engine.
     pub async fn tell(&self, input: Input) -> anyhow::Result<()> {
         self.inputs.send(input).await.ok().context("the engine stopped unexpectedly; the log has the reason")
@@ -147,20 +156,24 @@ async fn run(road: Road, asset: Asset, mut entrance: Entrance, mut ends: Ends) -
             Entrance::Beside(follower) => follower,
         };
         tracing::info!("the history of {asset} is written by {}: it is followed", follower.owner());
-        let runtime = Handle::current();
-        let following = move || runtime.block_on(async { (follow(*follower, &mut ends, &mut asked).await, ends, asked) });
+        let (runtime, ground) = (Handle::current(), road.ground.clone());
+        let following = move || {
+            runtime.block_on(async { (follow(&ground, *follower, &mut ends, &mut asked).await, ends, asked) })
+        };
         let after;
         (after, ends, asked) = spawn_blocking(following).await.context("the history cannot be followed")?;
         let ground = road.ground.clone();
         let next = match after {
             After::Stopped => return Ok(None),
-            After::Freed(lock) => spawn_blocking(move || Entrance::Own(Box::new(ground.take_over(asset, lock)))),
+            After::Freed(lock) => {
+                spawn_blocking(move || Entrance::Own(Box::new(ground.take_over(asset, lock))))
+            }
             After::Another => spawn_blocking(move || ground.enter(asset)),
         };
         entrance = next.await.context("the history cannot be opened")?;
     };
-    let Warm { mut engine, known, .. } = warm;
-    let Ends { inputs, taken, published, stop } = ends;
+    let Warm { mut engine, known, older: than, .. } = warm;
+    let Ends { inputs, taken, published, whole, stop } = ends;
     published.send_replace(engine.snapshot());
     let engine = engine::spawn(engine, taken, published)?;
     for input in asked {
@@ -170,9 +183,40 @@ async fn run(road: Road, asset: Asset, mut entrance: Entrance, mut ends: Ends) -
     let (items, received) = mpsc::channel(ITEMS);
     let capture = open_capture(&road.capture, asset)?;
     let venues = road.ground.venues();
-    let feed = feed::resume(Arc::clone(&road.feed), venues, (asset, &known), items, capture.into(), stop);
-    tokio::join!(feed, forward(received, inputs)).0?;
+    let history = async {
+        tokio::select! {
+            older = older(&road.ground, asset, than, whole) => {
+                let _ = inputs.send(Input::Older(older)).await;
+            }
+            () = stop.cancelled() => {}
+        }
+    };
+    let feed = async {
+        let until = stop.clone();
+        let fed =
+            feed::resume(Arc::clone(&road.feed), venues, (asset, &known), items, capture.into(), until).await;
+        stop.cancel();
+        fed
+    };
+    let (fed, (), ()) = tokio::join!(feed, forward(received, inputs.clone()), history);
+    fed?;
     Ok(Some(engine))
+}
+
+/// The closed columns before a time (UTC ms), once they are wanted.
+async fn older(
+    ground: &Ground,
+    asset: Asset,
+    than: Option<i64>,
+    mut whole: watch::Receiver<bool>,
+) -> Vec<(Venue, History)> {
+    let Some(than) = than else { return std::future::pending().await };
+    if whole.wait_for(|whole| *whole).await.is_err() {
+        // The lane is gone.
+        return std::future::pending().await;
+    }
+    let ground = ground.clone();
+    spawn_blocking(move || ground.older(asset, than)).await.unwrap_or_default()
 }
 
 async fn forward(mut items: mpsc::Receiver<FeedItem>, inputs: mpsc::Sender<Input>) {
@@ -194,7 +238,7 @@ enum After {
 }
 
 /// Publishes what another process writes, until that has ended. What the engine is to know later is `asked`.
-async fn follow(mut follower: Follower, ends: &mut Ends, asked: &mut Vec<Input>) -> After {
+async fn follow(ground: &Ground, mut follower: Follower, ends: &mut Ends, asked: &mut Vec<Input>) -> After {
     let pace = |every: Duration| {
         let mut poll = tokio::time::interval(every.clamp(POLL[0], POLL[1]));
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -204,6 +248,9 @@ async fn follow(mut follower: Follower, ends: &mut Ends, asked: &mut Vec<Input>)
     let mut look = tokio::time::interval(TAKE_OVER_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut failures, mut was_told) = (0_u64, true);
+    let asset = ends.published.borrow().asset;
+    let mut history = std::pin::pin!(older(ground, asset, follower.older(), ends.whole.clone()));
+    let mut is_whole = false;
     loop {
         tokio::select! {
             () = ends.stop.cancelled() => return After::Stopped,
@@ -227,6 +274,11 @@ async fn follow(mut follower: Follower, ends: &mut Ends, asked: &mut Vec<Input>)
                     }
                 }
             },
+            older = &mut history, if !is_whole => {
+                is_whole = true;
+                follower.add_older(older);
+                ends.published.send_replace(follower.snapshot());
+            }
             _ = look.tick() => {
                 if let Some(lock) = follower.freed(SCREEN) {
                     tracing::info!("{} has ended: its place is taken", follower.owner());

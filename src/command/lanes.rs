@@ -44,6 +44,7 @@ pub struct Lanes {
 impl Lanes {
     /// A first market, which is shown.
     pub fn new(road: Road, shown: Lane, stop: CancellationToken) -> Self {
+        shown.show();
         Self { road, shown, others: Vec::new(), preset: None, stop }
     }
 
@@ -105,7 +106,8 @@ impl Lanes {
 
     /// Opens the next market of the watchlist, once those there are have settled.
     async fn open_next(&mut self) -> anyhow::Result<()> {
-        let runs = |asset: Asset| self.shown.asset() == asset || self.others.iter().any(|l| l.asset() == asset);
+        let runs =
+            |asset: Asset| self.shown.asset() == asset || self.others.iter().any(|l| l.asset() == asset);
         let Some(next) = self.road.followed.iter().copied().find(|asset| !runs(*asset)) else {
             return Ok(());
         };
@@ -143,6 +145,7 @@ impl Lanes {
         } else {
             before.close().await?;
         }
+        self.shown.show();
         self.shown.tell(Input::Every(engine::SNAPSHOT_EVERY)).await?;
         self.tell_preset().await
     }

@@ -27,7 +27,8 @@ pub fn run(args: &LevelsArgs, config: &Config) -> anyhow::Result<()> {
     if let Some(path) = &args.input {
         from_recording(args, path, config, &mut out)?;
     } else {
-        let settle = if args.format == Format::Coinglass { live::settled_picture } else { live::settled_engine };
+        let settle =
+            if args.format == Format::Coinglass { live::settled_picture } else { live::settled_engine };
         let Settled { engine, missing } = settle(args.asset, config, live::SETTLE)?;
         for venue in missing {
             eprintln!("meltline: {venue}");

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use crate::config::Config;
-use crate::engine::{Engine, Origin};
+use crate::engine::{Engine, History, Origin};
 use crate::estimate::BinTable;
 use crate::feed::FeedItem;
 use crate::feed::status::clean;
-use crate::market::{Asset, Venue};
+use crate::market::{Asset, Interval, Venue};
 use crate::store::writer::Watch;
 use crate::store::{self, Follower, Identity, Lock, OpenError, Opened, Owner, Reader, StorePath};
 
 /// A state this much ahead of the clock is not believed, ms.
 const AHEAD: i64 = 3_600_000;
+/// What is read at first is the range on screen, a day at least, and this much more of it.
+const MARGIN: f64 = 1.25;
 /// How long a file that is just being closed is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -37,6 +41,8 @@ pub struct Warm {
     pub engine: Engine,
     /// How writing goes, where the store is written.
     pub watch: Option<Watch>,
+    /// Closed columns before this time (UTC ms) are still to be read, where there are any.
+    pub older: Option<i64>,
     /// Up to when each venue is known, UTC ms.
     pub known: Vec<(Venue, i64)>,
     /// What the user should know.
@@ -91,7 +97,8 @@ impl Ground {
 
     /// An engine for an asset. Blocks while the file is opened and read.
     pub fn open(&self, asset: Asset, purpose: Use) -> Warm {
-        let right = (matches!(purpose, Use::Screen | Use::Collect) && self.keeps()).then(|| self.right(asset, purpose));
+        let right = (matches!(purpose, Use::Screen | Use::Collect) && self.keeps())
+            .then(|| self.right(asset, purpose));
         self.open_with(asset, purpose, right)
     }
 
@@ -132,7 +139,7 @@ impl Ground {
         owner: &Owner,
     ) -> anyhow::Result<Option<Engine>> {
         let (identity, begun) = (self.identity(asset), Instant::now());
-        let follower = Follower::of_live(at, &identity, &self.bins, &self.venues, owner.clone())?;
+        let follower = Follower::of_live(at, &identity, (&self.bins, &self.venues), owner.clone())?;
         let Some(mut follower) = follower else { return Ok(None) };
         let before = follower.reader().newest_checkpoint()?;
         follower.interest().ask_for_state()?;
@@ -144,7 +151,7 @@ impl Ground {
             std::thread::sleep(Duration::from_millis(20));
             follower.poll()?;
         }
-        let mut engine = self.restored(follower.reader(), asset, purpose)?;
+        let (mut engine, _) = self.restored(follower.reader(), asset, purpose)?;
         let statuses: Vec<_> = follower.statuses().collect();
         for status in statuses {
             engine.apply(FeedItem::Status(status));
@@ -156,13 +163,32 @@ impl Ground {
     fn follow(&self, asset: Asset, owner: &Owner) -> Result<Option<Follower>, OpenError> {
         let (at, identity, begun) = (self.at(asset), self.identity(asset), Instant::now());
         loop {
-            let follower = Follower::open(&at, &identity, &self.bins, &self.venues, owner.clone())?;
+            let read_from = |reader: &Reader| self.read_from(reader);
+            let follower =
+                Follower::open(&at, &identity, (&self.bins, &self.venues), owner.clone(), read_from)?;
             // A writer that has just begun is still making its file.
             if follower.is_some() || begun.elapsed() >= PATIENCE {
                 return Ok(follower);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// From when on closed columns are read at first, UTC ms: what is on screen comes before what may be.
+    fn read_from(&self, reader: &Reader) -> rusqlite::Result<i64> {
+        let span = self.config.range.ms().max(Interval::D1.ms()) as f64 * MARGIN;
+        Ok(reader.closed_until()?.map_or(i64::MIN, |end| end.saturating_sub(span as i64)))
+    }
+
+    /// The closed columns of an asset before a time (UTC ms). Blocks while they are read.
+    pub fn older(&self, asset: Asset, than: i64) -> Vec<(Venue, History)> {
+        let read = || -> anyhow::Result<_> {
+            let reader = Reader::open(&self.at(asset))?.context("the file is gone")?;
+            Ok(reader.older(than)?)
+        };
+        read()
+            .inspect_err(|error| tracing::warn!("older columns of {asset} are not shown: {error:#}"))
+            .unwrap_or_default()
     }
 
     fn at(&self, asset: Asset) -> StorePath {
@@ -174,12 +200,14 @@ impl Ground {
         let mut warm = Warm {
             engine: self.fresh(asset),
             watch: None,
+            older: None,
             known: Vec::new(),
             notes: Vec::new(),
             refused: None,
         };
         if self.keeps() {
-            let open = |right| store::open_writer_holding(right, &at, &self.identity(asset), self.config.store);
+            let open =
+                |right| store::open_writer_holding(right, &at, &self.identity(asset), self.config.store);
             let opened = right.map(|right| right.and_then(open));
             self.restore(&at, asset, purpose, &mut warm);
             match opened {
@@ -239,7 +267,8 @@ impl Ground {
             Err(error) => return warm.notes.push(error.to_string()),
         };
         match self.restored(&reader, asset, purpose) {
-            Ok(engine) => {
+            Ok((engine, from)) => {
+                warm.older = from;
                 warm.known = engine
                     .venues()
                     .iter()
@@ -257,7 +286,8 @@ impl Ground {
         }
     }
 
-    fn restored(&self, reader: &Reader, asset: Asset, purpose: Use) -> anyhow::Result<Engine> {
+    /// The engine, and from when on its closed columns are read, where they are.
+    fn restored(&self, reader: &Reader, asset: Asset, purpose: Use) -> anyhow::Result<(Engine, Option<i64>)> {
         let mut checkpoint = reader.checkpoint()?.unwrap_or_default();
         let now = jiff::Timestamp::now().as_millisecond();
         anyhow::ensure!(
@@ -269,7 +299,9 @@ impl Ground {
             let state = checkpoint.venues.iter().find(|s| s.venue == venue);
             state.map(|s| s.open.unwrap_or(i64::MAX))
         };
-        let stored = reader.stored(matches!(purpose, Use::Screen | Use::Picture), since)?;
-        Ok(Engine::restored(asset, self.origin, &self.bins, &self.venues, &checkpoint, stored)?)
+        let from =
+            matches!(purpose, Use::Screen | Use::Picture).then(|| self.read_from(reader)).transpose()?;
+        let stored = reader.stored(from, since)?;
+        Ok((Engine::restored(asset, self.origin, &self.bins, &self.venues, &checkpoint, stored)?, from))
     }
 }

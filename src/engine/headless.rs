@@ -7,9 +7,9 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::snapshot::{Course, VenueStatus};
 use super::Engine;
 use super::beside::Duties;
+use super::snapshot::{Course, VenueStatus};
 use crate::feed::FeedItem;
 use crate::market::Venue;
 

@@ -11,7 +11,7 @@ use crate::market::{Asset, EventKind, MarketEvent, Venue};
 use super::beside::Wishes;
 use super::market::VenueMarket;
 use super::record::{Checkpoint, Outlet, Record, RestoreError, Sink, Stored};
-use super::{Engine, Origin, place};
+use super::{Engine, History, Origin, place};
 
 impl Engine {
     /// An engine that goes on from a checkpoint and the columns that were closed until it stopped, bit for bit as if it had not. Of venues
@@ -45,6 +45,15 @@ impl Engine {
         engine.shared_at = checkpoint.shared_at;
         engine.tape = checkpoint.tape.iter().copied().collect();
         Ok(engine)
+    }
+
+    /// Puts closed columns of earlier times before those that are here.
+    pub fn add_older(&mut self, older: Vec<(Venue, History)>) {
+        for (venue, history) in older {
+            if let Some(market) = self.venues.iter_mut().find(|m| m.venue() == venue) {
+                market.add_older(history);
+            }
+        }
     }
 
     /// Everything worth keeping goes there from now on.

@@ -25,6 +25,9 @@ const STALE: i64 = 5_000;
 /// Liquidations on the tape.
 const TAPE: usize = 500;
 
+/// Tells from when on (UTC ms) closed columns are read.
+type From<'a> = dyn Fn(&Reader) -> rusqlite::Result<i64> + 'a;
+
 /// A row of the live table, and when it was told.
 #[derive(Debug, Clone)]
 struct Told<T> {
@@ -43,8 +46,8 @@ pub struct Follower {
     venues: Vec<Venue>,
     interest: Interest,
     owner: Owner,
-    /// Whether closed columns are read.
-    reads_columns: bool,
+    /// From when on closed columns are read (UTC ms); `None` where they are not.
+    from: Option<i64>,
     version: Option<i64>,
     /// The newest column that is known, by its place in the file.
     newest: i64,
@@ -62,25 +65,25 @@ pub struct Follower {
 impl Follower {
     /// Follows an asset's file on some venues; `None` where there is nothing that this version can follow: no file, one of another version, or
     /// another history.
+    /// Closed columns are read from the time (UTC ms) on that `from` tells; those before it are left to [`Reader::older`].
     pub fn open(
         at: &StorePath,
         identity: &Identity,
-        bins: &Arc<BinTable>,
-        venues: &[Venue],
+        what: (&Arc<BinTable>, &[Venue]),
         owner: Owner,
+        from: impl Fn(&Reader) -> rusqlite::Result<i64>,
     ) -> Result<Option<Self>, OpenError> {
-        Self::opened(at, identity, (bins, venues), owner, true)
+        Self::opened(at, identity, what, owner, Some(&from))
     }
 
     /// As [`Follower::open`], for one who does not look at closed columns.
     pub fn of_live(
         at: &StorePath,
         identity: &Identity,
-        bins: &Arc<BinTable>,
-        venues: &[Venue],
+        what: (&Arc<BinTable>, &[Venue]),
         owner: Owner,
     ) -> Result<Option<Self>, OpenError> {
-        Self::opened(at, identity, (bins, venues), owner, false)
+        Self::opened(at, identity, what, owner, None)
     }
 
     fn opened(
@@ -88,10 +91,11 @@ impl Follower {
         identity: &Identity,
         (bins, venues): (&Arc<BinTable>, &[Venue]),
         owner: Owner,
-        reads_columns: bool,
+        from: Option<&From<'_>>,
     ) -> Result<Option<Self>, OpenError> {
         let io = |why: &dyn std::fmt::Display| OpenError::Io { path: at.database(), why: why.to_string() };
         let Some(reader) = Reader::open(at)?.filter(|r| r.identity() == identity) else { return Ok(None) };
+        let from = from.map(|from| from(&reader)).transpose().map_err(|e| io(&e))?;
         // First of all: until the columns are read, the writer has told how things stand.
         let interest = Interest::declare(at).map_err(|e| io(&e))?;
         let mut follower = Self {
@@ -101,7 +105,7 @@ impl Follower {
             venues: venues.to_vec(),
             interest,
             owner,
-            reads_columns,
+            from,
             version: None,
             newest: 0,
             histories: BTreeMap::new(),
@@ -135,6 +139,20 @@ impl Follower {
     /// The right to write, once nobody has it; whoever gets it may follow no longer.
     pub fn freed(&self, purpose: &str) -> Option<Lock> {
         Lock::take(&self.at.lock(), purpose).ok()
+    }
+
+    /// Closed columns before this time (UTC ms) are still to be read.
+    pub fn older(&self) -> Option<i64> {
+        self.from
+    }
+
+    /// Puts closed columns of earlier times before those that are here.
+    pub fn add_older(&mut self, older: Vec<(Venue, History)>) {
+        for (venue, history) in older {
+            if let Some(known) = self.histories.get_mut(&venue) {
+                Arc::make_mut(known).prepend(history);
+            }
+        }
     }
 
     /// Somebody else may write by now.
@@ -171,19 +189,19 @@ impl Follower {
     }
 
     fn read(&mut self) -> rusqlite::Result<()> {
-        if self.reads_columns {
-            self.read_closed()?;
+        if let Some(from) = self.from {
+            self.read_closed(from)?;
         }
         self.read_live()?;
         self.read_tape()
     }
 
     /// The closed columns: all of them the first time, then what was added.
-    fn read_closed(&mut self) -> rusqlite::Result<()> {
+    fn read_closed(&mut self, from: i64) -> rusqlite::Result<()> {
         let newest: Option<i64> =
             self.reader.connection().query_row("SELECT max(id) FROM columns", [], |row| row.get(0))?;
         if self.version.is_none() {
-            for stored in self.reader.stored(true, |_| Some(i64::MAX))? {
+            for stored in self.reader.stored(Some(from), |_| Some(i64::MAX))? {
                 if self.venues.contains(&stored.venue) {
                     self.histories.insert(stored.venue, Arc::new(stored.history));
                 }

@@ -1,5 +1,6 @@
 //! Reading a file, beside its writer or without one.
 
+mod history;
 mod recent;
 
 use std::cell::Cell;
@@ -14,7 +15,7 @@ use super::open::OpenError;
 use super::schema::{self, State, VERSION};
 use super::{Identity, StorePath};
 use crate::engine::History;
-use crate::engine::record::{Checkpoint, STATE_VERSION, Stored};
+use crate::engine::record::{Checkpoint, STATE_VERSION};
 use crate::estimate::Column;
 use crate::market::{Interval, Liquidation, PriceKind, Qty, Rate, Sampled, Side, Venue};
 
@@ -233,50 +234,6 @@ impl Reader {
             }
         }
         Ok(None)
-    }
-
-    /// All that is kept of the venues' columns, as far back as a screen shows them, or none of it where nobody looks; and of each the
-    /// base columns from a time on (UTC ms), or where none is named what covers its running day.
-    pub fn stored(
-        &self,
-        is_looked_at: bool,
-        since: impl Fn(Venue) -> Option<i64>,
-    ) -> rusqlite::Result<Vec<Stored>> {
-        let mut stored = Vec::new();
-        for venue in self.venues()? {
-            let mut history = History::default();
-            if is_looked_at {
-                for (columns, interval) in history.ladder.iter_mut().zip(History::INTERVALS) {
-                    *columns = self.columns(venue, interval, i64::MIN, i64::MAX)?;
-                }
-                let newest = history.ladder.iter().flatten().map(|c| c.end()).max();
-                history.forget(newest.unwrap_or(i64::MIN));
-            }
-            // Where only bars are known the base is longer than a minute.
-            let mut base = None;
-            for interval in History::INTERVALS {
-                if let (None, Some((_, last))) = (base, self.span(venue, interval)?) {
-                    base = Some((interval, last));
-                }
-            }
-            let since = match (base, since(venue)) {
-                (None, _) => Vec::new(),
-                (Some((interval, _)), Some(from)) => self.columns(venue, interval, from, i64::MAX)?,
-                (Some((interval, last)), None) => self.covering(venue, interval, Interval::D1.floor(last))?,
-            };
-            stored.push(Stored { venue, history, since });
-        }
-        Ok(stored)
-    }
-
-    /// A venue's columns from a time on, at each time the coarsest below a day, down to the base.
-    fn covering(&self, venue: Venue, base: Interval, mut from: i64) -> rusqlite::Result<Vec<Arc<Column>>> {
-        let mut all: Vec<Arc<Column>> = Vec::new();
-        for interval in History::INTERVALS.into_iter().rev().filter(|i| *i < Interval::D1 && *i >= base) {
-            all.extend(self.columns(venue, interval, from, i64::MAX)?);
-            from = all.last().map_or(from, |c| c.end());
-        }
-        Ok(all)
     }
 
     /// When the newest row of any kind was known, UTC ms.

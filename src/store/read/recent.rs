@@ -30,7 +30,8 @@ impl Reader {
             "SELECT name, ts, position, price, qty, price_kind, sampled, nth FROM liquidations
              JOIN venues ON venues.id = venue ORDER BY ts DESC LIMIT ?1",
         )?;
-        let mut rows: Vec<_> = find.query_map([most as i64], liquidation_row)?.collect::<rusqlite::Result<_>>()?;
+        let mut rows: Vec<_> =
+            find.query_map([most as i64], liquidation_row)?.collect::<rusqlite::Result<_>>()?;
         rows.reverse();
         Ok(rows)
     }

@@ -388,8 +388,11 @@ fn older_versions_are_brought_forward_with_a_copy_of_what_was() {
     let mut conn = Connection::open(at.database()).unwrap();
     schema::migrate(&mut conn, 0, &schema::STEPS[..1], &at.database()).unwrap();
     schema::sign(&conn, &identity()).unwrap();
-    conn.execute_batch("INSERT INTO venues (name) VALUES ('binance');
-        INSERT INTO open_interest (slot, venue, ts, qty) VALUES (1, 1, 5000, '7')").unwrap();
+    conn.execute_batch(
+        "INSERT INTO venues (name) VALUES ('binance');
+        INSERT INTO open_interest (slot, venue, ts, qty) VALUES (1, 1, 5000, '7')",
+    )
+    .unwrap();
     let version =
         |conn: &Connection| -> i64 { conn.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap() };
     assert_eq!(version(&conn), 1);
@@ -424,7 +427,7 @@ fn the_ladder_of_a_screen_is_read_back_as_it_was_kept_in_memory() {
     write(&writer, (0..500).map(|i| columns(&[column(T0 + i * 60_000, Interval::M1, i as f64)])));
     writer.close();
     let reader = Reader::open(&at).unwrap().unwrap();
-    let stored = reader.stored(true, |_| Some(T0 + 498 * 60_000)).unwrap();
+    let stored = reader.stored(Some(i64::MIN), |_| Some(T0 + 498 * 60_000)).unwrap();
     assert_eq!(stored[0].since.len(), 2);
     let History { ladder } = &stored[0].history;
     assert_eq!(ladder[0].len(), 361);
@@ -441,8 +444,31 @@ fn without_a_state_the_running_day_is_covered_by_the_coarsest_columns() {
     write(&writer, (0..13).map(|i| columns(&[column(T0 + i * 300_000, Interval::M5, 1.0)])));
     write(&writer, [columns(&[column(T0, Interval::H1, 1.0)])]);
     writer.close();
-    let stored = Reader::open(&at).unwrap().unwrap().stored(false, |_| None).unwrap();
+    let stored = Reader::open(&at).unwrap().unwrap().stored(None, |_| None).unwrap();
     let told: Vec<_> = stored[0].since.iter().map(|c| (c.interval, (c.start - T0) / 60_000)).collect();
     assert_eq!(told, [(Interval::H1, 0), (Interval::M5, 60), (Interval::M1, 65), (Interval::M1, 66)]);
     assert!(stored[0].history.ladder.iter().all(Vec::is_empty), "nobody looks");
+}
+
+#[test]
+fn what_is_on_screen_is_read_first_and_the_rest_goes_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = at(&dir);
+    let (writer, _) = open(&at);
+    let hours: Vec<_> = (-30..0).map(|h| column(T0 + h * 3_600_000, Interval::H1, 1.0)).collect();
+    write(&writer, [columns(&hours), columns(&[column(T0, Interval::M1, 2.0)])]);
+    writer.close();
+    let reader = Reader::open(&at).unwrap().unwrap();
+    assert_eq!(reader.closed_until().unwrap(), Some(T0 + 60_000));
+    let cut = T0 - 10 * 3_600_000;
+    let mut history = reader.stored(Some(cut), |_| Some(i64::MAX)).unwrap().remove(0).history;
+    assert_eq!((history.ladder[0].len(), history.ladder[2].len()), (1, 10));
+    let (name, older) = reader.older(cut).unwrap().remove(0);
+    assert_eq!((name, older.ladder[0].len(), older.ladder[2].len()), (venue(), 0, 20));
+    history.prepend(older.clone());
+    let whole = reader.stored(Some(i64::MIN), |_| None).unwrap().remove(0).history;
+    assert_eq!(history.ladder, whole.ladder);
+    // Once more changes nothing.
+    history.prepend(older);
+    assert_eq!(history.ladder, whole.ladder);
 }
