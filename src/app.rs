@@ -2,6 +2,7 @@
 
 pub mod beside;
 mod copy;
+pub mod course;
 pub mod criticality;
 pub mod figures;
 pub mod fit;
@@ -39,6 +40,7 @@ use crate::engine::{Print, Snapshot, VenueView};
 use crate::estimate::TIERS;
 use crate::market::{Asset, Interval, Side};
 use beside::Pools;
+use course::Courses;
 use criticality::Criticality;
 use figures::Market;
 use fit::Fit;
@@ -89,6 +91,7 @@ pub struct App {
     totals: [[f64; TIERS]; 2],
     criticality: Criticality,
     fit: Fit,
+    courses: Courses,
     pools: Pools,
     others: Others,
     market: Market,
@@ -145,6 +148,7 @@ impl App {
             totals: Default::default(),
             criticality: Criticality::default(),
             fit: Fit::default(),
+            courses: Courses::default(),
             pools: Pools::default(),
             others: Others::default(),
             market: Market::default(),
@@ -161,6 +165,7 @@ impl App {
             wanted: None,
             now: None,
         };
+        app.leave_presets(app.settings.preset.is_some());
         app.refresh();
         app
     }
@@ -211,6 +216,9 @@ impl App {
             self.viewport = Viewport::FOLLOW;
             self.scale.reset();
         }
+        if matches!(self.selection.view, View::Preset(_) | View::Against(_)) {
+            self.leave_presets(true);
+        }
         if !self.frozen {
             self.snapshot = Arc::clone(&self.latest);
             self.refresh();
@@ -239,6 +247,7 @@ impl App {
             self.rescale(false);
             let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);
             self.fit = Fit::new(tallies, self.snapshot.now);
+            self.courses = Courses::new(&self.selection, &self.snapshot, &self.grid.geometry);
         }
         self.grid.shade(self.shading());
         self.read_panels(&layout, change);

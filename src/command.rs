@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod image;
 pub mod import;
+mod lane;
 mod lanes;
 pub mod levels;
 pub mod live;

@@ -1,5 +1,6 @@
 //! The engine: one thread owns the state of the watched market and publishes snapshots.
 
+pub mod beside;
 pub mod depth;
 pub mod headless;
 mod keep;
@@ -25,6 +26,7 @@ use crate::feed::FeedItem;
 use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, Interval, MarketEvent, Venue};
 
+use beside::{Duties, Wishes};
 use market::VenueMarket;
 use record::Outlet;
 pub use snapshot::{Course, History, Origin, PresetView, Print, Snapshot, VenueView};
@@ -59,6 +61,8 @@ pub enum Input {
     Feed(FeedItem),
     /// Publish a picture this often at most.
     Every(Duration),
+    /// Closed columns of earlier times, as they were kept.
+    Older(Vec<(Venue, History)>),
     /// Make another map's columns beside ours, or none.
     Preset(Option<Preset>),
 }
@@ -80,6 +84,8 @@ pub struct Engine {
     shared_at: i64,
     sink: Outlet,
     forgets: bool,
+    /// What readers beside ask for, until the loop takes it.
+    wishes: Option<watch::Receiver<Wishes>>,
 }
 
 impl Engine {
@@ -100,6 +106,7 @@ impl Engine {
             shared_at: i64::MIN,
             sink: Outlet::default(),
             forgets: false,
+            wishes: None,
         }
     }
 
@@ -259,6 +266,7 @@ impl Engine {
             tape: self.tape.iter().filter(|p| counts(p.venue)).copied().collect(),
             assets: Arc::clone(&self.assets),
             events: self.events,
+            followed: None,
         })
     }
 }
@@ -284,7 +292,7 @@ pub fn spawn(
         let mut published = Instant::now();
         let mut changed = false;
         let mut every = SNAPSHOT_EVERY;
-        let mut keep_at = Instant::now() + FIRST_CHECKPOINT;
+        let mut duties = Duties::new(&mut engine);
         loop {
             let due = published + every;
             tokio::select! {
@@ -298,17 +306,16 @@ pub fn spawn(
                         match input {
                             Input::Feed(item) => engine.apply(item),
                             Input::Every(time) => every = time,
+                            Input::Older(older) => engine.add_older(older),
                             Input::Preset(preset) => engine.set_preset(preset),
                         }
                     }
                     changed = true;
                 }
                 () = tokio::time::sleep_until(due), if changed => {}
+                () = duties.due() => {}
             }
-            if Instant::now() >= keep_at {
-                engine.keep_checkpoint();
-                keep_at = Instant::now() + CHECKPOINT_EVERY;
-            }
+            duties.perform(&mut engine);
             if changed && Instant::now() >= due {
                 snapshots.send_replace(engine.snapshot());
                 published = Instant::now();

@@ -10,7 +10,9 @@
 mod bulk;
 pub mod codec;
 pub mod export;
+pub mod follow;
 pub mod info;
+mod interest;
 mod lock;
 mod open;
 pub mod read;
@@ -26,8 +28,10 @@ use serde::{Deserialize, Serialize};
 use crate::market::Asset;
 
 pub use bulk::{Bulk, Imported};
-pub use lock::Owner;
-pub use open::{OpenError, Opened, open_writer, vacuum};
+pub use follow::Follower;
+pub use interest::Interest;
+pub use lock::{Lock, Owner};
+pub use open::{OpenError, Opened, lock_writer, open_writer, open_writer_holding, vacuum};
 pub use read::Reader;
 pub use schema::VERSION;
 pub use writer::{Writer, WriterStatus};
@@ -109,6 +113,12 @@ impl StorePath {
     /// What the writer locks. The file stays; only its lock counts.
     pub fn lock(&self) -> PathBuf {
         self.folder.join(format!("{}.lock", self.asset))
+    }
+
+    /// What readers lock that follow the writer: it tells how things stand only while somebody does. When the file was changed last is when
+    /// the whole state was asked for last.
+    pub fn followed(&self) -> PathBuf {
+        self.folder.join(format!("{}.followed", self.asset))
     }
 
     /// The assets that have a file under a data folder.

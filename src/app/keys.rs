@@ -101,6 +101,19 @@ impl App {
         }
     }
 
+    /// Shows ours where no other map's columns are to be had: another process has the feeds. Says whether that is so.
+    pub(super) fn leave_presets(&mut self, is_asked: bool) -> bool {
+        let Some(who) = &self.latest.followed else { return false };
+        if is_asked {
+            self.settings.note = format!("no presets: {who} has the feeds, and tells our columns only");
+        }
+        self.settings.preset = None;
+        if let View::Preset(_) | View::Against(_) = self.selection.view {
+            self.selection.view = View::Ours;
+        }
+        true
+    }
+
     /// The threshold or the ends of the scale were changed; whether the scale forgets what it has seen.
     fn changed_scale(&mut self, forgets: bool) {
         if forgets {
@@ -266,6 +279,8 @@ impl App {
                     View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
                 };
             }
+            // Other maps' columns are made by an engine of our own.
+            Action::Preset if self.leave_presets(true) => {}
             Action::Preset => {
                 let preset = model::next_preset(self.settings.preset);
                 self.settings.preset = preset;

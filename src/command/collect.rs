@@ -90,7 +90,7 @@ fn start(
     feeds: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Lane> {
-    let Warm { engine, watch: writing, known, notes, refused } = warm;
+    let Warm { engine, watch: writing, known, notes, refused, .. } = warm;
     if let Some(refused) = refused {
         return Err(refused.into());
     }

@@ -287,7 +287,7 @@ fn streams(status: &VenueStatus) -> Vec<Finding> {
     ));
     for stream in &status.streams {
         let detail = match stream.last {
-            None => stream.name.to_owned(),
+            None => stream.name.to_string(),
             Some(last) => {
                 format!("{}, {:.1} s ago", stream.name, now.saturating_duration_since(last).as_secs_f64())
             }

@@ -107,7 +107,7 @@ impl Lane<'_> {
         let goes_on = self.kept.now > 0 && first.is_none_or(|first| first > self.kept.now);
         let mut engine = if goes_on {
             let state = |venue| self.kept.venues.iter().find(|s| s.venue == venue);
-            let stored = reader.stored(false, |venue| state(venue).map(|s| s.open.unwrap_or(i64::MAX)))?;
+            let stored = reader.stored(None, |venue| state(venue).map(|s| s.open.unwrap_or(i64::MAX)))?;
             Engine::restored(asset, Origin::Replay, &bins, &reader.venues()?, &self.kept, stored)?
         } else {
             Engine::new(asset, Origin::Replay, bins, &[])

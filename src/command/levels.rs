@@ -30,7 +30,9 @@ pub fn run(args: &LevelsArgs, venues: &[Venue], config: &Config) -> anyhow::Resu
     } else if args.is_past() {
         history::write(args, venues, config, &mut out)?;
     } else {
-        let Settled { engine, missing } = live::settled_engine(args.asset, config, live::SETTLE)?;
+        let settle =
+            if args.format == Format::Coinglass { live::settled_picture } else { live::settled_engine };
+        let Settled { engine, missing } = settle(args.asset, config, live::SETTLE)?;
         for venue in missing {
             eprintln!("meltline: {venue}");
         }

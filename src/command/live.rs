@@ -18,9 +18,10 @@ use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::Asset;
 
-use super::lanes::{Lane, Lanes, Road, Screens};
+use super::lane::{Lane, Road};
+use super::lanes::{Lanes, Screens};
 use super::state::StateFile;
-use super::warm::{Ground, Use, Warm};
+use super::warm::{Entrance, Ground, Use, Warm};
 use super::{screen, state};
 
 /// How long a headless command waits for the first full picture.
@@ -66,9 +67,10 @@ pub fn watch_live(
         }
         file
     });
-    let mut warm = ground.open(config.asset, Use::Screen);
-    if let Some(note) =
-        std::mem::take(&mut warm.notes).into_iter().next().filter(|_| settings.note.is_empty())
+    let mut entrance = ground.enter(config.asset);
+    if let Entrance::Own(warm) = &mut entrance
+        && let Some(note) =
+            std::mem::take(&mut warm.notes).into_iter().next().filter(|_| settings.note.is_empty())
     {
         settings.note = note;
     }
@@ -81,7 +83,7 @@ pub fn watch_live(
     let stop = CancellationToken::new();
     let first = {
         let _runtime = runtime.enter();
-        Lane::open(&road, config.asset, warm, &stop)?
+        Lane::open(&road, config.asset, entrance, &stop)
     };
     let (shown, seen) = watch::channel(Arc::clone(&first.snapshots().borrow()));
     let (others, beside) = watch::channel(Vec::new());
@@ -142,12 +144,26 @@ pub struct Settled {
 /// # Errors
 /// No venue is live by then.
 pub fn settled_engine(asset: Asset, config: &Config, patience: Duration) -> anyhow::Result<Settled> {
+    settled(asset, config, patience, Use::Look)
+}
+
+/// As [`settled_engine`], with the closed columns that are kept.
+pub fn settled_picture(asset: Asset, config: &Config, patience: Duration) -> anyhow::Result<Settled> {
+    settled(asset, config, patience, Use::Picture)
+}
+
+fn settled(asset: Asset, config: &Config, patience: Duration, purpose: Use) -> anyhow::Result<Settled> {
     let ground = Ground::new(config);
     if ground.venues().is_empty() {
         bail!("no venue is enabled: set enabled = true under [venues.binance] or another");
     }
     let venues = ground.venues().to_vec();
-    let Warm { mut engine, known, .. } = ground.open(asset, Use::Look);
+    // Who has the feeds already is asked: no sockets are opened twice on one machine.
+    if let Some(engine) = ground.beside(asset, purpose) {
+        let missing = engine.venues().iter().filter(|m| !is_live(m)).map(why_missing).collect();
+        return Ok(Settled { engine, missing });
+    }
+    let Warm { mut engine, known, .. } = ground.open(asset, purpose);
     // What was kept within the last minute is as good as anything the venues would tell.
     let now = jiff::Timestamp::now().as_millisecond();
     if !config.feed.simulated && (now - FRESH..=now).contains(&engine.now()) {

@@ -70,7 +70,7 @@ fn of_terminal(is_terminal: bool) -> (u16, u16) {
 }
 
 fn live(args: &SnapshotArgs, config: &Config) -> anyhow::Result<Engine> {
-    let Settled { engine, missing } = live::settled_engine(args.asset, config, live::SETTLE)?;
+    let Settled { engine, missing } = live::settled_picture(args.asset, config, live::SETTLE)?;
     for venue in missing {
         eprintln!("meltline: {venue}");
     }

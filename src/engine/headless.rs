@@ -7,8 +7,9 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Engine;
+use super::beside::Duties;
 use super::snapshot::{Course, VenueStatus};
-use super::{CHECKPOINT_EVERY, Engine, FIRST_CHECKPOINT};
 use crate::feed::FeedItem;
 use crate::market::Venue;
 
@@ -68,14 +69,19 @@ pub fn spawn(
     let run = async move {
         let mut batch = Vec::new();
         let mut told = Instant::now();
-        let mut keep_at = Instant::now() + FIRST_CHECKPOINT;
-        while items.recv_many(&mut batch, 64).await > 0 {
-            batch.drain(..).for_each(|item| engine.apply(item));
-            let now = Instant::now();
-            if now >= keep_at {
-                engine.keep_checkpoint();
-                keep_at = now + CHECKPOINT_EVERY;
+        let mut duties = Duties::new(&mut engine);
+        loop {
+            tokio::select! {
+                count = items.recv_many(&mut batch, 64) => {
+                    if count == 0 {
+                        break;
+                    }
+                    batch.drain(..).for_each(|item| engine.apply(item));
+                }
+                () = duties.due() => {}
             }
+            duties.perform(&mut engine);
+            let now = Instant::now();
             if now >= told + SUMMARY_EVERY {
                 summaries.send_replace(engine.summary());
                 told = now;

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::estimate::BinTable;
 use crate::market::event::Gap;
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
+use super::beside::Wishes;
 use super::market::VenueMarket;
 use super::record::{Checkpoint, Outlet, Record, RestoreError, Sink, Stored};
-use super::{Engine, Origin, place};
+use super::{Engine, History, Origin, place};
 
 impl Engine {
     /// An engine that goes on from a checkpoint and the columns that were closed until it stopped, bit for bit as if it had not. Of venues
@@ -44,9 +47,23 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Puts closed columns of earlier times before those that are here.
+    pub fn add_older(&mut self, older: Vec<(Venue, History)>) {
+        for (venue, history) in older {
+            if let Some(market) = self.venues.iter_mut().find(|m| m.venue() == venue) {
+                market.add_older(history);
+            }
+        }
+    }
+
     /// Everything worth keeping goes there from now on.
     pub fn set_sink(&mut self, sink: Sink) {
         self.sink = Outlet(Some(sink));
+    }
+
+    /// Readers beside ask through this.
+    pub fn set_wishes(&mut self, wishes: watch::Receiver<Wishes>) {
+        self.wishes = Some(wishes);
     }
 
     /// Closed columns are handed on and forgotten: nobody looks at them here.

@@ -6,9 +6,6 @@ use crate::estimate::Column;
 
 use super::snapshot::History;
 
-/// How long each interval of the ladder is kept, ms; the last for ever.
-pub const KEPT: [i64; 4] = [6 * 3_600_000, 7 * 86_400_000, 180 * 86_400_000, i64::MAX];
-
 /// The roll-ups that are not complete yet, by interval from the second on.
 pub type Partial = [Option<Column>; 3];
 
@@ -43,6 +40,13 @@ impl Ladder {
     pub fn forget(&mut self) {
         self.forgets = true;
         self.history = Arc::default();
+    }
+
+    /// Puts what was kept of earlier times before what is there.
+    pub fn prepend(&mut self, older: History) {
+        if !self.forgets {
+            Arc::make_mut(&mut self.history).prepend(older);
+        }
     }
 
     /// Whether nothing was closed yet.
@@ -104,9 +108,22 @@ fn level(column: &Column) -> usize {
 }
 
 impl History {
+    /// How long each interval of the ladder is kept, ms; the last for ever.
+    pub const KEPT: [i64; 4] = [6 * 3_600_000, 7 * 86_400_000, 180 * 86_400_000, i64::MAX];
+
+    /// Puts what is older before what is there.
+    pub fn prepend(&mut self, older: Self) {
+        for (columns, mut older) in self.ladder.iter_mut().zip(older.ladder) {
+            let first = columns.first().map_or(i64::MAX, |c| c.start);
+            older.truncate(older.partition_point(|c| c.start < first));
+            older.append(columns);
+            *columns = older;
+        }
+    }
+
     /// Drops what is older than its interval is kept, as of the end of the newest base column (UTC ms).
     pub fn forget(&mut self, newest: i64) {
-        for (columns, kept) in self.ladder.iter_mut().zip(KEPT) {
+        for (columns, kept) in self.ladder.iter_mut().zip(Self::KEPT) {
             let old = columns.partition_point(|c| c.end() < newest.saturating_sub(kept));
             columns.drain(..old);
         }

@@ -158,6 +158,11 @@ impl VenueMarket {
         &self.ladder.history
     }
 
+    /// Puts closed columns of earlier times before those that are here.
+    pub fn add_older(&mut self, older: History) {
+        self.ladder.prepend(older);
+    }
+
     /// Takes in one event: first closes the columns whose time has passed, then changes state.
     pub fn apply(&mut self, event: &MarketEvent) {
         let known_at = event.known_at();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Column;
 use crate::market::{Liquidation, Qty, Rate, Venue};
 
+use super::beside::LiveMarket;
 use super::snapshot::{History, Print};
 
 /// Raised with every change of what a [`Checkpoint`] holds or of how the state it holds is meant: an older one is then of no use.
@@ -53,6 +54,8 @@ pub enum Record {
     },
     /// The whole state.
     Checkpoint(Checkpoint),
+    /// How things stand, for readers beside: each stands for the one before.
+    Live(Box<LiveMarket>),
 }
 
 /// Where records go. It may block: that holds the engine back, and with it the feed.

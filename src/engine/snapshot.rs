@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub assets: Arc<[AssetInfo]>,
     /// Events taken in since the start.
     pub events: u64,
+    /// Who writes the history that this is read from, where another process does.
+    pub followed: Option<Arc<str>>,
 }
 
 /// An observed liquidation, for the tape and the marks on the map.
@@ -107,7 +109,7 @@ pub struct VenueView {
 /// How a venue's picture came about, in stretches of event time (UTC ms). Columns up to `restored` were drawn in an earlier run;
 /// between that (or `first`) and `live` history told by the venue stands; from `live` on its streams were heard. What nobody told
 /// is in the columns' own marks ([`Column::gap`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Course {
     /// The first event of this run.
     pub first: Option<i64>,

@@ -90,7 +90,7 @@ impl Board {
         let mut inner = self.lock();
         for spec in specs {
             let stream = |s: &super::venue::StreamSpec| StreamStatus {
-                name: s.name,
+                name: s.name.into(),
                 last: None,
                 steady: s.first.is_some(),
                 limit: s.idle.map(|_| SILENCE.max(s.cadence.unwrap_or_default() * 3)),
@@ -190,7 +190,7 @@ impl Board {
         if let (LinkState::Live, Some(stream)) = (&state, silent) {
             let limit = stream.limit.unwrap_or_default().as_secs();
             note = format!("connected, but nothing on {} for more than {limit} s", stream.name);
-            state = LinkState::Silent { stream: stream.name.to_owned() };
+            state = LinkState::Silent { stream: stream.name.to_string() };
         }
         let mut counters = inner.counters;
         counters.rate_limited += inner.rate_limited;

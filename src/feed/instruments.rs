@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::market::{Asset, Instrument, Price, Qty, Venue};
 
 /// One perpetual a venue lists.
@@ -20,7 +22,7 @@ pub struct Listing {
 }
 
 /// An asset a user may pick.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssetInfo {
     /// The asset.
     pub asset: Asset,

@@ -1,6 +1,9 @@
 //! The truth about a feed, in words a trader understands.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::market::{Sampled, Venue};
 
@@ -35,7 +38,7 @@ pub enum LinkState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamStatus {
     /// Name as the venue calls it, such as `aggTrade`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// When its last frame arrived (monotonic).
     pub last: Option<Instant>,
     /// Whether the stream is expected to speak all the time (a liquidation feed is not).
@@ -54,7 +57,7 @@ impl StreamStatus {
 }
 
 /// What was counted; nothing is lost in silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Frames received.
     pub frames: u64,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::lock::Lock;
-use super::open::{OpenError, hold};
+use super::open::{OpenError, hold, lock_writer};
 use super::retention::{self, Outlived};
 use super::rows::{Numbered, Numbering, Rows, Written};
 use super::{Identity, StoreConfig, StorePath};
@@ -47,7 +47,7 @@ impl Bulk {
         identity: &Identity,
         config: StoreConfig,
     ) -> Result<(Self, Vec<String>), OpenError> {
-        let held = hold(at, identity)?;
+        let held = hold(lock_writer(at, "import")?, at, identity)?;
         let now = jiff::Timestamp::now().as_millisecond();
         let outlived = Outlived::new(&held.conn, &config, now)
             .map_err(|e| OpenError::Io { path: at.database(), why: e.to_string() })?;

@@ -40,9 +40,22 @@ pub fn digest(bytes: &[u8]) -> i64 {
 
 /// Bytes of anything.
 pub fn encode(value: &impl Serialize) -> Result<Body, CodecError> {
-    let plain = postcard::to_stdvec(value).map_err(|_| CodecError::Strange)?;
-    let bytes = zstd::bulk::compress(&plain, LEVEL).map_err(|_| CodecError::Strange)?;
-    Ok(Body { bytes, digest: digest(&plain) })
+    pack(&plain(value)?)
+}
+
+/// Bytes of anything whose digest is another than one that is known; `None` where it is the same.
+pub fn encode_changed(value: &impl Serialize, known: Option<i64>) -> Result<Option<Body>, CodecError> {
+    let plain = plain(value)?;
+    if known == Some(digest(&plain)) { Ok(None) } else { pack(&plain).map(Some) }
+}
+
+fn plain(value: &impl Serialize) -> Result<Vec<u8>, CodecError> {
+    postcard::to_stdvec(value).map_err(|_| CodecError::Strange)
+}
+
+fn pack(plain: &[u8]) -> Result<Body, CodecError> {
+    let bytes = zstd::bulk::compress(plain, LEVEL).map_err(|_| CodecError::Strange)?;
+    Ok(Body { bytes, digest: digest(plain) })
 }
 
 /// What the bytes were made of.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::feed::status::clean;
 
@@ -10,11 +11,29 @@ use crate::feed::status::clean;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner(pub String);
 
+impl Owner {
+    /// What writes, and its number: `collect 4711`; all words where they are others.
+    pub fn short(&self) -> String {
+        let mut words = self.0.split_ascii_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("process"), Some(id), Some(what)) if what.starts_with('(') => {
+                format!("{} {id}", what.trim_matches(['(', ')']))
+            }
+            (Some("process"), Some(id), _) => format!("process {id}"),
+            _ => self.0.clone(),
+        }
+    }
+}
+
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
+
+/// How often a lock that is held is tried again, and how soon.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -30,20 +49,26 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock and says in the file who holds it.
-    pub fn take(path: &Path) -> Result<Self, LockError> {
+    /// Takes the lock and says in the file who holds it, and what for, in a word.
+    pub fn take(path: &Path, purpose: &str) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(LockError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(owner(&mut file))),
-            Err(TryLockError::Error(e)) => return Err(LockError::Io(e)),
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Who only looks for a holder locks for a moment.
+                Err(TryLockError::WouldBlock) if tries < TRIES => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held(owner(&mut file))),
+                Err(TryLockError::Error(e)) => return Err(LockError::Io(e)),
+            }
+            tries += 1;
         }
         let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-        let words = format!("process {} since {since}\n", std::process::id());
+        let words = format!("process {} ({purpose}) since {since}\n", std::process::id());
         let told = file.set_len(0).and_then(|()| file.write_all(words.as_bytes()));
         told.map_err(LockError::Io)?;
         Ok(Self(file))
@@ -76,12 +101,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("BTC.lock");
         assert_eq!(Lock::holder(&path), None);
-        let first = Lock::take(&path).unwrap();
-        let Err(LockError::Held(owner)) = Lock::take(&path) else { panic!("two locks") };
-        assert!(owner.0.starts_with(&format!("process {} since 2", std::process::id())), "{owner}");
+        let first = Lock::take(&path, "test").unwrap();
+        let Err(LockError::Held(owner)) = Lock::take(&path, "test") else { panic!("two locks") };
+        assert_eq!(owner.short(), format!("test {}", std::process::id()));
+        assert!(owner.0.starts_with(&format!("process {} (test) since 2", std::process::id())), "{owner}");
         assert_eq!(Lock::holder(&path), Some(owner));
         drop(first);
         assert_eq!(Lock::holder(&path), None);
-        Lock::take(&path).unwrap();
+        Lock::take(&path, "test").unwrap();
     }
 }

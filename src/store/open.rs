@@ -73,10 +73,30 @@ pub struct Opened {
 
 /// Opens an asset's file for writing, and makes it if there is none.
 pub fn open_writer(at: &StorePath, identity: &Identity, config: StoreConfig) -> Result<Opened, OpenError> {
-    let Held { conn, lock, notes } = hold(at, identity)?;
+    open_writer_holding(lock_writer(at, "writer")?, at, identity, config)
+}
+
+/// Takes the right to write an asset's file; what for, in a word, is told to those who want it too.
+pub fn lock_writer(at: &StorePath, purpose: &str) -> Result<Lock, OpenError> {
     let path = at.database();
-    let writer = Writer::spawn(conn, path.clone(), config, lock)
-        .map_err(|e| OpenError::Io { path, why: e.to_string() })?;
+    let io = |why: &dyn std::fmt::Display| OpenError::Io { path: path.clone(), why: why.to_string() };
+    make_folder(at.folder()).map_err(|e| io(&e))?;
+    Lock::take(&at.lock(), purpose).map_err(|e| match e {
+        LockError::Held(owner) => OpenError::Held { path: path.clone(), owner },
+        LockError::Io(e) => io(&e),
+    })
+}
+
+/// As [`open_writer`], with the right to write it in hand.
+pub fn open_writer_holding(
+    lock: Lock,
+    at: &StorePath,
+    identity: &Identity,
+    config: StoreConfig,
+) -> Result<Opened, OpenError> {
+    let Held { conn, lock, notes } = hold(lock, at, identity)?;
+    let writer = Writer::spawn(conn, at, config, lock)
+        .map_err(|e| OpenError::Io { path: at.database(), why: e.to_string() })?;
     Ok(Opened { writer, notes })
 }
 
@@ -88,15 +108,10 @@ pub(super) struct Held {
     pub notes: Vec<String>,
 }
 
-/// Takes an asset's file, and makes it if there is none.
-pub(super) fn hold(at: &StorePath, identity: &Identity) -> Result<Held, OpenError> {
+/// Opens an asset's file with the right to write it in hand, and makes it if there is none.
+pub(super) fn hold(lock: Lock, at: &StorePath, identity: &Identity) -> Result<Held, OpenError> {
     let path = at.database();
     let io = |why: &dyn std::fmt::Display| OpenError::Io { path: path.clone(), why: why.to_string() };
-    make_folder(at.folder()).map_err(|e| io(&e))?;
-    let lock = Lock::take(&at.lock()).map_err(|e| match e {
-        LockError::Held(owner) => OpenError::Held { path: path.clone(), owner },
-        LockError::Io(e) => io(&e),
-    })?;
     let mut notes = Vec::new();
     let conn = loop {
         match prepare(&path, identity, &mut notes) {
@@ -120,10 +135,7 @@ pub(super) fn hold(at: &StorePath, identity: &Identity) -> Result<Held, OpenErro
 pub fn vacuum(at: &StorePath) -> Result<(u64, u64), OpenError> {
     let path = at.database();
     let io = |why: &dyn std::fmt::Display| OpenError::Io { path: path.clone(), why: why.to_string() };
-    let _lock = Lock::take(&at.lock()).map_err(|e| match e {
-        LockError::Held(owner) => OpenError::Held { path: path.clone(), owner },
-        LockError::Io(e) => io(&e),
-    })?;
+    let _lock = lock_writer(at, "vacuum")?;
     let size = || std::fs::metadata(&path).map(|m| m.len()).map_err(|e| io(&e));
     let before = size()?;
     let conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| io(&e))?;

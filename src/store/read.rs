@@ -1,5 +1,8 @@
 //! Reading a file, beside its writer or without one.
 
+mod history;
+mod recent;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use super::open::OpenError;
 use super::schema::{self, State, VERSION};
 use super::{Identity, StorePath};
 use crate::engine::History;
-use crate::engine::record::{Checkpoint, STATE_VERSION, Stored};
+use crate::engine::record::{Checkpoint, STATE_VERSION};
 use crate::estimate::Column;
 use crate::market::{Interval, Liquidation, PriceKind, Qty, Rate, Sampled, Side, Venue};
 
@@ -221,25 +224,7 @@ impl Reader {
             "SELECT name, ts, position, price, qty, price_kind, sampled, nth FROM liquidations
              JOIN venues ON venues.id = venue WHERE ts >= ?1 AND ts < ?2 ORDER BY ts, venue, position, price, qty, nth",
         )?;
-        let row = |row: &Row<'_>| {
-            let liquidation = Liquidation {
-                position: if word(row, 2)? == "long" { Side::Long } else { Side::Short },
-                price: parsed(row, 3)?,
-                qty: parsed(row, 4)?,
-                price_kind: match word(row, 5)? {
-                    "bankruptcy" => PriceKind::Bankruptcy,
-                    "order" => PriceKind::Order,
-                    _ => PriceKind::Fill,
-                },
-                sampled: match word(row, 6)? {
-                    "largest" => Sampled::Largest,
-                    "latest" => Sampled::Latest,
-                    _ => Sampled::No,
-                },
-            };
-            Ok(LiquidationRow { ts: row.get(1)?, venue: venue(row, 0)?, liquidation, nth: row.get(7)? })
-        };
-        find.query_map([from, until], row)?.collect()
+        find.query_map([from, until], liquidation_row)?.collect()
     }
 
     /// Readings of open interest in `from..until` (UTC ms), oldest first.
@@ -288,50 +273,6 @@ impl Reader {
         Ok(None)
     }
 
-    /// All that is kept of the venues' columns, as far back as a screen shows them, or none of it where nobody looks; and of each the
-    /// base columns from a time on (UTC ms), or where none is named what covers its running day.
-    pub fn stored(
-        &self,
-        is_looked_at: bool,
-        since: impl Fn(Venue) -> Option<i64>,
-    ) -> rusqlite::Result<Vec<Stored>> {
-        let mut stored = Vec::new();
-        for venue in self.venues()? {
-            let mut history = History::default();
-            if is_looked_at {
-                for (columns, interval) in history.ladder.iter_mut().zip(History::INTERVALS) {
-                    *columns = self.columns(venue, interval, i64::MIN, i64::MAX)?;
-                }
-                let newest = history.ladder.iter().flatten().map(|c| c.end()).max();
-                history.forget(newest.unwrap_or(i64::MIN));
-            }
-            // Where only bars are known the base is longer than a minute.
-            let mut base = None;
-            for interval in History::INTERVALS {
-                if let (None, Some((_, last))) = (base, self.span(venue, interval)?) {
-                    base = Some((interval, last));
-                }
-            }
-            let since = match (base, since(venue)) {
-                (None, _) => Vec::new(),
-                (Some((interval, _)), Some(from)) => self.columns(venue, interval, from, i64::MAX)?,
-                (Some((interval, last)), None) => self.covering(venue, interval, Interval::D1.floor(last))?,
-            };
-            stored.push(Stored { venue, history, since });
-        }
-        Ok(stored)
-    }
-
-    /// A venue's columns from a time on, at each time the coarsest below a day, down to the base.
-    fn covering(&self, venue: Venue, base: Interval, mut from: i64) -> rusqlite::Result<Vec<Arc<Column>>> {
-        let mut all: Vec<Arc<Column>> = Vec::new();
-        for interval in History::INTERVALS.into_iter().rev().filter(|i| *i < Interval::D1 && *i >= base) {
-            all.extend(self.columns(venue, interval, from, i64::MAX)?);
-            from = all.last().map_or(from, |c| c.end());
-        }
-        Ok(all)
-    }
-
     /// When the newest row of any kind was known, UTC ms.
     pub fn newest(&self) -> rusqlite::Result<Option<i64>> {
         let find = "SELECT max(t) FROM (SELECT max(ts) AS t FROM liquidations UNION ALL
@@ -372,6 +313,26 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         address.push_str("?immutable=1");
         Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
     })
+}
+
+/// Name of the venue, time, side, price, quantity, kind of price, sampling, number.
+fn liquidation_row(row: &Row<'_>) -> rusqlite::Result<LiquidationRow> {
+    let liquidation = Liquidation {
+        position: if word(row, 2)? == "long" { Side::Long } else { Side::Short },
+        price: parsed(row, 3)?,
+        qty: parsed(row, 4)?,
+        price_kind: match word(row, 5)? {
+            "bankruptcy" => PriceKind::Bankruptcy,
+            "order" => PriceKind::Order,
+            _ => PriceKind::Fill,
+        },
+        sampled: match word(row, 6)? {
+            "largest" => Sampled::Largest,
+            "latest" => Sampled::Latest,
+            _ => Sampled::No,
+        },
+    };
+    Ok(LiquidationRow { ts: row.get(1)?, venue: venue(row, 0)?, liquidation, nth: row.get(7)? })
 }
 
 fn interval(ms: i64) -> Interval {

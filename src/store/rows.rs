@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
 
 use super::codec;
+use crate::engine::beside::LiveMarket;
 use crate::engine::record::{Checkpoint, Record, STATE_VERSION};
 use crate::estimate::Column;
 use crate::market::{Liquidation, PriceKind, Sampled, Side, Venue};
@@ -49,6 +51,19 @@ impl Written {
         self.conflicts += other.conflicts;
     }
 }
+
+/// Parts of the live table.
+pub const HEAD: &str = "head";
+/// The assets a user may pick.
+pub const ASSETS: &str = "assets";
+/// What of a venue changes all the time.
+pub const NOW: &str = "now";
+/// What of a venue changes now and then.
+pub const WEEK: &str = "week";
+
+/// What readers beside were told last, by its digest.
+#[derive(Debug, Default)]
+pub struct Told(BTreeMap<(&'static str, Box<str>), i64>);
 
 /// A record on its way, with the number of a liquidation among those that are alike.
 #[derive(Debug, Clone)]
@@ -122,7 +137,42 @@ impl<'a> Rows<'a> {
                 Ok(())
             }
             Record::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
+            // Told on its own: it is no history.
+            Record::Live(_) => Ok(()),
         }
+    }
+
+    /// Tells readers beside how things stand; what is as it was told before is left alone.
+    pub fn live(&mut self, live: &LiveMarket, told: &mut Told) -> rusqlite::Result<()> {
+        // Told again also where nothing has changed: a reader sees by it that somebody tells.
+        told.0.remove(&(HEAD, "".into()));
+        self.tell("", HEAD, &live.head, told)?;
+        self.tell("", ASSETS, &live.assets, told)?;
+        live.venues.iter().try_for_each(|(venue, week)| {
+            self.tell(venue.venue.as_str(), NOW, venue, told)?;
+            self.tell(venue.venue.as_str(), WEEK, week, told)
+        })
+    }
+
+    fn tell(
+        &self,
+        venue: &str,
+        part: &'static str,
+        value: &impl Serialize,
+        told: &mut Told,
+    ) -> rusqlite::Result<()> {
+        let known = told.0.get(&(part, venue.into())).copied();
+        let body = codec::encode_changed(value, known)
+            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        let Some(body) = body else { return Ok(()) };
+        let mut put = self.tx.prepare_cached(
+            "INSERT INTO live (venue, part, written_at, digest, body) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (venue, part) DO UPDATE SET written_at = ?3, digest = ?4, body = ?5",
+        )?;
+        let now = jiff::Timestamp::now().as_millisecond();
+        put.execute(params![venue, part, now, body.digest, body.bytes])?;
+        told.0.insert((part, venue.into()), body.digest);
+        Ok(())
     }
 
     fn venue(&mut self, venue: Venue) -> rusqlite::Result<i64> {

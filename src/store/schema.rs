@@ -11,7 +11,8 @@ pub const APPLICATION: i32 = 0x6d65_6c74;
 
 /// The steps from nothing to the newest version: step `i` makes version `i + 1`. A step that was released is never changed; what
 /// is new is one more step.
-pub const STEPS: [&str; 1] = ["
+pub const STEPS: [&str; 2] = [
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE venues (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
     CREATE TABLE columns (
@@ -58,7 +59,19 @@ pub const STEPS: [&str; 1] = ["
         digest INTEGER NOT NULL,
         body BLOB NOT NULL
     ) STRICT;
-"];
+",
+    // How things stand, for readers beside; `venue` is empty where a row is about all of them.
+    "
+    CREATE TABLE live (
+        venue TEXT NOT NULL,
+        part TEXT NOT NULL,
+        written_at INTEGER NOT NULL,
+        digest INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (venue, part)
+    ) STRICT;
+",
+];
 
 /// The newest version.
 pub const VERSION: u32 = STEPS.len() as u32;

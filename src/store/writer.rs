@@ -10,10 +10,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::watch;
 
+use super::interest::Lookout;
 use super::lock::Lock;
-use super::rows::{Numbered, Numbering, Rows, Written};
-use super::{StoreConfig, retention};
+use super::rows::{Numbered, Numbering, Rows, Told, Written};
+use super::{StoreConfig, StorePath, retention};
+use crate::engine::beside::{LiveMarket, Wishes};
 use crate::engine::record::{Record, Sink};
 
 /// Records that may wait for the thread; a full channel holds the engine back.
@@ -26,6 +29,8 @@ const BATCH: usize = 2_048;
 const HELD: usize = 20_000;
 /// How soon writing is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the writer looks whether anybody follows.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often what is too old goes.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// And the first time: when history has come that is older than it is kept.
@@ -59,16 +64,19 @@ pub struct Writer {
     to: SyncSender<Message>,
     thread: Option<JoinHandle<()>>,
     status: Arc<Mutex<WriterStatus>>,
+    wishes: watch::Receiver<Wishes>,
     path: PathBuf,
 }
 
 impl Writer {
     pub(super) fn spawn(
         conn: Connection,
-        path: PathBuf,
+        at: &StorePath,
         config: StoreConfig,
         lock: Lock,
     ) -> std::io::Result<Self> {
+        let (path, lookout) = (at.database(), Lookout::new(at));
+        let wishes = lookout.wishes();
         let (to, from) = sync_channel(QUEUE);
         let status = Arc::new(Mutex::new(WriterStatus::default()));
         let worker = Worker {
@@ -78,12 +86,16 @@ impl Writer {
             status: Arc::clone(&status),
             numbering: Numbering::default(),
             held: Vec::new(),
+            lookout,
+            live: None,
+            told: Told::default(),
             tried: Instant::now(),
+            looked: Instant::now(),
             prune_at: Instant::now() + FIRST_PRUNE,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || worker.run(&from))?;
-        Ok(Self { to, thread: Some(thread), status, path })
+        Ok(Self { to, thread: Some(thread), status, wishes, path })
     }
 
     /// Hands over a record; blocks while the disk is slower than the market.
@@ -100,6 +112,11 @@ impl Writer {
     /// Looks on while the writer is somewhere else.
     pub fn watch(&self) -> Watch {
         Watch(Arc::clone(&self.status))
+    }
+
+    /// What readers beside ask of the engine.
+    pub fn wishes(&self) -> watch::Receiver<Wishes> {
+        self.wishes.clone()
     }
 
     /// How writing goes.
@@ -152,7 +169,13 @@ struct Worker {
     status: Arc<Mutex<WriterStatus>>,
     numbering: Numbering,
     held: Vec<Numbered>,
+    lookout: Lookout,
+    /// How things stand, if that is to be told.
+    live: Option<Box<LiveMarket>>,
+    /// What was told last.
+    told: Told,
     tried: Instant,
+    looked: Instant,
     prune_at: Instant,
     _lock: Lock,
 }
@@ -163,25 +186,39 @@ impl Worker {
             let is_stuck = self.status(|s| s.trouble.is_some());
             let pause = if is_stuck { RETRY } else { COMMIT_EVERY };
             let wait = pause.saturating_sub(self.tried.elapsed());
-            let is_end = match from.recv_timeout(wait) {
-                Ok(Message::Keep(record)) => {
-                    self.hold(*record);
-                    false
-                }
-                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => true,
+            let wait = wait.min(LOOK_EVERY.saturating_sub(self.looked.elapsed()));
+            let is_awaited = match from.recv_timeout(wait) {
+                Ok(Message::Keep(record)) => self.take(*record),
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return self.finish(),
                 Err(RecvTimeoutError::Timeout) => false,
             };
-            if is_end {
-                return self.finish();
-            }
-            if self.tried.elapsed() >= pause || (!is_stuck && self.held.len() >= BATCH) {
+            if self.tried.elapsed() >= pause || (!is_stuck && (is_awaited || self.held.len() >= BATCH)) {
                 self.write();
+            }
+            if self.looked.elapsed() >= LOOK_EVERY {
+                self.lookout.look();
+                self.looked = Instant::now();
             }
         }
     }
 
     fn status<T>(&self, act: impl FnOnce(&mut WriterStatus) -> T) -> T {
         act(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in a record; says whether somebody waits for it.
+    fn take(&mut self, record: Record) -> bool {
+        match record {
+            Record::Live(live) => {
+                self.live = Some(live);
+                true
+            }
+            record => {
+                let is_state = matches!(record, Record::Checkpoint(_));
+                self.hold(record);
+                is_state && self.lookout.is_followed()
+            }
+        }
     }
 
     /// Keeps a record until it is written. A newer state stands for an older one.
@@ -207,15 +244,19 @@ impl Worker {
     /// Commits what is held, or says why it cannot be.
     fn write(&mut self) {
         self.tried = Instant::now();
-        if self.held.is_empty() {
+        let live = self.live.take();
+        if self.held.is_empty() && live.is_none() {
             // Without trouble there is nothing to do; with it, a transaction tells whether it is over.
             self.prune();
             return;
         }
-        match commit(&mut self.conn, &self.held) {
+        match commit(&mut self.conn, &self.held, live.as_deref().map(|live| (live, &mut self.told))) {
             Ok(written) => self.written(&written),
-            Err(e) if is_passing(&e) => self.stuck(&e),
-            Err(e) => self.one_by_one(&e),
+            Err(e) => {
+                // None of it was told.
+                self.told = Told::default();
+                if is_passing(&e) { self.stuck(&e) } else { self.one_by_one(&e) }
+            }
         }
         self.prune();
     }
@@ -248,7 +289,7 @@ impl Worker {
         let mut sum = Written::default();
         while let Some(one) = held.next() {
             let one = std::slice::from_ref(&one);
-            match commit(&mut self.conn, one) {
+            match commit(&mut self.conn, one, None) {
                 Ok(written) => sum.add(&written),
                 Err(e) if is_passing(&e) => {
                     self.status(|s| s.written.add(&sum));
@@ -292,10 +333,17 @@ impl Worker {
 }
 
 /// All of it in one transaction, or none.
-fn commit(conn: &mut Connection, held: &[Numbered]) -> rusqlite::Result<Written> {
+fn commit(
+    conn: &mut Connection,
+    held: &[Numbered],
+    live: Option<(&LiveMarket, &mut Told)>,
+) -> rusqlite::Result<Written> {
     let tx = conn.transaction()?;
     let mut rows = Rows::new(&tx);
     held.iter().try_for_each(|numbered| rows.add(numbered))?;
+    if let Some((live, told)) = live {
+        rows.live(live, told)?;
+    }
     let written = rows.written;
     tx.commit()?;
     Ok(written)

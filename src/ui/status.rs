@@ -168,6 +168,9 @@ fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         Origin::Replay => pieces.push(Piece::new(0, " REPLAY ", canvas.theme.inverse)),
         Origin::Live => {}
     }
+    if let Some(who) = &app.latest().followed {
+        pieces.push(Piece::new(3, format!("follows {who}"), Style::new()));
+    }
     pieces
 }
 
@@ -211,11 +214,31 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         let covered: f64 = shown.iter().map(|v| v.coverage * v.oi_usd.unwrap_or(0.0)).sum();
         pieces.push(Piece::new(7, format!("covers {:.0}% of OI", 100.0 * covered / oi), theme.dim));
     }
+    if let Some(words) = course(app) {
+        pieces.push(Piece::new(8, words, theme.dim));
+    }
     if app.latest().now > 0 {
         let now = app.snapshot().now;
         pieces.push(Piece::new(5, text::time(now, "%H:%M:%SZ "), Style::new()));
     }
     pieces
+}
+
+/// How the picture came about, over the venues that are drawn: shares of the time in view.
+fn course(app: &App) -> Option<String> {
+    let parts = app.courses().all();
+    let whole = parts.whole();
+    let words =
+        [(parts.live, "live"), (parts.kept, "kept"), (parts.told, "REST"), (parts.missing, "missing")];
+    let told: Vec<String> = words
+        .iter()
+        .filter(|(part, _)| *part > 0)
+        .map(|(part, word)| match part * 100 / whole {
+            0 => format!("<1% {word}"),
+            percent => format!("{percent}% {word}"),
+        })
+        .collect();
+    (!told.is_empty()).then(|| told.join(" "))
 }
 
 /// What is wrong, in words: venues that are drawn but not live, and what was counted as lost.

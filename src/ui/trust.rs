@@ -197,6 +197,13 @@ fn details(canvas: &Canvas<'_>, view: &VenueView, shown: &[&Fact], width: u16) -
     if !view.status.note.is_empty() {
         say(vec![view.status.note.clone()], theme.warn);
     }
+    if let Some(who) = &app.latest().followed {
+        say(
+            vec![format!("told by {who}, which has the feeds; books and presets are not told")],
+            Style::new(),
+        );
+    }
+    say(course(app, view), Style::new());
     let folded = FACTS.iter().filter(|f| f.rank > 0 && shown.iter().all(|s| s.title != f.title));
     let folded = folded.map(|f| (f.title, (f.text)(app, view))).filter(|(_, words)| words != "-");
     say(folded.map(|(title, words)| format!("{title} {words}")).collect(), Style::new());
@@ -227,6 +234,24 @@ fn details(canvas: &Canvas<'_>, view: &VenueView, shown: &[&Fact], width: u16) -
     say(silent.into_iter().map(|s| format!("! {} silent", stream(app, s))).collect(), theme.warn);
     say(speaking.into_iter().map(|s| stream(app, s)).collect(), Style::new());
     lines
+}
+
+/// How its part of the picture in view came about: the shares, and where one passes into the other.
+fn course(app: &App, view: &VenueView) -> Vec<String> {
+    let Some(parts) = app.courses().of(view.venue) else { return Vec::new() };
+    let time = |at: Option<i64>, word: &str| {
+        at.map_or_else(String::new, |at| format!(" {word} {}", text::time(at, "%H:%M on %d %b")))
+    };
+    let told = [
+        (parts.live, "live", time(view.course.live, "since")),
+        (parts.kept, "kept from an earlier run", time(view.course.restored, "until")),
+        (parts.told, "told later by the venue (REST)", String::new()),
+        (parts.missing, "missing", String::new()),
+    ];
+    let words = told.iter().filter(|(ms, _, _)| *ms > 0);
+    let words: Vec<String> =
+        words.map(|(ms, word, when)| format!("{} {word}{when}", text::span(*ms))).collect();
+    if words.is_empty() { words } else { std::iter::once("in view:".to_owned()).chain(words).collect() }
 }
 
 /// A stream and the time since it last spoke.

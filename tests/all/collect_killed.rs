@@ -16,7 +16,7 @@ use serde_json::Value;
 /// Nothing takes this long; it only keeps a failing test from hanging.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -25,7 +25,7 @@ impl Drop for Running {
     }
 }
 
-fn meltline(args: &[&str]) -> Command {
+pub fn meltline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meltline"));
     command.args(args).stdin(Stdio::null()).stderr(Stdio::null());
     for name in ["MELTLINE_CONFIG", "MELTLINE_DATA_DIR", "MELTLINE_VENUES", "MELTLINE_CAPTURE"] {
@@ -43,7 +43,7 @@ fn lines(child: &mut Child) -> Receiver<String> {
 }
 
 /// Exchanges that run fast, and a configuration that points at them and keeps everything.
-fn exchanges(dir: &Path, speed: &str) -> Running {
+pub fn exchanges(dir: &Path, speed: &str) -> Running {
     let config = dir.join("config.toml");
     let mut command = meltline(&["sim", "--scenario", "cascade", "--speed", speed, "--write-config"]);
     let mut child = command.arg(&config).stdout(Stdio::piped()).spawn().unwrap();
@@ -59,7 +59,7 @@ fn exchanges(dir: &Path, speed: &str) -> Running {
     child
 }
 
-fn collect(dir: &Path, capture: &Path) -> (Running, Receiver<String>) {
+pub fn collect(dir: &Path, capture: &Path) -> (Running, Receiver<String>) {
     let mut command =
         meltline(&["collect", "BTC", "--venues", "binance,bybit", "--status-json", "--status-every", "1"]);
     command.arg("--config").arg(dir.join("config.toml")).arg("--data-dir").arg(dir.join("data"));
@@ -71,7 +71,7 @@ fn collect(dir: &Path, capture: &Path) -> (Running, Receiver<String>) {
 }
 
 /// Waits for a status that pleases.
-fn until(told: &Receiver<String>, wanted: impl Fn(&Value) -> bool) -> Value {
+pub fn until(told: &Receiver<String>, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let line = told.recv_timeout(PATIENCE).expect("the status did not come");
         let status: Value = serde_json::from_str(&line).unwrap();
@@ -81,7 +81,7 @@ fn until(told: &Receiver<String>, wanted: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-fn is_live(asset: &Value) -> bool {
+pub fn is_live(asset: &Value) -> bool {
     let live = |v: &Value| v["state"] == "live" && v["live_since"].is_i64();
     asset["venues"].as_array().unwrap().iter().all(live)
 }
@@ -101,7 +101,7 @@ fn captured(dir: &Path) -> Vec<MarketEvent> {
     events
 }
 
-fn store(dir: &Path) -> Reader {
+pub fn store(dir: &Path) -> Reader {
     let at = StorePath::new(&dir.join("data"), "BTC".parse().unwrap());
     Reader::open(&at).unwrap().expect("a store")
 }

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod book_keeping;
+mod collect_beside;
 mod collect_killed;
 mod commands;
 mod determinism;
@@ -14,6 +15,7 @@ mod feed_live;
 mod feed_okx;
 mod feed_recorded;
 mod feed_trouble;
+mod first_picture;
 mod fixture;
 mod hand_worked_levels;
 mod import;
@@ -30,6 +32,7 @@ mod recorded;
 mod score;
 mod screen;
 mod screen_bytes;
+mod screen_course;
 mod screen_grid;
 mod screen_hand;
 mod screen_keys;

@@ -194,7 +194,7 @@ fn the_panel_of_venues_writes_only_what_it_says_anew() {
     let start = Instant::now();
     let mut snapshot = Snapshot::clone(app.latest());
     for view in &mut snapshot.venues {
-        let stream = StreamStatus { name: "trades", last: Some(start), steady: true, limit: None };
+        let stream = StreamStatus { name: "trades".into(), last: Some(start), steady: true, limit: None };
         view.status.streams.push(stream);
     }
     app.update(Message::Tick(start));

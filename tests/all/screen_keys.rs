@@ -256,7 +256,8 @@ fn the_crosshair_pushes_the_view_into_the_past_and_f_comes_back() {
 fn ages_count_only_when_worth_saying_and_stale_is_said() {
     let (mut market, mut app) = hours(3);
     let start = Instant::now();
-    let streams = |last| vec![StreamStatus { name: "aggTrade", last: Some(last), steady: true, limit: None }];
+    let streams =
+        |last| vec![StreamStatus { name: "aggTrade".into(), last: Some(last), steady: true, limit: None }];
     app.update(with(&mut market, |s| s.venues[0].status.streams = streams(start)));
     let mut at = |seconds: u64| app.update(Message::Tick(start + Duration::from_secs(seconds)));
     assert_eq!(at(0), Effect::None);

@@ -137,8 +137,8 @@ fn trouble(width: u16, height: u16) -> App {
     let mut app = day(width, height);
     let now = Instant::now();
     let ago = |seconds| Some(now.checked_sub(Duration::from_secs(seconds)).unwrap());
-    let stream = |name, last, limit: Option<u64>| StreamStatus {
-        name,
+    let stream = |name: &'static str, last, limit: Option<u64>| StreamStatus {
+        name: name.into(),
         last,
         steady: limit.is_some(),
         limit: limit.map(Duration::from_secs),

@@ -122,6 +122,10 @@ impl Terminal {
         self.keys.flush().unwrap();
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Waits for the end; the exit code.
     pub fn ended(&mut self) -> u32 {
         let begun = Instant::now();

@@ -8,7 +8,7 @@ use crate::engine::record::Record;
 use crate::estimate::Column;
 use crate::estimate::calibrate::Uncertainty;
 use crate::market::{Interval, Liquidation, PriceKind, Sampled, Side, Venue};
-use crate::store::{Identity, OpenError, Reader, StorePath, open_writer};
+use crate::store::{Identity, OpenError, Reader, StorePath, open_writer, schema};
 
 /// 2026-11-22T10:00Z
 const T0: i64 = 1_795_341_600_000;
@@ -293,7 +293,7 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let at = at(&dir);
     drop(open(&at));
-    let lock = Lock::take(&at.lock()).unwrap();
+    let lock = Lock::take(&at.lock(), "test").unwrap();
     let conn = Connection::open_with_flags(at.database(), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     conn.pragma_update(None, "max_page_count", pages + 2).unwrap();
@@ -304,7 +304,11 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
         status: Arc::default(),
         numbering: Numbering::default(),
         held: Vec::new(),
+        lookout: Lookout::new(&at),
+        live: None,
+        told: Told::default(),
         tried: Instant::now(),
+        looked: Instant::now(),
         prune_at: Instant::now() + FIRST_PRUNE,
         _lock: lock,
     };
@@ -379,15 +383,26 @@ fn what_is_too_much_goes_from_the_finest_and_liquidations_never() {
 fn older_versions_are_brought_forward_with_a_copy_of_what_was() {
     let dir = tempfile::tempdir().unwrap();
     let at = at(&dir);
-    let (writer, _) = open(&at);
-    write(&writer, [oi(T0, "7")]);
-    writer.close();
+    // As version 1 left it: without the live table.
+    std::fs::create_dir_all(at.folder()).unwrap();
     let mut conn = Connection::open(at.database()).unwrap();
-    let steps = [crate::store::schema::STEPS[0], "CREATE TABLE pools (id INTEGER PRIMARY KEY) STRICT"];
-    let notes = crate::store::schema::migrate(&mut conn, 1, &steps, &at.database()).unwrap();
-    assert!(notes.len() == 1 && notes[0].contains("brought to version 2"), "{notes:?}");
+    schema::migrate(&mut conn, 0, &schema::STEPS[..1], &at.database()).unwrap();
+    schema::sign(&conn, &identity()).unwrap();
+    conn.execute_batch(
+        "INSERT INTO venues (name) VALUES ('binance');
+        INSERT INTO open_interest (slot, venue, ts, qty) VALUES (1, 1, 5000, '7')",
+    )
+    .unwrap();
     let version =
         |conn: &Connection| -> i64 { conn.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap() };
+    assert_eq!(version(&conn), 1);
+    drop(conn);
+    assert!(Reader::open(&at).unwrap().is_none(), "nobody reads it before it is brought forward");
+    let (writer, notes) = open(&at);
+    assert!(notes.len() == 1 && notes[0].contains("brought to version 2"), "{notes:?}");
+    writer.close();
+    assert_eq!(Reader::open(&at).unwrap().unwrap().open_interest(0, 9_000).unwrap().len(), 1);
+    let mut conn = Connection::open(at.database()).unwrap();
     assert_eq!(version(&conn), 2);
     let copies: Vec<_> = std::fs::read_dir(at.folder())
         .unwrap()
@@ -399,8 +414,8 @@ fn older_versions_are_brought_forward_with_a_copy_of_what_was() {
     let kept: i64 = copy.query_row("SELECT count(*) FROM open_interest", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 1);
     // A step that fails leaves what was.
-    let broken = [steps[0], steps[1], "CREATE TABLE pools (id INTEGER PRIMARY KEY) STRICT"];
-    assert!(crate::store::schema::migrate(&mut conn, 2, &broken, &at.database()).is_err());
+    let broken = [schema::STEPS[0], schema::STEPS[1], "CREATE TABLE live (venue INTEGER PRIMARY KEY) STRICT"];
+    assert!(schema::migrate(&mut conn, 2, &broken, &at.database()).is_err());
     assert_eq!(version(&conn), 2);
 }
 
@@ -412,7 +427,7 @@ fn the_ladder_of_a_screen_is_read_back_as_it_was_kept_in_memory() {
     write(&writer, (0..500).map(|i| columns(&[column(T0 + i * 60_000, Interval::M1, i as f64)])));
     writer.close();
     let reader = Reader::open(&at).unwrap().unwrap();
-    let stored = reader.stored(true, |_| Some(T0 + 498 * 60_000)).unwrap();
+    let stored = reader.stored(Some(i64::MIN), |_| Some(T0 + 498 * 60_000)).unwrap();
     assert_eq!(stored[0].since.len(), 2);
     let History { ladder } = &stored[0].history;
     assert_eq!(ladder[0].len(), 361);
@@ -429,8 +444,31 @@ fn without_a_state_the_running_day_is_covered_by_the_coarsest_columns() {
     write(&writer, (0..13).map(|i| columns(&[column(T0 + i * 300_000, Interval::M5, 1.0)])));
     write(&writer, [columns(&[column(T0, Interval::H1, 1.0)])]);
     writer.close();
-    let stored = Reader::open(&at).unwrap().unwrap().stored(false, |_| None).unwrap();
+    let stored = Reader::open(&at).unwrap().unwrap().stored(None, |_| None).unwrap();
     let told: Vec<_> = stored[0].since.iter().map(|c| (c.interval, (c.start - T0) / 60_000)).collect();
     assert_eq!(told, [(Interval::H1, 0), (Interval::M5, 60), (Interval::M1, 65), (Interval::M1, 66)]);
     assert!(stored[0].history.ladder.iter().all(Vec::is_empty), "nobody looks");
+}
+
+#[test]
+fn what_is_on_screen_is_read_first_and_the_rest_goes_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = at(&dir);
+    let (writer, _) = open(&at);
+    let hours: Vec<_> = (-30..0).map(|h| column(T0 + h * 3_600_000, Interval::H1, 1.0)).collect();
+    write(&writer, [columns(&hours), columns(&[column(T0, Interval::M1, 2.0)])]);
+    writer.close();
+    let reader = Reader::open(&at).unwrap().unwrap();
+    assert_eq!(reader.closed_until().unwrap(), Some(T0 + 60_000));
+    let cut = T0 - 10 * 3_600_000;
+    let mut history = reader.stored(Some(cut), |_| Some(i64::MAX)).unwrap().remove(0).history;
+    assert_eq!((history.ladder[0].len(), history.ladder[2].len()), (1, 10));
+    let (name, older) = reader.older(cut).unwrap().remove(0);
+    assert_eq!((name, older.ladder[0].len(), older.ladder[2].len()), (venue(), 0, 20));
+    history.prepend(older.clone());
+    let whole = reader.stored(Some(i64::MIN), |_| None).unwrap().remove(0).history;
+    assert_eq!(history.ladder, whole.ladder);
+    // Once more changes nothing.
+    history.prepend(older);
+    assert_eq!(history.ladder, whole.ladder);
 }
