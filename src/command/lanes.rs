@@ -179,6 +179,8 @@ impl Lanes {
                         screens.shown.send_replace(Arc::clone(&self.shown.snapshots.borrow_and_update()));
                         screens.others.send_replace(self.looked_at());
                     }
+                    // The app asks it only of a replay.
+                    Some(Command::Replay(_)) => {}
                     None => return Ok(()),
                 },
                 _ = look.tick() => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::playback::Playback;
 use crate::estimate::calibrate::Tally;
 use crate::estimate::measured::Fit;
 use crate::estimate::{Bar, BinTable, Column, Preset};
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub assets: Arc<[AssetInfo]>,
     /// Events taken in since the start.
     pub events: u64,
+    /// How a replay does, where it can be driven.
+    pub playback: Option<Playback>,
 }
 
 /// An observed liquidation, for the tape and the marks on the map.
