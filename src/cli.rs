@@ -105,7 +105,7 @@ pub struct LiveArgs {
 pub enum Command {
     /// The heatmap on a simulated exchange in this process: no network needed
     Demo(DemoArgs),
-    /// The heatmap on a recording: event files (NDJSON) or captures, .gz and .zst too
+    /// The heatmap on a recording (event files in NDJSON, captures, .gz and .zst too) or on the kept history of an asset; keys drive it
     Replay(ReplayArgs),
     /// Market events as NDJSON on standard output
     Tap(TapArgs),
@@ -278,8 +278,8 @@ pub struct SimArgs {
 /// `replay`
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// Recordings, in order; - is standard input
-    #[arg(required = true)]
+    /// Recordings: event files, captures or folders of captures; - is standard input. Or an asset, such as BTC: its kept history
+    #[arg(required = true, value_name = "FILE|ASSET")]
     pub files: Vec<PathBuf>,
     /// Asset to watch; the first in the recording unless named
     #[arg(long)]

@@ -272,6 +272,10 @@ impl App {
                     View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
                 };
             }
+            Action::Preset if self.playback().is_some_and(|p| p.is_kept) => {
+                "kept columns hold no other map's levels".clone_into(&mut self.settings.note);
+                return Effect::Redraw;
+            }
             Action::Preset => {
                 let preset = model::next_preset(self.settings.preset);
                 self.settings.preset = preset;

@@ -1,6 +1,7 @@
 //! `meltline replay`: the screen on a recording, which can be driven.
 
 mod checkpoints;
+pub mod kept;
 pub mod player;
 pub mod stage;
 
@@ -12,26 +13,53 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::app::Settings;
 use crate::cli::{ReplayArgs, Time};
 use crate::config::Config;
 use crate::engine::{Command, Engine, Origin, SNAPSHOT_EVERY, Snapshot};
 use crate::estimate::BinTable;
 use crate::feed::recording::Recording;
-use crate::market::MarketEvent;
+use crate::market::{Asset, MarketEvent};
+use crate::term::caps::Caps;
 
 use super::screen;
+use kept::Kept;
 use player::{Player, Wake};
 use stage::{Recorded, Stage};
 
 /// Runs the command. The screen stays on the last frame until the user quits.
 pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     let (settings, caps) = super::start::screen(config)?;
+    if let Some(asset) = kept_asset(args) {
+        let stage = Kept::open(&config.data_dir(), asset)?;
+        let (from, to) = stage.bounds(args.from, args.to)?;
+        return show(Player::new(stage, args.speed, from, to), settings, caps).map(|_| ());
+    }
     let (from, to) = bounds(args)?;
     let recording = open(args)?;
     let asset = args.asset.or(recording.asset()).unwrap_or(config.asset);
     let bins = Arc::new(BinTable::new(config.bin_bp));
     let stage = Recorded::new(recording, Engine::new(asset, Origin::Replay, bins, &[]));
-    let mut player = Player::new(stage, args.speed, from, to);
+    let stage = show(Player::new(stage, args.speed, from, to), settings, caps)?;
+    match stage.finish()? {
+        Some(tally) => super::report(&tally),
+        None => Ok(()),
+    }
+}
+
+/// The asset whose kept history is meant: a single name that is no file.
+fn kept_asset(args: &ReplayArgs) -> Option<Asset> {
+    let [name] = args.files.as_slice() else { return None };
+    let text = name.to_str().filter(|text| !text.contains(['.', '/']) && *text != "-")?;
+    if name.exists() { None } else { text.parse().ok() }
+}
+
+/// Plays on the screen until the user quits; what was played comes back.
+fn show<S: Stage + Send + 'static>(
+    mut player: Player<S>,
+    settings: Settings,
+    caps: Caps,
+) -> anyhow::Result<S> {
     let (pictures, seen) = watch::channel(player.picture());
     let (commands, asked) = mpsc::channel(8);
     let thread = spawn(player, asked, pictures)?;
@@ -39,11 +67,7 @@ pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     let Ok(stage) = thread.join() else {
         bail!("the player stopped unexpectedly; the log has the reason");
     };
-    shown?;
-    match stage.finish()? {
-        Some(tally) => super::report(&tally),
-        None => Ok(()),
-    }
+    shown.map(|()| stage)
 }
 
 /// A recording in which there is something of the asset, at its beginning.
@@ -64,7 +88,7 @@ fn bounds(args: &ReplayArgs) -> anyhow::Result<(Option<i64>, i64)> {
         if args.files.iter().any(|f| f.as_os_str() == "-") {
             bail!("--from and --to with a span back need a file: standard input cannot be read twice");
         }
-        let mut recording = Recording::open_all(&args.files, args.asset)?;
+        let mut recording = Recording::open_all(&args.files, args.asset)?.without_books();
         while let Some(batch) = recording.next_batch()? {
             end = batch.iter().map(MarketEvent::known_at).fold(end, i64::max);
         }

@@ -123,6 +123,7 @@ mod tests {
     use super::*;
 
     const MINUTE: i64 = 60_000;
+    const NEVER: [i64; 0] = [];
 
     fn landmark(kind: Kind) -> Landmark {
         // Columns of five minutes; rows of two bins from bin 100 on, cells of four.
@@ -146,11 +147,11 @@ mod tests {
         let all = landmark(Kind::Liquidation);
         // Bins 100 to 103 are a cell: 6 and 4 make it, in the second minute.
         assert_eq!(found(&all, vec![longs(1, &[(103, 4.0)]), longs(0, &[(100, 6.0)])]), [2]);
-        assert_eq!(found(&all, vec![longs(0, &[(103, 6.0), (104, 6.0)])]), [], "two cells");
-        assert_eq!(found(&all, vec![longs(4, &[(100, 6.0)]), longs(5, &[(100, 6.0)])]), [], "two columns");
+        assert_eq!(found(&all, vec![longs(0, &[(103, 6.0), (104, 6.0)])]), NEVER, "two cells");
+        assert_eq!(found(&all, vec![longs(4, &[(100, 6.0)]), longs(5, &[(100, 6.0)])]), NEVER, "two columns");
         assert_eq!(found(&all, vec![longs(0, &[(100, 10.0)]), longs(1, &[(100, 50.0)])]), [1], "told once");
         let shorts = Landmark { sides: [false, true], ..all };
-        assert_eq!(found(&shorts, vec![longs(0, &[(100, 10.0)])]), []);
+        assert_eq!(found(&shorts, vec![longs(0, &[(100, 10.0)])]), NEVER);
     }
 
     #[test]
@@ -158,7 +159,7 @@ mod tests {
         let all = landmark(Kind::Sweep);
         // Rows of two bins: four of 2.5 are below the threshold.
         let faint = [(100, 2.5), (102, 2.5), (104, 2.5), (106, 2.5)];
-        assert_eq!(found(&all, vec![longs(0, &faint)]), []);
+        assert_eq!(found(&all, vec![longs(0, &faint)]), NEVER);
         // The other halves raise each row to 5: together 20, and at the second of them 10.
         let rest = [(101, 2.5), (103, 2.5), (105, 2.5), (107, 2.5)];
         assert_eq!(found(&all, vec![longs(0, &faint), longs(2, &rest)]), [3]);

@@ -132,6 +132,13 @@ impl Recording {
         })
     }
 
+    /// What books hold is left out: nobody looks at them, and nothing else is made from them. Most of a capture is books.
+    #[must_use]
+    pub fn without_books(mut self) -> Self {
+        self.waiting.iter_mut().for_each(Source::thin);
+        self
+    }
+
     /// It as it stands here, to be read from here on once more: no file of it is open. Standard input cannot be read again.
     #[must_use]
     pub fn bookmark(&self) -> Self {
@@ -306,7 +313,7 @@ impl Recording {
             let recv = |source: &Source| source.head.as_ref().map_or(i64::MIN, |frame| frame.recv);
             let least = self.open.iter_mut().min_by_key(|source| recv(source));
             let due = least.as_deref().map_or(i64::MAX, recv);
-            if self.waiting.front().is_some_and(|next| next.begins <= due) {
+            if self.waiting.front().is_some_and(|next| next.begins < due) {
                 self.open.extend(self.waiting.pop_front());
                 continue;
             }

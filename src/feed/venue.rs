@@ -216,6 +216,17 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     })
 }
 
+/// Whether a line of a capture is an update of a book whose levels can be taken out without harm to anything but the book: numbers and
+/// times stand beside them (`exchanges.md` §3.2, §4.2, §5.2). Hyperliquid's books are told whole and small.
+pub fn has_loose_levels(line: &str) -> bool {
+    const KINDS: [&str; 3] =
+        [r#"\"e\":\"depthUpdate\""#, r#"\"topic\":\"orderbook."#, r#"\"channel\":\"books\""#];
+    /// What kind a frame is stands in its first words.
+    const WORDS: usize = 220;
+    let head = line.get(..WORDS).unwrap_or(line);
+    KINDS.iter().any(|kind| head.contains(kind))
+}
+
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
     let wire: Box<dyn Wire> = match venue.as_str() {

@@ -168,26 +168,23 @@ fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     } else if !app.following() {
         pieces.push(Piece::new(1, "PAST", canvas.theme.warn));
     }
-    match app.latest().origin {
-        Origin::Simulated => pieces.push(Piece::new(0, " SIMULATED ", canvas.theme.inverse)),
-        Origin::Replay => pieces.push(replay(canvas)),
-        Origin::Live => {}
+    let origin = app.latest().origin;
+    if origin == Origin::Simulated {
+        pieces.push(Piece::new(0, " SIMULATED ", canvas.theme.inverse));
+    }
+    if origin == Origin::Replay || app.playback().is_some() {
+        pieces.push(replay(canvas));
     }
     pieces
 }
 
 /// That it is a replay; and, where no row below says it, what it does.
 fn replay(canvas: &Canvas<'_>) -> Piece<'static> {
-    let mut words = " REPLAY ".to_owned();
-    if let Some(playback) = canvas.app.playback() {
-        if playback.is_kept {
-            words.push_str("of kept columns ");
-        }
-        if canvas.layout.hints.is_none() {
-            words.push_str(&format!("{} {} ", transport::sign(canvas, playback.motion), playback.speed));
-        }
-    }
-    Piece::new(0, words, canvas.theme.inverse)
+    let playback = canvas.app.playback();
+    let kept = if playback.is_some_and(|p| p.is_kept) { "of kept columns " } else { "" };
+    let transport = playback.filter(|_| canvas.layout.hints.is_none());
+    let transport = transport.map(|p| format!("{} {} ", transport::sign(canvas, p.motion), p.speed));
+    Piece::new(0, format!(" REPLAY {kept}{}", transport.unwrap_or_default()), canvas.theme.inverse)
 }
 
 /// State, lag, coverage, clock.

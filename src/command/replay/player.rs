@@ -140,12 +140,11 @@ impl<S: Stage> Player<S> {
                 self.set_out(Way::Next(landmark, at));
             }
             Transport::Jump { forward: false, landmark } => {
-                match self.stage.landmarks(&landmark, i64::MIN, self.at - 1).last() {
-                    Some(at) => self.seek(*at, false),
-                    None => {
-                        self.tell("none before this");
-                        self.rest(Motion::Paused);
-                    }
+                if let Some(at) = self.stage.landmarks(&landmark, i64::MIN, self.at - 1).last() {
+                    self.seek(*at, false);
+                } else {
+                    self.tell("none before this");
+                    self.rest(Motion::Paused);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::engine::landmark::Landmark;
+use crate::engine::market::VenueMarket;
 use crate::engine::{Engine, Snapshot};
 use crate::estimate::Preset;
 use crate::feed::FeedItem;
@@ -142,7 +143,7 @@ impl Recorded {
             None => String::new(),
         };
         self.tally = Some(tally);
-        let venues: Vec<Venue> = self.engine.venues().iter().map(|m| m.venue()).collect();
+        let venues: Vec<Venue> = self.engine.venues().iter().map(VenueMarket::venue).collect();
         for venue in venues {
             self.tell(venue, LinkState::Ended, note.clone());
         }

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 
 use crate::feed::capture;
 use crate::feed::frame::RawFrame;
+use crate::feed::venue;
 use crate::market::MarketEvent;
 use crate::market::ndjson::{self, LineError, Lines, Place};
 
@@ -63,6 +64,9 @@ pub struct Source {
     taken: Arc<AtomicU64>,
     /// It is open, but not where it was left.
     on_the_way: bool,
+    /// The levels of books are left out.
+    thins: bool,
+    thinned: String,
     /// Receive time of its first frame, UTC ns; very small where there is none.
     pub begins: i64,
     /// A frame that was read and waits for those of other files.
@@ -80,6 +84,8 @@ impl Source {
             size,
             taken: Arc::default(),
             on_the_way: false,
+            thins: false,
+            thinned: String::new(),
             begins: i64::MIN,
             head: None,
         }
@@ -93,6 +99,7 @@ impl Source {
             place: self.lines.as_ref().map_or(self.place, Lines::place),
             taken: Arc::new(AtomicU64::new(self.taken())),
             head: self.head.clone(),
+            thinned: String::new(),
             ..*self
         }
     }
@@ -105,6 +112,11 @@ impl Source {
     /// Whether the place at which it was left has not been reached again.
     pub fn is_on_the_way(&self) -> bool {
         self.on_the_way
+    }
+
+    /// Levels of books are left out from now on.
+    pub fn thin(&mut self) {
+        self.thins = true;
     }
 
     /// Whether it is standard input.
@@ -194,6 +206,12 @@ impl Source {
         };
         let capture = capture.unwrap_or_else(|| line.contains("\"raw\"") || line.contains("\"event\""));
         let read = if capture {
+            let line = if self.thins && venue::has_loose_levels(line) {
+                thin(line, &mut self.thinned);
+                &self.thinned
+            } else {
+                line
+            };
             capture::parse_line(line).map(Next::Frame).map_err(|e| Some(e.to_string()))
         } else {
             ndjson::parse_line(line).map(Next::Event).map_err(|e| match e {
@@ -218,6 +236,19 @@ impl Source {
     }
 }
 
+/// Takes what stands in arrays of arrays out: `{"b":[["1","2"],["3","4"]],"u":5}` becomes `{"b":[],"u":5}`.
+fn thin(line: &str, out: &mut String) {
+    out.clear();
+    let mut rest = line;
+    while let Some(at) = rest.find("[[") {
+        let (before, levels) = rest.split_at(at + 1);
+        let Some(end) = levels.find("]]") else { break };
+        out.push_str(before);
+        rest = &levels[end + 1..];
+    }
+    out.push_str(rest);
+}
+
 /// A file whose bytes are counted as they are read.
 struct Counted {
     file: File,
@@ -231,5 +262,28 @@ impl Read for Counted {
         let read = self.file.read(&mut buffer[..step])?;
         self.taken.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_levels_are_taken_out() {
+        let thinned = |line: &str| {
+            let mut out = String::from("before");
+            thin(line, &mut out);
+            out
+        };
+        assert_eq!(
+            thinned(r#"{"b":[["1","2"],["3","4"]],"u":5,"a":[["1","2"]]}"#),
+            r#"{"b":[],"u":5,"a":[]}"#
+        );
+        assert_eq!(thinned(r#"{"b":[],"u":[5]}"#), r#"{"b":[],"u":[5]}"#);
+        assert_eq!(thinned(r#"{"b":[["1","2"#), r#"{"b":[["1","2"#);
+        let book =
+            r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"arg\":{\"channel\":\"books\",\"instId\":"#;
+        assert!(venue::has_loose_levels(book) && !venue::has_loose_levels(&book.replace("books", "trades")));
     }
 }
