@@ -313,6 +313,7 @@ impl Market {
             tape: Arc::from([]),
             assets: assets.collect(),
             events: self.seq * 1_000,
+            playback: None,
         })
     }
 

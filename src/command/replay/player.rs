@@ -23,6 +23,8 @@ pub enum Wake {
 
 /// Turns while it plays at a speed come no faster.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
+/// A clock that is further behind, in seconds of ours, goes on from where it is.
+const MOST_BEHIND: f64 = 0.25;
 /// Whether something came up is looked at this often on a search, ms of market time.
 const LOOK_EVERY: i64 = 60_000;
 
@@ -174,6 +176,7 @@ impl<S: Stage> Player<S> {
             self.tell("it is played to here only");
         }
         let target = target.clamp(first, self.to.max(first));
+        self.hold_picture();
         match self.stage.go(target) {
             Ok(()) => self.set_out(Way::To(target, plays)),
             Err(error) => {
@@ -183,10 +186,15 @@ impl<S: Stage> Player<S> {
         }
     }
 
-    fn set_out(&mut self, way: Way) {
-        if self.way.is_none() && self.seq > 0 {
+    /// What is seen now is seen on the way, too.
+    fn hold_picture(&mut self) {
+        if self.way.is_none() && self.before.is_none() && self.seq > 0 {
             self.before = Some(self.picture());
         }
+    }
+
+    fn set_out(&mut self, way: Way) {
+        self.hold_picture();
         self.motion = match &way {
             Way::To(target, _) => Motion::Seeking(*target),
             Way::Next(..) => Motion::Searching,
@@ -230,7 +238,7 @@ impl<S: Stage> Player<S> {
         };
         let (begun, from) = *self.anchor.get_or_insert((now, self.at));
         let passed = now.saturating_duration_since(begun).as_secs_f64() * 1e3 * times;
-        let clock = from.saturating_add(passed as i64).min(self.to);
+        let clock = from.saturating_add(passed.round() as i64).min(self.to);
         match self.stage.advance(clock) {
             Progress::There if clock >= self.to => {
                 self.end();
@@ -248,7 +256,9 @@ impl<S: Stage> Player<S> {
             Progress::More => {
                 // What cannot be kept up with is not owed.
                 self.at = self.at.max(self.stage.now() + 1);
-                self.anchor = Some((now, self.at));
+                if (clock - self.at) as f64 / 1e3 / times > MOST_BEHIND {
+                    self.anchor = Some((now, self.at));
+                }
                 Wake::Now
             }
             Progress::End => {

@@ -206,11 +206,10 @@ impl Source {
         };
         let capture = capture.unwrap_or_else(|| line.contains("\"raw\"") || line.contains("\"event\""));
         let read = if capture {
-            let line = if self.thins && venue::has_loose_levels(line) {
-                thin(line, &mut self.thinned);
-                &self.thinned
-            } else {
-                line
+            let sides = if self.thins { venue::sides_of_book(line) } else { None };
+            let line = match sides {
+                Some(sides) if thin(line, sides, &mut self.thinned) => &self.thinned,
+                _ => line,
             };
             capture::parse_line(line).map(Next::Frame).map_err(|e| Some(e.to_string()))
         } else {
@@ -236,17 +235,22 @@ impl Source {
     }
 }
 
-/// Takes what stands in arrays of arrays out: `{"b":[["1","2"],["3","4"]],"u":5}` becomes `{"b":[],"u":5}`.
-fn thin(line: &str, out: &mut String) {
-    out.clear();
-    let mut rest = line;
-    while let Some(at) = rest.find("[[") {
-        let (before, levels) = rest.split_at(at + 1);
-        let Some(end) = levels.find("]]") else { break };
-        out.push_str(before);
-        rest = &levels[end + 1..];
+/// Empties the sides of a book, `{"b":[["1","2"]],"a":[["3","4"]],"u":5}` becomes `{"b":[],"a":[],"u":5}`, if there is something in them. All
+/// between the first and the last level goes unread: most of a capture is that.
+fn thin(line: &str, sides: [&str; 2], out: &mut String) -> bool {
+    let (Some(first), Some(last)) = (line.find("[["), line.rfind("]]")) else { return false };
+    let (Some(before), Some(after)) = (line.get(..=first), line.get(last + 1..)) else { return false };
+    if last < first {
+        return false;
     }
-    out.push_str(rest);
+    out.clear();
+    out.push_str(before);
+    for side in sides.iter().filter(|side| !before.contains(**side) && !after.contains(**side)) {
+        out.push_str("],");
+        out.push_str(side);
+    }
+    out.push_str(after);
+    true
 }
 
 /// A file whose bytes are counted as they are read.
@@ -271,19 +275,20 @@ mod tests {
 
     #[test]
     fn only_the_levels_are_taken_out() {
+        const SIDES: [&str; 2] = [r#""b":["#, r#""a":["#];
         let thinned = |line: &str| {
             let mut out = String::from("before");
-            thin(line, &mut out);
-            out
+            thin(line, SIDES, &mut out).then_some(out)
         };
-        assert_eq!(
-            thinned(r#"{"b":[["1","2"],["3","4"]],"u":5,"a":[["1","2"]]}"#),
-            r#"{"b":[],"u":5,"a":[]}"#
-        );
-        assert_eq!(thinned(r#"{"b":[],"u":[5]}"#), r#"{"b":[],"u":[5]}"#);
-        assert_eq!(thinned(r#"{"b":[["1","2"#), r#"{"b":[["1","2"#);
+        let both = r#"{"b":[["1","2"],["3","4"]],"a":[["1","2"]],"u":5}"#;
+        assert_eq!(thinned(both).unwrap(), r#"{"b":[],"a":[],"u":5}"#);
+        assert_eq!(thinned(r#"{"b":[],"a":[["1","2"]],"u":[5]}"#).unwrap(), r#"{"b":[],"a":[],"u":[5]}"#);
+        assert_eq!(thinned(r#"{"b":[["1","2"],["1","2"]],"a":[]}"#).unwrap(), r#"{"b":[],"a":[]}"#);
+        assert_eq!(thinned(r#"{"b":[],"a":[],"u":[5]}"#), None);
+        assert_eq!(thinned(r#"]] {"b":[["1","2"#), None);
         let book =
             r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"arg\":{\"channel\":\"books\",\"instId\":"#;
-        assert!(venue::has_loose_levels(book) && !venue::has_loose_levels(&book.replace("books", "trades")));
+        assert!(venue::sides_of_book(book).is_some());
+        assert!(venue::sides_of_book(&book.replace("books", "trades")).is_none());
     }
 }
