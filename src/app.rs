@@ -21,8 +21,10 @@ pub mod popup;
 pub mod profile;
 pub mod resting;
 pub mod scale;
+pub mod seek;
 pub mod settings;
 pub mod tape;
+mod transport;
 mod typed;
 pub mod viewport;
 pub mod watch;
@@ -104,6 +106,8 @@ pub struct App {
     read_at: i64,
     /// Rows of the map or of the tape wait for the next picture.
     behind: bool,
+    /// The picture is of an earlier time than the one before.
+    went_back: bool,
     crosshair: Option<Crosshair>,
     /// Where the left button of the mouse went down.
     dragged: Option<(u16, u16)>,
@@ -158,6 +162,7 @@ impl App {
             liquidated_top: 0.0,
             read_at: 0,
             behind: false,
+            went_back: false,
             crosshair: None,
             dragged: None,
             typed: Typed::default(),
@@ -220,7 +225,10 @@ impl App {
             self.leave_presets(true);
         }
         if !self.frozen {
-            self.snapshot = Arc::clone(&self.latest);
+            let before = std::mem::replace(&mut self.snapshot, Arc::clone(&self.latest));
+            if before.now > self.snapshot.now {
+                self.go_back();
+            }
             self.refresh();
         }
         Effect::Redraw
@@ -243,6 +251,9 @@ impl App {
             ));
         }
         self.follow_price_row();
+        if std::mem::take(&mut self.went_back) {
+            change = Change::Closed;
+        }
         if change == Change::Closed {
             self.rescale(false);
             let tallies = self.selection.venues(&self.snapshot).map(|v| &*v.tallies);

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::model::Model;
 use crate::config::{Colour, Graphics};
+use crate::engine::playback::Speed;
 use crate::market::{Asset, Interval, Venue};
 
 /// The crypto liquidation heatmap in a terminal: where leveraged positions would be force-closed, over price and time.
@@ -104,7 +105,7 @@ pub struct LiveArgs {
 pub enum Command {
     /// The heatmap on a simulated exchange in this process: no network needed
     Demo(DemoArgs),
-    /// The heatmap on a recording: event files (NDJSON) or captures, .gz and .zst too
+    /// The heatmap on a recording (event files in NDJSON, captures, .gz and .zst too) or on the kept history of an asset; keys drive it
     Replay(ReplayArgs),
     /// Market events as NDJSON on standard output
     Tap(TapArgs),
@@ -294,15 +295,15 @@ pub struct SimArgs {
 /// `replay`
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// Recordings, in order; - is standard input
-    #[arg(required = true)]
+    /// Recordings: event files, captures or folders of captures; - is standard input. Or an asset, such as BTC: its kept history
+    #[arg(required = true, value_name = "FILE|ASSET")]
     pub files: Vec<PathBuf>,
     /// Asset to watch; the first in the recording unless named
     #[arg(long)]
     pub asset: Option<Asset>,
     /// Recorded seconds a second, or max
-    #[arg(long, default_value = "max", value_name = "X|max", value_parser = replay_speed)]
-    pub speed: ReplaySpeed,
+    #[arg(long, default_value = "max", value_name = "X|max")]
+    pub speed: Speed,
     /// Show from here on: RFC 3339, unix ms, or back from the recording's end such as -2h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<Time>,
@@ -422,15 +423,6 @@ pub enum Format {
     Coinglass,
 }
 
-/// How fast a recording runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum ReplaySpeed {
-    /// As fast as it can be read.
-    Max,
-    /// This many recorded seconds a second.
-    Times(f64),
-}
-
 /// A point in time as a user writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
@@ -470,16 +462,6 @@ fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if (0.01..=1_000.0).contains(&x) => Ok(x),
         _ => Err("use a number from 0.01 to 1000".into()),
-    }
-}
-
-fn replay_speed(text: &str) -> Result<ReplaySpeed, String> {
-    if text == "max" {
-        return Ok(ReplaySpeed::Max);
-    }
-    match text.parse::<f64>() {
-        Ok(x) if (0.01..=1_000_000.0).contains(&x) => Ok(ReplaySpeed::Times(x)),
-        _ => Err("use max or a number from 0.01 to 1000000".into()),
     }
 }
 

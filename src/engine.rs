@@ -5,9 +5,11 @@ pub mod depth;
 pub mod headless;
 mod keep;
 mod ladder;
+pub mod landmark;
 pub mod map;
 pub mod market;
 mod pack;
+pub mod playback;
 mod preset;
 pub mod record;
 pub mod snapshot;
@@ -27,7 +29,9 @@ use crate::feed::instruments::AssetInfo;
 use crate::market::{Asset, EventKind, Interval, MarketEvent, Venue};
 
 use beside::{Duties, Wishes};
+use landmark::Landmark;
 use market::VenueMarket;
+use playback::Transport;
 use record::Outlet;
 pub use snapshot::{Course, History, Origin, PresetView, Print, Snapshot, VenueView};
 
@@ -46,12 +50,14 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(15 * 60);
 pub const INPUTS: usize = 1_024;
 
 /// What the screen may ask of the programme behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Watch another asset: its feed is opened, its history fetched.
     Watch(Asset),
     /// Make another map's columns beside ours, or none.
     Preset(Option<Preset>),
+    /// Drive the replay.
+    Replay(Transport),
 }
 
 /// What the engine takes in.
@@ -115,14 +121,7 @@ impl Engine {
         match item {
             FeedItem::Events(events) => {
                 for event in events {
-                    match event.kind {
-                        // Kept as it came: books are large.
-                        EventKind::Book(book) if event.asset == self.asset => {
-                            self.events += 1;
-                            self.market(event.venue).set_book(event.ts, Arc::from(book));
-                        }
-                        _ => self.apply_event(&event),
-                    }
+                    self.take(event);
                 }
             }
             FeedItem::Status(status) => {
@@ -131,6 +130,17 @@ impl Engine {
                 self.heard(venue);
             }
             FeedItem::Assets(assets) => self.assets = assets.into(),
+        }
+    }
+
+    /// Takes in one event and keeps what is large of it as it came: books.
+    pub fn take(&mut self, event: MarketEvent) {
+        match event.kind {
+            EventKind::Book(book) if event.asset == self.asset => {
+                self.events += 1;
+                self.market(event.venue).set_book(event.ts, Arc::from(book));
+            }
+            _ => self.apply_event(&event),
         }
     }
 
@@ -250,6 +260,19 @@ impl Engine {
         snapshot::weighted_mark(self.counted().filter_map(price))
     }
 
+    /// When places of a kind came up, after `from` and by `until` (UTC ms), rising; as far back as columns are kept.
+    pub fn landmarks(&self, landmark: &Landmark, from: i64, until: i64) -> Vec<i64> {
+        let column = from.saturating_sub(market::GRACE).div_euclid(landmark.dt).saturating_mul(landmark.dt);
+        let mut happened = Vec::new();
+        for market in self.counted().filter(|m| landmark.counts(m.venue())) {
+            happened.extend(landmark.told(market.history(), column));
+            happened.extend(market.running(landmark).filter(|h| h.start >= column));
+        }
+        let mut times = landmark.times(happened);
+        times.retain(|at| (from + 1..=until).contains(at));
+        times
+    }
+
     /// The picture now.
     pub fn snapshot(&mut self) -> Arc<Snapshot> {
         self.seq += 1;
@@ -267,6 +290,7 @@ impl Engine {
             assets: Arc::clone(&self.assets),
             events: self.events,
             followed: None,
+            playback: None,
         })
     }
 }

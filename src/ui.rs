@@ -20,6 +20,7 @@ mod table;
 mod tape;
 mod text;
 mod totals;
+mod transport;
 mod trust;
 mod venues;
 mod watchlist;
@@ -109,6 +110,7 @@ pub fn render(app: &App, buf: &mut Buffer, medium: Medium) {
         Some(Popup::Tiers(row)) => switches::draw_tiers(&canvas, *row, buf),
         Some(Popup::Venues(row)) => trust::draw(&canvas, *row, buf),
         Some(Popup::Watchlist(row)) => watchlist::draw(&canvas, *row, buf),
+        Some(Popup::Seek(prompt)) => transport::draw_prompt(&canvas, prompt, buf),
         None => {}
     }
 }

@@ -87,7 +87,16 @@ actions! {
     TimeZoomOut "time_zoom_out" ["<"] "time: wider";
     Reset "reset" ["="] "undo zoom and crosshair";
     Follow "follow" ["f"] "follow the market";
-    Freeze "freeze" ["space"] "freeze the picture";
+    Freeze "freeze" ["space"] "freeze the picture; replay: play or pause";
+    StepForward "step_forward" ["."] "replay: a column on";
+    StepBack "step_back" [","] "replay: a column back";
+    Seek "seek" [":"] "replay: go to a time";
+    Faster "faster" ["*"] "replay: faster";
+    Slower "slower" ["/"] "replay: slower";
+    NextLiquidation "next_liquidation" ["J"] "replay: next very large liquidation";
+    PreviousLiquidation "previous_liquidation" ["K"] "replay: previous one";
+    NextSweep "next_sweep" ["X"] "replay: next sweep of drawn levels";
+    PreviousSweep "previous_sweep" ["Z"] "replay: previous one";
     Mouse "mouse" ["z m"] "mouse on or off";
     WriteSnapshot "write_snapshot" ["w"] "write what is shown to a PNG file";
     Copy "copy" ["y"] "copy the crosshair, or price and pools (OSC 52)";

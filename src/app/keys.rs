@@ -26,11 +26,12 @@ fn toggle(switch: &mut bool) {
 
 impl App {
     pub(super) fn paste(&mut self, text: &str) -> Effect {
-        if let Some(Popup::Picker(picker)) = &mut self.popup {
-            picker.push(text, &self.latest.assets);
-            return Effect::Redraw;
+        match &mut self.popup {
+            Some(Popup::Picker(picker)) => picker.push(text, &self.latest.assets),
+            Some(Popup::Seek(prompt)) => prompt.push(text),
+            _ => return Effect::None,
         }
-        Effect::None
+        Effect::Redraw
     }
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Effect {
@@ -90,6 +91,7 @@ impl App {
                 self.changed_scale(true);
                 Effect::Redraw
             }
+            (Action::StepForward | Action::StepBack, Some(_)) => self.drive(action, typed.times()),
             (action, Some(_)) if action.repeats() => {
                 let mut effect = Effect::None;
                 for _ in 0..typed.times() {
@@ -135,6 +137,9 @@ impl App {
             }
             _ => None,
         };
+        if let Popup::Seek(prompt) = popup {
+            return self.seek_key(prompt, key, typed);
+        }
         let digit = typed.and_then(|c| c.to_digit(10)).and_then(|d| (d as usize).checked_sub(1));
         let types = matches!(popup, Popup::Picker(_));
         let step = match (key.code, action) {
@@ -216,6 +221,7 @@ impl App {
                     Popup::Tiers(_) => Action::Tiers,
                     Popup::Venues(_) => Action::Venues,
                     Popup::Watchlist(_) => Action::Watchlist,
+                    Popup::Seek(_) => Action::Seek,
                 };
                 return match action {
                     Some(a) if a == opens => Effect::Redraw,
@@ -278,6 +284,10 @@ impl App {
                     View::Ours | View::Against(_) => change,
                     View::Change(_) => self.settings.preset.map_or(View::Ours, View::Preset),
                 };
+            }
+            Action::Preset if self.playback().is_some_and(|p| p.is_kept) => {
+                "kept columns hold no other map's levels".clone_into(&mut self.settings.note);
+                return Effect::Redraw;
             }
             // Other maps' columns are made by an engine of our own.
             Action::Preset if self.leave_presets(true) => {}
@@ -348,6 +358,16 @@ impl App {
                 self.viewport.end = None;
                 self.viewport.auto_price = true;
             }
+            Action::Freeze if self.playback().is_some() => return self.drive(action, 1),
+            Action::StepForward
+            | Action::StepBack
+            | Action::Seek
+            | Action::Faster
+            | Action::Slower
+            | Action::NextLiquidation
+            | Action::PreviousLiquidation
+            | Action::NextSweep
+            | Action::PreviousSweep => return self.drive(action, 1),
             Action::Freeze => {
                 self.frozen = !self.frozen;
                 self.snapshot = Arc::clone(&self.latest);

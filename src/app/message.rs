@@ -29,7 +29,7 @@ pub enum Message {
 }
 
 /// What the loop around the app is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Nothing on the screen changed.
     None,

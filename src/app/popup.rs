@@ -3,6 +3,7 @@
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+use super::seek::Prompt;
 use crate::engine::snapshot::AssetInfo;
 use crate::market::Asset;
 
@@ -24,6 +25,8 @@ pub enum Popup {
     Venues(usize),
     /// The watchlist; the cursor's row.
     Watchlist(usize),
+    /// A time to go to in a replay.
+    Seek(Prompt),
 }
 
 /// The fuzzy symbol picker.

@@ -2,6 +2,11 @@
 
 use super::settings::Curve;
 
+/// Liquidations of a cell are small, large, very large from these shares of the scale's end on. Less is not marked: it would hide the candles.
+pub const PRINT_SIZES: [f64; 3] = [0.02, 0.1, 0.3];
+/// A side's sweep in a column that takes less than this share of the scale's end took no pool.
+pub const LEAST_SWEEP: f64 = 0.5;
+
 /// The units a threshold can be given in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

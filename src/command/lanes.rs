@@ -89,6 +89,8 @@ impl Lanes {
                         screens.shown.send_replace(self.shown.newest());
                         screens.others.send_replace(self.looked_at());
                     }
+                    // The app asks it only of a replay.
+                    Some(Command::Replay(_)) => {}
                     None => return Ok(()),
                 },
                 _ = look.tick() => {

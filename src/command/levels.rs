@@ -52,7 +52,7 @@ fn from_recording(
         Some(time) => Some(time.resolve(0)),
         None => None,
     };
-    let mut recording = Recording::open(path, Some(args.asset))?;
+    let mut recording = Recording::open(path, Some(args.asset))?.without_books();
     let mut engine = Engine::new(args.asset, Origin::Replay, Arc::new(BinTable::new(config.bin_bp)), &[]);
     let mut next = None;
     let mut rows = 0_usize;
@@ -96,7 +96,7 @@ pub(super) fn end_of(path: &Path, asset: Asset) -> anyhow::Result<i64> {
     if path == Path::new("-") {
         bail!("--at with a span back needs a file: standard input cannot be read twice");
     }
-    let mut recording = Recording::open(path, Some(asset))?;
+    let mut recording = Recording::open(path, Some(asset))?.without_books();
     let mut end = 0;
     while let Some(batch) = recording.next_batch()? {
         end = batch.iter().map(crate::market::MarketEvent::known_at).fold(end, i64::max);

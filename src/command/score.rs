@@ -104,7 +104,7 @@ struct Source {
 
 impl Source {
     fn open(paths: &[PathBuf], asset: Option<Asset>) -> anyhow::Result<Self> {
-        let recording = Recording::open_all(paths, asset)?;
+        let recording = Recording::open_all(paths, asset)?.without_books();
         Ok(Self { name: listed(paths), recording, seen: VecDeque::new() })
     }
 

@@ -318,8 +318,11 @@ impl Session {
             Effect::None => {}
             Effect::Redraw => self.dirty = true,
             Effect::Command(command) => {
-                let kind = std::mem::discriminant(&command);
-                self.pending.retain(|waiting| std::mem::discriminant(waiting) != kind);
+                // Every step of a replay counts; of anything else the newest.
+                if !matches!(command, Command::Replay(_)) {
+                    let kind = std::mem::discriminant(&command);
+                    self.pending.retain(|waiting| std::mem::discriminant(waiting) != kind);
+                }
                 self.pending.push(command);
                 self.dirty = true;
             }

@@ -56,6 +56,25 @@ impl Engine {
         }
     }
 
+    /// It as it stands, to go on from again; nothing of what comes after that is kept anywhere.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            bins: Arc::clone(&self.bins),
+            venues: self.venues.clone(),
+            tape: self.tape.clone(),
+            assets: Arc::clone(&self.assets),
+            sink: Outlet::default(),
+            wishes: None,
+            ..*self
+        }
+    }
+
+    /// Bytes of its state, roughly; without its columns, which others share.
+    pub fn bytes(&self) -> usize {
+        self.venues.iter().filter_map(VenueMarket::state).map(|s| s.bytes()).sum()
+    }
+
     /// Everything worth keeping goes there from now on.
     pub fn set_sink(&mut self, sink: Sink) {
         self.sink = Outlet(Some(sink));

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
+use crate::estimate::levels::ByBin;
 use crate::estimate::{Bar, BinTable, Column, Estimator, Preset};
 use crate::feed::status::VenueStatus;
 use crate::market::event::{Book, Gap};
 use crate::market::{Asset, Candle, EventKind, Interval, MarketEvent, Venue};
 
 use super::ladder::Ladder;
+use super::landmark::{Happened, Landmark};
 use super::pack::{PackedLevels, pack};
 use super::preset::{Minutes, PresetLane};
 use super::snapshot::{Course, History, VenueView};
@@ -337,6 +339,15 @@ impl VenueMarket {
             gap,
             reconstructed: within(&self.held),
         }
+    }
+
+    /// What happened in the running column.
+    pub fn running(&self, landmark: &Landmark) -> Option<Happened> {
+        let start = self.open?;
+        let activity = self.estimator.activity();
+        let packed = |by_bin: &[ByBin; 2]| [pack(&by_bin[0]), pack(&by_bin[1])];
+        let (printed, swept) = (packed(&activity.printed), packed(&activity.swept));
+        Some(landmark.happened((start, start + self.base.ms()), &printed, &swept))
     }
 
     /// The running column, made anew only when something changed; `None` before the first price.

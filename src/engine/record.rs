@@ -93,6 +93,13 @@ pub struct VenueState {
     pub(super) body: Vec<u8>,
 }
 
+impl VenueState {
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
 /// The closed columns of a venue, as they were kept.
 #[derive(Debug, Clone)]
 pub struct Stored {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::playback::Playback;
 use crate::estimate::calibrate::Tally;
 use crate::estimate::measured::Fit;
 use crate::estimate::{Bar, BinTable, Column, Preset};
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub events: u64,
     /// Who writes the history that this is read from, where another process does.
     pub followed: Option<Arc<str>>,
+    /// How a replay does, where it can be driven.
+    pub playback: Option<Playback>,
 }
 
 /// An observed liquidation, for the tape and the marks on the map.

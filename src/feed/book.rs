@@ -26,7 +26,7 @@ impl Default for BookLimits {
 }
 
 /// One instrument's book.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LocalBook {
     book: OrderBook,
     whole: bool,

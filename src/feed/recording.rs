@@ -1,21 +1,21 @@
 //! Recordings: files of our own events, or captures run through the same translators as live frames.
 
+mod source;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Context, bail};
+use std::sync::Arc;
 
 use crate::market::event::sort_events;
-use crate::market::ndjson::{self, LineError, Lines};
 use crate::market::{Asset, EventKind, MarketEvent, Venue};
 
 use super::book::BookLimits;
-use super::capture;
 use super::frame::RawFrame;
 use super::status::Counters;
 use super::translate::Translator;
 use super::venue;
+use source::{Next, Source, files};
 
 /// Events handed out at once from a file of events.
 const CHUNK: usize = 1_024;
@@ -75,66 +75,127 @@ impl fmt::Display for RecordingTally {
 }
 
 /// What the files hold, told by the first usable line.
+#[derive(Clone)]
 enum Content {
-    Events(VecDeque<MarketEvent>),
+    /// All of them, in engine order, and the place of the next.
+    Events(Arc<[MarketEvent]>, usize),
     Capture(BTreeMap<Venue, Option<Translator>>),
 }
 
 /// Files being read, as one stream of events of one asset.
+///
+/// Files of a capture are read side by side, by the receive time of their frames; each is opened when its first frame is due.
 pub struct Recording {
     asset: Option<Asset>,
-    files: VecDeque<PathBuf>,
-    current: Option<Source>,
+    waiting: VecDeque<Source>,
+    open: Vec<Source>,
     content: Option<Content>,
-    /// The frame that told what the files hold.
-    first: Option<RawFrame>,
     tally: RecordingTally,
     ended: bool,
-}
-
-struct Source {
-    name: String,
-    lines: Lines,
-}
-
-/// What became of a look at the next line.
-enum Next {
-    Event(MarketEvent),
-    Frame(RawFrame),
-    Skipped,
-    End,
+    /// Receive time of a capture's first frame, UTC ns.
+    begins: Option<i64>,
+    /// Bytes of all files, and of those that were read through.
+    size: u64,
+    done: u64,
+    /// Events that were read already.
+    ahead: Option<Vec<MarketEvent>>,
 }
 
 impl Recording {
-    /// Opens a file (`.gz` and `.zst` too, `-` is standard input). Without an asset, the first one seen is taken.
+    /// Opens a file (`.gz` and `.zst` too, `-` is standard input) or a folder of captures. Without an asset, the first one seen is taken.
     pub fn open(path: &Path, asset: Option<Asset>) -> anyhow::Result<Self> {
         Self::open_all(&[path.to_path_buf()], asset)
     }
 
-    /// Opens files that follow each other: segments of one capture, or files of events, which are read together.
+    /// Opens files and folders that belong together: segments of one capture, or files of events. A file that is not there is told now, not in
+    /// the middle of a replay.
     pub fn open_all(paths: &[PathBuf], asset: Option<Asset>) -> anyhow::Result<Self> {
-        let mut recording = Self {
-            asset,
-            files: paths.iter().cloned().collect(),
-            current: None,
-            content: None,
-            first: None,
-            tally: RecordingTally::default(),
-            ended: false,
-        };
-        // A file that is not there is told now, not in the middle of a replay.
-        recording.current = recording.next_source()?;
-        for path in &recording.files {
-            if path.as_path() != Path::new("-") && !path.exists() {
-                bail!("cannot open {}: no such file", path.display());
+        let mut waiting: VecDeque<Source> = files(paths)?.into_iter().map(Source::new).collect();
+        for (i, source) in waiting.iter_mut().enumerate() {
+            // The first is read from here on; that the others can be opened is enough.
+            source.open()?;
+            if i > 0 {
+                source.close();
             }
         }
-        Ok(recording)
+        Ok(Self {
+            asset,
+            size: waiting.iter().map(|s| s.size).sum(),
+            waiting,
+            open: Vec::new(),
+            content: None,
+            tally: RecordingTally::default(),
+            ended: false,
+            begins: None,
+            done: 0,
+            ahead: None,
+        })
+    }
+
+    /// What books hold is left out: nobody looks at them, and nothing else is made from them. Most of a capture is books.
+    #[must_use]
+    pub fn without_books(mut self) -> Self {
+        self.waiting.iter_mut().for_each(Source::thin);
+        self
+    }
+
+    /// It as it stands here, to be read from here on once more: no file of it is open. Standard input cannot be read again.
+    #[must_use]
+    pub fn bookmark(&self) -> Self {
+        Self {
+            asset: self.asset,
+            waiting: self.waiting.iter().map(Source::bookmark).collect(),
+            open: self.open.iter().map(Source::bookmark).collect(),
+            content: self.content.clone(),
+            tally: self.tally.clone(),
+            ahead: self.ahead.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether a bookmark of it is of use.
+    pub fn can_be_read_again(&self) -> anyhow::Result<()> {
+        let is_pipe = self.waiting.iter().chain(&self.open).any(Source::is_pipe);
+        anyhow::ensure!(!is_pipe, "standard input cannot be read twice: there is no way back");
+        Ok(())
+    }
+
+    /// Reads up to the first events, which stay to be read; says whether there are any.
+    pub fn peek(&mut self) -> anyhow::Result<bool> {
+        while self.ahead.as_ref().is_none_or(Vec::is_empty) {
+            self.ahead = self.next_batch()?;
+            if self.ahead.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The asset: the one asked for, or the first one seen.
     pub fn asset(&self) -> Option<Asset> {
         self.asset
+    }
+
+    /// The times of its first and its last event, UTC ms, where all are known: a file of events is read whole before the first is told.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        let Some(Content::Events(events, _)) = &self.content else { return None };
+        let mut timed = events.iter().map(MarketEvent::known_at).filter(|at| *at > 0);
+        let first = timed.next()?;
+        Some((first, timed.next_back().unwrap_or(first)))
+    }
+
+    /// When a capture's first frame was received, UTC ms. What it tells of earlier times is history.
+    pub fn begins(&self) -> Option<i64> {
+        self.begins.map(|ns| ns.div_euclid(1_000_000))
+    }
+
+    /// The part that has been read, by bytes as they lie on the disk: 0 to 1.
+    pub fn share(&self) -> f64 {
+        match &self.content {
+            Some(Content::Events(events, next)) => *next as f64 / events.len().max(1) as f64,
+            _ if self.size == 0 => f64::from(u8::from(self.ended)),
+            _ => (self.done + self.open.iter().map(Source::taken).sum::<u64>()) as f64 / self.size as f64,
+        }
     }
 
     /// What was found so far.
@@ -149,15 +210,21 @@ impl Recording {
         tally
     }
 
-    /// The next events in engine order; `None` at the end. Broken lines are counted and passed over.
+    /// The next events in engine order; `None` at the end. Broken lines are counted and passed over. On the way to a bookmark batches may be
+    /// empty, so that it can be given up.
     pub fn next_batch(&mut self) -> anyhow::Result<Option<Vec<MarketEvent>>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
         if self.content.is_none() {
             self.find_content()?;
         }
         match &mut self.content {
             None => Ok(None),
-            Some(Content::Events(events)) => {
-                let batch: Vec<_> = events.drain(..events.len().min(CHUNK)).collect();
+            Some(Content::Events(events, next)) => {
+                let from = *next;
+                *next = (from + CHUNK).min(events.len());
+                let batch = events[from..*next].to_vec();
                 Ok((!batch.is_empty()).then_some(batch))
             }
             Some(Content::Capture(_)) => self.next_frame_batch(),
@@ -166,25 +233,28 @@ impl Recording {
 
     /// Reads up to the first usable line and, if it is an event, all the rest.
     fn find_content(&mut self) -> anyhow::Result<()> {
-        loop {
-            match self.next_line()? {
-                Next::End => return Ok(()),
-                Next::Skipped => {}
-                Next::Event(event) => {
-                    let events = self.read_events(event)?;
-                    self.content = Some(Content::Events(events));
-                    return Ok(());
-                }
-                Next::Frame(frame) => {
-                    self.first = Some(frame);
-                    self.content = Some(Content::Capture(BTreeMap::new()));
-                    return Ok(());
+        while let Some(mut source) = self.waiting.pop_front() {
+            loop {
+                match source.next(None, &mut self.tally)? {
+                    Next::End => break,
+                    Next::Skipped => {}
+                    Next::Event(event) => {
+                        self.waiting.push_front(source);
+                        let events = self.read_events(event)?;
+                        self.content = Some(Content::Events(events.into(), 0));
+                        return Ok(());
+                    }
+                    Next::Frame(frame) => {
+                        self.begin_capture(source, frame);
+                        return Ok(());
+                    }
                 }
             }
         }
+        Ok(())
     }
 
-    fn read_events(&mut self, first: MarketEvent) -> anyhow::Result<VecDeque<MarketEvent>> {
+    fn read_events(&mut self, first: MarketEvent) -> anyhow::Result<Vec<MarketEvent>> {
         let mut events = Vec::new();
         let asset = *self.asset.get_or_insert(first.asset);
         let mut keep = |event: MarketEvent| {
@@ -193,11 +263,13 @@ impl Recording {
             }
         };
         keep(first);
-        loop {
-            match self.next_line()? {
-                Next::End => break,
-                Next::Skipped | Next::Frame(_) => {}
-                Next::Event(event) => keep(event),
+        while let Some(mut source) = self.waiting.pop_front() {
+            loop {
+                match source.next(Some(false), &mut self.tally)? {
+                    Next::End => break,
+                    Next::Skipped | Next::Frame(_) => {}
+                    Next::Event(event) => keep(event),
+                }
             }
         }
         // Sums over venues would count twice what a venue of its own tells (`design.md` §9); public positions tell no market.
@@ -206,18 +278,55 @@ impl Recording {
             events.retain(|e| !e.venue.is_aggregate());
         }
         sort_events(&mut events);
-        Ok(events.into())
+        Ok(events)
+    }
+
+    /// The files of a capture, by the receive time of their first frames.
+    fn begin_capture(&mut self, mut first: Source, frame: RawFrame) {
+        (first.begins, first.head) = (frame.recv, Some(frame));
+        self.waiting.iter_mut().for_each(Source::find_begin);
+        self.waiting.push_front(first);
+        self.waiting.make_contiguous().sort_by_key(|source| source.begins);
+        self.begins = self.waiting.iter().map(|source| source.begins).find(|at| *at > i64::MIN);
+        self.content = Some(Content::Capture(BTreeMap::new()));
+    }
+
+    /// The next frame of all files, by receive time; in each file they stay in its order.
+    fn next_frame(&mut self) -> anyhow::Result<Next> {
+        loop {
+            let mut at = 0;
+            while let Some(source) = self.open.get_mut(at) {
+                if source.head.is_some() {
+                    at += 1;
+                    continue;
+                }
+                match source.next(Some(true), &mut self.tally)? {
+                    Next::Frame(frame) => source.head = Some(frame),
+                    Next::Event(_) => {}
+                    Next::Skipped => return Ok(Next::Skipped),
+                    Next::End => {
+                        self.done += source.size;
+                        self.open.remove(at);
+                    }
+                }
+            }
+            let recv = |source: &Source| source.head.as_ref().map_or(i64::MIN, |frame| frame.recv);
+            let least = self.open.iter_mut().min_by_key(|source| recv(source));
+            let due = least.as_deref().map_or(i64::MAX, recv);
+            if self.waiting.front().is_some_and(|next| next.begins < due) {
+                self.open.extend(self.waiting.pop_front());
+                continue;
+            }
+            return Ok(least.and_then(|source| source.head.take()).map_or(Next::End, Next::Frame));
+        }
     }
 
     fn next_frame_batch(&mut self) -> anyhow::Result<Option<Vec<MarketEvent>>> {
         let mut events = Vec::new();
         while !self.ended {
-            let next = match self.first.take() {
-                Some(frame) => Next::Frame(frame),
-                None => self.next_line()?,
-            };
-            match next {
+            match self.next_frame()? {
                 Next::Frame(frame) => self.translate(&frame, &mut events),
+                Next::Skipped if self.open.iter().any(Source::is_on_the_way) => return Ok(Some(events)),
                 Next::Skipped | Next::Event(_) => {}
                 Next::End => self.end_capture(&mut events),
             }
@@ -250,66 +359,5 @@ impl Recording {
         if let Some(Content::Capture(venues)) = &mut self.content {
             venues.values_mut().flatten().for_each(|t| t.finish(events));
         }
-    }
-
-    fn next_source(&mut self) -> anyhow::Result<Option<Source>> {
-        let Some(path) = self.files.pop_front() else { return Ok(None) };
-        let lines = Lines::new(ndjson::open(&path)?);
-        Ok(Some(Source { name: path.display().to_string(), lines }))
-    }
-
-    fn next_line(&mut self) -> anyhow::Result<Next> {
-        let Some(source) = &mut self.current else { return Ok(Next::End) };
-        let tally = &mut self.tally;
-        let (number, line) = match source.lines.next_line() {
-            Ok(Some(line)) => line,
-            Ok(None) => {
-                self.current = self.next_source()?;
-                return Ok(Next::Skipped);
-            }
-            // A cut-off archive keeps what was read before the cut.
-            Err(e) if tally.lines > 0 => {
-                tally.truncated += 1;
-                let note = format!("{}: ends in the middle ({e}); what came before is kept", source.name);
-                tally.note(note);
-                self.current = self.next_source()?;
-                return Ok(Next::Skipped);
-            }
-            Err(e) => return Err(e).with_context(|| format!("cannot read {}", source.name)),
-        };
-        tally.lines += 1;
-        let line = match line {
-            Ok(line) => line,
-            Err(why) => {
-                tally.complain(&source.name, number, &why);
-                return Ok(Next::Skipped);
-            }
-        };
-        let capture = match &self.content {
-            Some(content) => matches!(content, Content::Capture(_)),
-            None => line.contains("\"raw\"") || line.contains("\"event\""),
-        };
-        let read = if capture {
-            capture::parse_line(line).map(Next::Frame).map_err(|e| Some(e.to_string()))
-        } else {
-            ndjson::parse_line(line).map(Next::Event).map_err(|e| match e {
-                LineError::UnknownType(_) => None,
-                e => Some(e.to_string()),
-            })
-        };
-        Ok(match read {
-            Ok(next) => {
-                tally.usable += 1;
-                next
-            }
-            Err(None) => {
-                tally.unknown += 1;
-                Next::Skipped
-            }
-            Err(Some(why)) => {
-                tally.complain(&source.name, number, &why);
-                Next::Skipped
-            }
-        })
     }
 }

@@ -48,7 +48,7 @@ const REMEMBERED: usize = 4_096;
 const REMEMBERED_TRADES: usize = 16_384;
 
 /// The last few keys of trades. A fast hash will do: a venue that chose its keys to collide would only slow its own feed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Recent {
     seen: HashSet<u128, FixedState>,
     order: VecDeque<u128>,
@@ -71,7 +71,7 @@ impl Recent {
 }
 
 /// The last few liquidations, in order of time. Nearly all are newer than all before: those are known to be new without a search.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Told(VecDeque<(i64, Liquidation, u32)>);
 
 impl Told {
@@ -95,7 +95,7 @@ impl Told {
 }
 
 /// What was last seen of one instrument.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Series {
     venue: Venue,
     /// The instrument.

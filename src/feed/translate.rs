@@ -41,6 +41,15 @@ pub trait Wire: Send {
 
     /// Up to when every minute is known, UTC ms; history after an outage begins here.
     fn complete_until(&self) -> Option<i64>;
+
+    /// It as it is now, to go on from again.
+    fn copied(&self) -> Box<dyn Wire>;
+}
+
+impl Clone for Box<dyn Wire> {
+    fn clone(&self) -> Self {
+        self.copied()
+    }
 }
 
 /// Counts by kind.
@@ -64,6 +73,7 @@ pub struct Taken {
 }
 
 /// Frames of one venue to events.
+#[derive(Clone)]
 pub struct Translator {
     wire: Box<dyn Wire>,
     tally: FrameTally,

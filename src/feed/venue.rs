@@ -216,6 +216,20 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     })
 }
 
+/// Of a line of a capture that is an update of a book: the keys of its two sides, which stand side by side and can be emptied without harm to
+/// anything but the book, as numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2). Hyperliquid's books are told whole and small.
+pub fn sides_of_book(line: &str) -> Option<[&'static str; 2]> {
+    const KINDS: [(&str, [&str; 2]); 3] = [
+        (r#"\"e\":\"depthUpdate\""#, [r#"\"b\":["#, r#"\"a\":["#]),
+        (r#"\"topic\":\"orderbook."#, [r#"\"b\":["#, r#"\"a\":["#]),
+        (r#"\"channel\":\"books\""#, [r#"\"asks\":["#, r#"\"bids\":["#]),
+    ];
+    /// What kind a frame is stands in its first words.
+    const WORDS: usize = 220;
+    let head = line.get(..WORDS).unwrap_or(line);
+    KINDS.iter().find(|(kind, _)| head.contains(kind)).map(|(_, sides)| *sides)
+}
+
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {
     let wire: Box<dyn Wire> = match venue.as_str() {

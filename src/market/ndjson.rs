@@ -237,6 +237,11 @@ pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    unpacked(path, file)
+}
+
+/// The text of an opened file, by the ending of its name.
+pub fn unpacked(path: &Path, file: impl Read + Send + 'static) -> anyhow::Result<Box<dyn BufRead + Send>> {
     let raw: Box<dyn Read + Send> = match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
         Some("zst") => Box::new(zstd::Decoder::new(file)?),
@@ -252,13 +257,44 @@ pub type Line<'a> = (u64, Result<&'a str, &'static str>);
 pub struct Lines {
     source: Box<dyn BufRead + Send>,
     buffer: Vec<u8>,
-    number: u64,
+    place: Place,
+    /// Bytes to pass over before the next line.
+    ahead: u64,
+}
+
+/// A place between two lines of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of text before it.
+    pub bytes: u64,
+    /// Lines before it.
+    pub lines: u64,
 }
 
 impl Lines {
     /// Over an opened source.
     pub fn new(source: Box<dyn BufRead + Send>) -> Self {
-        Self { source, buffer: Vec::new(), number: 0 }
+        Self::from(source, Place::default())
+    }
+
+    /// Over an opened source, from a place on; [`Self::skip`] goes there.
+    pub fn from(source: Box<dyn BufRead + Send>, place: Place) -> Self {
+        Self { source, buffer: Vec::new(), place, ahead: place.bytes }
+    }
+
+    /// Where the next line begins.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Passes over some of what lies before the place to begin at; says whether it is there.
+    pub fn skip(&mut self) -> io::Result<bool> {
+        const SOME: u64 = 8 << 20;
+        let wanted = self.ahead.min(SOME);
+        let passed = io::copy(&mut (&mut self.source).take(wanted), &mut io::sink())?;
+        // A file that has become shorter has nothing more to tell.
+        self.ahead = if passed < wanted { 0 } else { self.ahead - wanted };
+        Ok(self.ahead == 0)
     }
 
     /// The next line that is not blank; `None` at the end. The error is the source failing (a disk, a broken archive); nothing more can be read then.
@@ -266,20 +302,22 @@ impl Lines {
         loop {
             self.buffer.clear();
             let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
-            if limited.read_until(b'\n', &mut self.buffer)? == 0 {
+            let read = limited.read_until(b'\n', &mut self.buffer)?;
+            if read == 0 {
                 return Ok(None);
             }
-            self.number += 1;
+            self.place.bytes += read as u64;
+            self.place.lines += 1;
             if self.buffer.len() > MAX_LINE && self.buffer.last() != Some(&b'\n') {
                 self.skip_rest_of_line()?;
-                return Ok(Some((self.number, Err("line longer than 4 MiB"))));
+                return Ok(Some((self.place.lines, Err("line longer than 4 MiB"))));
             }
             if !self.buffer.iter().all(u8::is_ascii_whitespace) {
                 break;
             }
         }
         let text = std::str::from_utf8(&self.buffer).map(str::trim).map_err(|_| "not UTF-8 text");
-        Ok(Some((self.number, text)))
+        Ok(Some((self.place.lines, text)))
     }
 
     fn skip_rest_of_line(&mut self) -> io::Result<()> {
@@ -293,6 +331,7 @@ impl Lines {
                 None => (chunk.len(), false),
             };
             self.source.consume(used);
+            self.place.bytes += used as u64;
             if done {
                 return Ok(());
             }

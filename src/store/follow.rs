@@ -348,6 +348,7 @@ impl Follower {
             assets: Arc::clone(&self.assets.1),
             events: self.head.events,
             followed: Some(self.owner.short().into()),
+            playback: None,
             venues,
         })
     }

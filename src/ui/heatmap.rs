@@ -9,6 +9,7 @@ use ratatui::style::{Color, Style};
 use crate::app::Action;
 use crate::app::model::Model;
 use crate::app::pixels::PixelColumn;
+use crate::app::scale::{LEAST_SWEEP, PRINT_SIZES};
 
 use super::candles::{self, Ink, Stroke};
 use super::{Canvas, text, venues};
@@ -17,16 +18,10 @@ use super::{Canvas, text, venues};
 pub const PRINTS: [[&str; 3]; 2] = [["▿", "▾", "▼"], ["▵", "▴", "▲"]];
 /// The same without colours.
 pub const PLAIN_PRINTS: [[&str; 3]; 2] = [["'", "v", "V"], [",", "^", "A"]];
-/// Liquidations of a cell from these shares of the colour scale's end on are small, large, very large. Less is not marked: it would
-/// hide the candles.
-const PRINT_SIZES: [f64; 3] = [0.02, 0.1, 0.3];
 /// Where price took a pool.
 pub const SWEEP: &str = "×";
 /// The same without colours.
 pub const PLAIN_SWEEP: &str = "x";
-/// A side's sweep in a column that takes less than this share of the colour scale's end took no pool.
-const LEAST_SWEEP: f64 = 0.5;
-
 /// One cell's two pixels.
 #[derive(Clone, Copy)]
 struct Pair {

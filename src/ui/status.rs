@@ -8,13 +8,14 @@ use crate::app::model::{Model, Sides, View};
 use crate::app::profile::MapBy;
 use crate::app::scale::Unit;
 use crate::app::{Action, App, names};
+use crate::engine::playback::Motion;
 use crate::engine::snapshot::{Counters, LinkState};
 use crate::engine::{Origin, VenueView};
 use crate::estimate::TIERS;
 
 use super::text::{self, Piece};
 use super::venues::{is_out, trouble};
-use super::{Canvas, Medium};
+use super::{Canvas, Medium, transport};
 
 /// Draws the first and the last row.
 pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
@@ -29,7 +30,11 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
         let mut right = Vec::new();
         match canvas.medium {
             Medium::Picture => right.extend(caption(canvas)),
-            Medium::Terminal | Medium::OverImage => left.extend(hints(canvas)),
+            Medium::Terminal | Medium::OverImage => {
+                let playback = canvas.app.playback();
+                left.splice(0..0, playback.into_iter().flat_map(|p| transport::pieces(canvas, p)));
+                left.extend(hints(canvas));
+            }
         }
         text::pieces(buf, area, left, right);
     }
@@ -163,15 +168,26 @@ fn flags(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     } else if !app.following() {
         pieces.push(Piece::new(1, "PAST", canvas.theme.warn));
     }
-    match app.latest().origin {
-        Origin::Simulated => pieces.push(Piece::new(0, " SIMULATED ", canvas.theme.inverse)),
-        Origin::Replay => pieces.push(Piece::new(0, " REPLAY ", canvas.theme.inverse)),
-        Origin::Live => {}
+    let origin = app.latest().origin;
+    if origin == Origin::Simulated {
+        pieces.push(Piece::new(0, " SIMULATED ", canvas.theme.inverse));
+    }
+    if origin == Origin::Replay || app.playback().is_some() {
+        pieces.push(replay(canvas));
     }
     if let Some(who) = &app.latest().followed {
         pieces.push(Piece::new(3, format!("follows {who}"), Style::new()));
     }
     pieces
+}
+
+/// That it is a replay; and, where no row below says it, what it does.
+fn replay(canvas: &Canvas<'_>) -> Piece<'static> {
+    let playback = canvas.app.playback();
+    let kept = if playback.is_some_and(|p| p.is_kept) { "of kept columns " } else { "" };
+    let transport = playback.filter(|_| canvas.layout.hints.is_none());
+    let transport = transport.map(|p| format!("{} {} ", transport::sign(canvas, p.motion), p.speed));
+    Piece::new(0, format!(" REPLAY {kept}{}", transport.unwrap_or_default()), canvas.theme.inverse)
 }
 
 /// State, lag, coverage, clock.
@@ -218,7 +234,7 @@ fn health(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
         pieces.push(Piece::new(8, words, theme.dim));
     }
     if app.latest().now > 0 {
-        let now = app.snapshot().now;
+        let now = app.playback().map_or(app.snapshot().now, |p| p.at);
         pieces.push(Piece::new(5, text::time(now, "%H:%M:%SZ "), Style::new()));
     }
     pieces
@@ -304,6 +320,16 @@ const HINTS: [(&[Action], &str); 19] = [
     (&[Action::Copy], "copy"),
 ];
 
+/// The keys that drive a replay.
+const REPLAY_HINTS: [(&[Action], &str); 6] = [
+    (&[Action::Freeze], "play"),
+    (&[Action::StepBack, Action::StepForward], "step"),
+    (&[Action::Seek], "go to"),
+    (&[Action::Slower, Action::Faster], "speed"),
+    (&[Action::PreviousLiquidation, Action::NextLiquidation], "liquidation"),
+    (&[Action::PreviousSweep, Action::NextSweep], "sweep"),
+];
+
 /// What a picture says of itself, so that it can be passed on: the clock above has no date.
 fn caption(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let dim = canvas.theme.dim;
@@ -320,12 +346,17 @@ fn hints(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let keymap = &canvas.app.settings.keymap;
     let mut pieces = Vec::new();
     let folded = |a: &Action| *a == Action::MapBy && canvas.layout.map.is_none();
-    for (rank, (actions, word)) in HINTS.iter().filter(|(a, _)| !a.iter().any(folded)).enumerate() {
+    let playback = canvas.app.playback();
+    let usual = HINTS.iter().filter(|(a, _)| !a.iter().any(folded));
+    let usual = usual.filter(|(a, _)| playback.is_none() || **a != [Action::Freeze]);
+    let driving = REPLAY_HINTS.iter().filter(|_| playback.is_some());
+    for (rank, (actions, word)) in driving.chain(usual).enumerate() {
         let keys: Vec<String> = actions.iter().filter_map(|a| keymap.hint(*a)).collect();
         if keys.len() == actions.len() {
             let mut piece = Piece::new(3 + rank as u8, format!(" {}", keys.join(" ")), canvas.theme.strong);
             let word = match (actions, canvas.app.settings.map_by) {
                 ([Action::MapBy], MapBy::Venue) => "map by tier",
+                ([Action::Freeze], _) if playback.is_some_and(|p| p.motion == Motion::Playing) => "pause",
                 _ => word,
             };
             piece.spans.push(Span::styled(format!(" {word}"), canvas.theme.dim));

@@ -314,6 +314,7 @@ impl Market {
             assets: assets.collect(),
             events: self.seq * 1_000,
             followed: None,
+            playback: None,
         })
     }
 

@@ -113,7 +113,8 @@ fn warm(dir: &Path) -> Engine {
     let venues: Vec<Venue> = VENUES.iter().map(|name| name.parse().unwrap()).collect();
     let checkpoint = reader.checkpoint().unwrap().unwrap_or_default();
     let state = |venue| checkpoint.venues.iter().find(|s| s.venue == venue);
-    let stored = reader.stored(Some(i64::MIN), |venue| state(venue).map(|s| s.open.unwrap_or(i64::MAX))).unwrap();
+    let stored =
+        reader.stored(Some(i64::MIN), |venue| state(venue).map(|s| s.open.unwrap_or(i64::MAX))).unwrap();
     let restored = Engine::restored(asset(), Origin::Simulated, &bins(), &venues, &checkpoint, stored);
     let mut engine = restored.unwrap();
     engine.interrupted();

@@ -54,7 +54,7 @@ pub struct Snapshot {
 }
 
 /// An update, per coin.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Update {
     first: u64,
     last: u64,
@@ -75,7 +75,7 @@ enum Stage {
 }
 
 /// One instrument's book.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Depth {
     limits: BookLimits,
     book: LocalBook,

@@ -28,6 +28,7 @@ enum Prints {
 }
 
 /// An instrument and what only Binance needs to know about it.
+#[derive(Clone)]
 struct Contract {
     series: Series,
     prints: Option<Prints>,
@@ -35,6 +36,7 @@ struct Contract {
 }
 
 /// Binance's frames to events.
+#[derive(Clone)]
 pub struct BinanceWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
@@ -364,6 +366,10 @@ impl BinanceWire {
 }
 
 impl Wire for BinanceWire {
+    fn copied(&self) -> Box<dyn Wire> {
+        Box::new(self.clone())
+    }
+
     fn socket(&mut self, _conn: &str, text: &str, out: &mut Sink<'_>) -> Class {
         self.frame(text, out).unwrap_or_else(Class::Malformed)
     }

@@ -16,7 +16,7 @@ use super::stream::{BOOK, BookPush, request};
 const ASK_AGAIN: i64 = 10_000;
 
 /// One instrument's book and where its numbering stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Book {
     local: LocalBook,
     /// Levels of the topic it is made of; a deeper topic takes over, a shallower one is left out.

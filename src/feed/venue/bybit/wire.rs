@@ -33,7 +33,7 @@ const EVERY: i64 = 1_000;
 const UNCHANGED: i64 = 5_000;
 
 /// What a ticker said last. A field that a frame leaves out is unchanged.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Quote {
     /// Time and sequence of the last frame.
     at: Option<(i64, i64)>,
@@ -101,6 +101,7 @@ impl Quote {
 }
 
 /// An instrument and what only Bybit needs to know about it.
+#[derive(Clone)]
 pub(super) struct Contract {
     pub series: Series,
     quote: Quote,
@@ -133,12 +134,14 @@ impl Contract {
 }
 
 /// A symbol, and its contract if we take it.
+#[derive(Clone)]
 struct Known {
     symbol: Box<str>,
     contract: Option<Contract>,
 }
 
 /// Bybit's frames to events.
+#[derive(Clone)]
 pub struct BybitWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
@@ -319,6 +322,10 @@ impl BybitWire {
 }
 
 impl Wire for BybitWire {
+    fn copied(&self) -> Box<dyn Wire> {
+        Box::new(self.clone())
+    }
+
     fn socket(&mut self, _conn: &str, text: &str, out: &mut Sink<'_>) -> Class {
         self.frame(text, out).unwrap_or_else(Class::Malformed)
     }

@@ -32,6 +32,7 @@ use super::stream::{
 const MOST_SINCE: i64 = 30_000;
 
 /// A coin and what only Hyperliquid needs to know about it.
+#[derive(Clone)]
 struct Contract {
     series: Series,
     book: LocalBook,
@@ -50,6 +51,7 @@ struct Contract {
 }
 
 /// Hyperliquid's frames to events.
+#[derive(Clone)]
 pub struct HyperliquidWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
@@ -370,6 +372,10 @@ impl Contract {
 }
 
 impl Wire for HyperliquidWire {
+    fn copied(&self) -> Box<dyn Wire> {
+        Box::new(self.clone())
+    }
+
     fn socket(&mut self, _conn: &str, text: &str, out: &mut Sink<'_>) -> Class {
         self.frame(text, out).unwrap_or_else(Class::Malformed)
     }

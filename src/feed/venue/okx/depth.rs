@@ -35,7 +35,7 @@ pub enum Step {
 }
 
 /// A book and its place in the venue's numbering.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Depth {
     book: LocalBook,
     /// `prevSeqId` and `seqId` of the last message.

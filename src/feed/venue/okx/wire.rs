@@ -39,6 +39,7 @@ struct Funding {
 }
 
 /// An instrument and what only OKX needs to know about it.
+#[derive(Clone)]
 struct Contract {
     series: Series,
     /// Quoted units per contract.
@@ -50,6 +51,7 @@ struct Contract {
 }
 
 /// OKX's frames to events.
+#[derive(Clone)]
 pub struct OkxWire {
     venue: Venue,
     /// Only this asset, or whatever comes.
@@ -550,6 +552,10 @@ impl<'a> About<'a> {
 }
 
 impl Wire for OkxWire {
+    fn copied(&self) -> Box<dyn Wire> {
+        Box::new(self.clone())
+    }
+
     fn socket(&mut self, _conn: &str, text: &str, out: &mut Sink<'_>) -> Class {
         self.frame(text, out).unwrap_or_else(Class::Malformed)
     }
