@@ -47,6 +47,10 @@ pub fn run(args: &ImportArgs, config: &Config) -> anyhow::Result<()> {
     for complaint in &tally.complaints {
         eprintln!("{complaint}");
     }
+    let untold = tally.refused.saturating_sub(tally.complaints.len() as u64);
+    if untold > 0 {
+        eprintln!("and {untold} more lines that could not be used");
+    }
     let first_and_last = lane.span;
     if let Some(checkpoint) = lane.finish() {
         locked(&bulk).add(Record::Checkpoint(checkpoint));
@@ -173,7 +177,7 @@ impl Told<'_> {
         ];
         for (what, new, known) in rows {
             let known = known.map(|known| format!("  {known:>9} known")).unwrap_or_default();
-            writeln!(out, "  {what:<14} {new:>9} new {known}")?;
+            writeln!(out, "  {what:<14} {new:>9} new{known}")?;
         }
         if rows.iter().all(|(_, new, _)| *new == 0) {
             writeln!(out, "  nothing new")?;

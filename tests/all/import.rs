@@ -239,6 +239,21 @@ fn what_a_store_has_already_stays_and_so_does_its_state() {
 }
 
 #[test]
+fn what_is_older_than_is_kept_goes_and_does_not_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let klines = file(dir.path(), "BTCUSDT-1m-2024-06.csv", candle_rows(T0, 480, 1));
+    let metrics = file(dir.path(), "BTCUSDT-metrics-2024-06-19.csv", metrics_rows(T0, 480));
+    let told = import(dir.path(), &[&klines, &metrics]);
+    // Minutes are kept for six hours up to the end of the newest.
+    assert!(told.contains("118 rows are older than [store] keeps them, and went"), "{told}");
+    let before = kept(dir.path());
+    assert_eq!(before.keys().filter(|(_, interval, _)| *interval == MINUTE).count(), 361);
+    let told = import(dir.path(), &[&klines, &metrics]);
+    assert!(told.contains("nothing new") && told.contains("118 rows are older"), "{told}");
+    assert!(kept(dir.path()) == before);
+}
+
+#[test]
 fn hours_of_candles_are_columns_of_hours() {
     let dir = tempfile::tempdir().unwrap();
     let klines = file(dir.path(), "BTCUSDT-1h-2024-06.csv", candle_rows(T0, 48 * 60, 60));
