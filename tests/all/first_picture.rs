@@ -194,7 +194,7 @@ fn open(dir: &Path, range: &str) -> (Terminal, Instant) {
 
 /// Whether heat stands in nearly every column of the heatmap.
 fn is_full(screen: &vt100::Screen) -> bool {
-    hot_cells(screen) > 1_000
+    hot_cells(screen) > 200
 }
 
 fn look(name: &str, days: i64, bar: Interval, ranges: &[&str]) {
