@@ -52,7 +52,9 @@ fn market(minutes: i64) -> Vec<MarketEvent> {
 fn event_file(dir: &Path, events: &[MarketEvent]) -> PathBuf {
     let path = dir.join("events.ndjson");
     let mut bytes = Vec::new();
-    events.iter().for_each(|e| meltline::market::ndjson::write_event(&mut bytes, e).unwrap());
+    for event in events {
+        meltline::market::ndjson::write_event(&mut bytes, event).unwrap();
+    }
     std::fs::write(&path, bytes).unwrap();
     path
 }
