@@ -322,7 +322,7 @@ impl VenueMarket {
         let price = self.estimator.price().unwrap_or(0.0);
         let within = |stretches: &[(i64, i64)]| stretches.iter().any(|&(from, to)| from < end && to > start);
         let gap = levels.is_none() || within(&self.gaps);
-        let PackedLevels { coverage, uncertainty, levels, factors } = levels.unwrap_or_default();
+        let PackedLevels { coverage, levels, factors } = levels.unwrap_or_default();
         Column {
             start,
             interval: self.base,
@@ -330,7 +330,8 @@ impl VenueMarket {
             mark_bin: self.estimator.bins().bin(price).unwrap_or(0),
             oi: self.estimator.oi().unwrap_or(0.0),
             coverage,
-            uncertainty,
+            // Every print changes it, also where the levels stay as they are.
+            uncertainty: self.estimator.uncertainty(),
             levels,
             factors,
             swept: [pack(&activity.swept[0]), pack(&activity.swept[1])],

@@ -1,6 +1,5 @@
 //! From a read-out and what happened to the packed form columns keep.
 
-use crate::estimate::calibrate::Uncertainty;
 use crate::estimate::levels::ByBin;
 use crate::estimate::{Packed, Readout, TIERS, Tier};
 use crate::market::Side;
@@ -16,8 +15,6 @@ const FACTOR_STEP: f64 = 1.0 / 32.0;
 pub struct PackedLevels {
     /// Share of the open interest they explain, 0 to 1.
     pub coverage: f64,
-    /// What it takes to put a band around them.
-    pub uncertainty: Uncertainty,
     /// T2 by tier.
     pub levels: [Packed; TIERS],
     /// T1 over T2 by tier.
@@ -27,8 +24,7 @@ pub struct PackedLevels {
 impl PackedLevels {
     /// Packs a read-out.
     pub fn new(readout: &Readout) -> Self {
-        let mut packed =
-            Self { coverage: readout.coverage, uncertainty: readout.uncertainty, ..Self::default() };
+        let mut packed = Self { coverage: readout.coverage, ..Self::default() };
         for tier in Tier::ALL {
             let (levels, factors) = pack_tier(readout, tier);
             packed.levels[tier.index()] = levels;
@@ -130,6 +126,7 @@ pub fn pack(amounts: &ByBin) -> Packed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimate::calibrate::Uncertainty;
     use crate::estimate::readout::SideLevels;
 
     #[test]

@@ -14,7 +14,7 @@ use crate::market::event::{LiquidationBar, Position, PriceKind, Sampled};
 use crate::market::{Candle, EventKind, Instrument, Liquidation, MarketEvent, Side, TakerSide, Venue};
 
 use super::bins::BinTable;
-use super::calibrate::{Calibration, Observed, Tallies};
+use super::calibrate::{Calibration, Observed, Tallies, Uncertainty};
 use super::cohort::{Cohorts, Opening, Trail, closing_divisor};
 use super::components::{CLASSES, Components};
 use super::margin;
@@ -467,7 +467,13 @@ impl Estimator {
         self.bins.bin(price)
     }
 
-    /// A number that changes whenever the levels may have; as long as it stays, so does [`Self::readout`].
+    /// What it takes to put a band around the levels now.
+    pub fn uncertainty(&self) -> Uncertainty {
+        let price = self.path.map_or(0.0, |(price, _)| price);
+        self.calibration.uncertainty(&self.components, &self.books, price)
+    }
+
+    /// A number that changes whenever the levels may have; as long as it stays, so do those of [`Self::readout`].
     pub fn version(&self) -> u64 {
         self.version
     }
