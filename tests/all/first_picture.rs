@@ -133,12 +133,11 @@ fn fill(dir: &Path, days: i64, bar: Interval) {
 fn store(name: &str, days: i64, bar: Interval) -> (PathBuf, Option<tempfile::TempDir>) {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one = MAKING.lock().unwrap();
-    let (folder, kept) = match std::env::var_os("MELTLINE_STORES") {
-        Some(folder) => (PathBuf::from(folder), None),
-        None => {
-            let dir = tempfile::tempdir().unwrap();
-            (dir.path().to_owned(), Some(dir))
-        }
+    let (folder, kept) = if let Some(folder) = std::env::var_os("MELTLINE_STORES") {
+        (PathBuf::from(folder), None)
+    } else {
+        let dir = tempfile::tempdir().unwrap();
+        (dir.path().to_owned(), Some(dir))
     };
     let dir = folder.join(name);
     if !dir.join("history").join("BTC.db").exists() {
