@@ -126,19 +126,18 @@ fn fill(dir: &Path, days: i64, bar: Interval) {
     let Ok(writer) = Arc::try_unwrap(writer) else { panic!("somebody writes") };
     let status = writer.close();
     assert_eq!((status.dropped, status.trouble), (0, None));
-    println!("{days} days: {:.1} MB, {:?}", status.bytes as f64 / 1e6, status.written);
+    eprintln!("{days} days: {:.1} MB, {:?}", status.bytes as f64 / 1e6, status.written);
 }
 
 /// A store that is there, or is made.
 fn store(name: &str, days: i64, bar: Interval) -> (PathBuf, Option<tempfile::TempDir>) {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one = MAKING.lock().unwrap();
-    let (folder, kept) = match std::env::var_os("MELTLINE_STORES") {
-        Some(folder) => (PathBuf::from(folder), None),
-        None => {
-            let dir = tempfile::tempdir().unwrap();
-            (dir.path().to_owned(), Some(dir))
-        }
+    let (folder, kept) = if let Some(folder) = std::env::var_os("MELTLINE_STORES") {
+        (PathBuf::from(folder), None)
+    } else {
+        let dir = tempfile::tempdir().unwrap();
+        (dir.path().to_owned(), Some(dir))
     };
     let dir = folder.join(name);
     if !dir.join("history").join("BTC.db").exists() {
@@ -208,7 +207,7 @@ fn look(name: &str, days: i64, bar: Interval, ranges: &[&str]) {
             let [rss, most] = memory(terminal.pid());
             if times.len() == 5 {
                 times.sort_unstable();
-                println!(
+                eprintln!(
                     "{name} {range}: first full picture after {:?} to {:?}, {rss:.0} MB, at most {most:.0} MB",
                     times[0], times[4]
                 );
@@ -232,7 +231,7 @@ fn look(name: &str, days: i64, bar: Interval, ranges: &[&str]) {
         let [rss, most] = memory(terminal.pid());
         let line: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
         let hot = hot_cells(terminal.screen.lock().unwrap().screen());
-        println!("{name} {key}: {line}: {hot} hot cells, {rss:.0} MB, at most {most:.0} MB");
+        eprintln!("{name} {key}: {line}: {hot} hot cells, {rss:.0} MB, at most {most:.0} MB");
     }
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
@@ -263,5 +262,5 @@ fn first_picture_of_the_demo() {
         terminal.ended();
     }
     times.sort_unstable();
-    println!("demo: first full picture after {:?} to {:?}", times[0], times[4]);
+    eprintln!("demo: first full picture after {:?} to {:?}", times[0], times[4]);
 }

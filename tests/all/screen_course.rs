@@ -42,7 +42,7 @@ fn parts_of_the_picture_are_told_by_venue_and_together() {
     assert_eq!(venue(0).live, venue(1).live);
     let whole = venue(0).whole();
     assert_eq!(whole, venue(1).whole());
-    assert!((23 * HOUR..=25 * HOUR).contains(&whole));
+    assert!((18 * HOUR..=30 * HOUR).contains(&whole), "about a day: {whole} ms");
     let first = text(&app).lines().next().unwrap().to_owned();
     assert!(first.contains("% live") && first.contains("% kept") && first.contains("% REST"), "{first}");
 }

@@ -80,7 +80,7 @@ fn info_tells_rows_spans_and_that_nobody_writes() {
     let dir = tempfile::tempdir().unwrap();
     history(dir.path());
     let told = settled(dir.path());
-    assert!(told.starts_with("BTC  live history in bins of 5 bp, version 1\n"), "{told}");
+    assert!(told.starts_with("BTC  live history in bins of 5 bp, version 2\n"), "{told}");
     // Minutes 0 to 10 are closed, and two times five of them.
     for row in [
         "columns 1m     test                11 rows",
