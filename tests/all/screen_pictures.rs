@@ -86,7 +86,7 @@ fn help_is_made_of_the_keymap() {
     let mut app = day(80, 24);
     typed(&mut app, "?");
     assert_picture("screen_help", &app);
-    for _ in 0..40 {
+    for _ in 0..80 {
         press(&mut app, KeyCode::Down);
     }
     assert!(text(&app).contains("quit"), "the end of the page can be reached");
