@@ -171,8 +171,6 @@ fn parts(glyph: char) -> Option<Vec<Part>> {
         '▉'..='▏' => vec![Rect(0.0, 0.0, W / 8.0 * f64::from(0x2590 - code), H)],
         '▐' => vec![Rect(W / 2.0, 0.0, W, H)],
         '║' => vec![Rect(mx - 1.5, 0.0, mx - 0.5, H), Rect(mx + 0.5, 0.0, mx + 1.5, H)],
-        '‖' => [mx - 2.5, mx + 1.0].map(|x| Rect(x, 5.0, x + 1.5, 15.0)).into(),
-        '━' => vec![Rect(0.0, my - 1.0, W, my + 1.0)],
         '┄' => [0.0, 3.0, 6.0].map(|x| Rect(x, my - 0.5, x + 2.0, my + 0.5)).into(),
         '╱' => vec![Line((0.0, H), (W, 0.0), 1.2)],
         '▲' => triangle((0.5, 15.0), (8.5, 15.0), (4.5, 5.0)),
