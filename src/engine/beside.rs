@@ -1,6 +1,6 @@
 //! For a screen in another process: what closed columns do not tell, and when an engine tells it.
 //!
-//! The writer of a store knows whether somebody follows it and passes that on as [`Wishes`]; an engine's loop keeps its [`Duties`]. Nothing is
+//! The writer of a store knows whether somebody follows it and passes that on as [`Wishes`]; an engine's loop keeps its `Duties`. Nothing is
 //! told while nobody looks.
 
 use std::borrow::Cow;
