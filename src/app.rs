@@ -262,7 +262,6 @@ impl App {
         }
         self.grid.shade(self.shading());
         self.read_panels(&layout, change);
-        self.totals = self.totals_now();
         let levels = self.levels_now();
         let kind = |p: &Profile| (p.by, p.is_difference, p.rows.len());
         let same = kind(&levels) == kind(&self.profile);
@@ -295,6 +294,7 @@ impl App {
         let since = |ms: i64, phase: i64| (now - phase).div_euclid(ms) != (read_at - phase).div_euclid(ms);
         let price = self.price();
         if is_closed || since(HOLD_POOLS, 0) {
+            self.totals = self.totals_now();
             self.criticality = if self.selection.marks() {
                 self.criticality.follow(&self.grid.geometry, &self.selection, &self.snapshot)
             } else {
@@ -413,7 +413,7 @@ impl App {
 
 /// Rows of the map that may move with one picture; the rest follow with the next.
 const ROWS_A_PICTURE: usize = 5;
-/// Pools, and where levels outweigh the books, are read anew this often, ms of market time.
+/// Pools, totals, and where levels outweigh the books, are read anew this often, ms of market time.
 const HOLD_POOLS: i64 = 1_000;
 /// The figures of the market are.
 const HOLD_FIGURES: i64 = 5_000;

@@ -128,7 +128,9 @@ impl Grid {
 
     /// Grows to a size at least; what is new is blank.
     pub fn hold(&mut self, width: u16, height: u16) {
-        if width > self.width {
+        if self.tiles.is_empty() {
+            self.clear(width, height);
+        } else if width > self.width {
             let old = std::mem::take(self);
             self.clear(width, old.height.max(height));
             for y in 0..old.height {
