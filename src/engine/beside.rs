@@ -255,6 +255,11 @@ impl VenueView {
     /// A venue of which only the closed columns are known.
     pub fn of_history(status: VenueStatus, history: &Arc<History>) -> Self {
         let newest = history.ladder.iter().find_map(|columns| columns.last());
+        Self::of_columns(status, Arc::clone(history), newest.map(|c| &**c))
+    }
+
+    /// A venue of which only columns are known, the newest of which may stand apart from its history.
+    pub fn of_columns(status: VenueStatus, history: Arc<History>, newest: Option<&Column>) -> Self {
         Self {
             venue: status.venue,
             status,
@@ -270,8 +275,8 @@ impl VenueView {
             band_coverage: None,
             tallies: Arc::from([]),
             book: None,
-            course: Course { restored: newest.map(|c| c.end()), ..Course::default() },
-            history: Arc::clone(history),
+            course: Course { restored: newest.map(Column::end), ..Course::default() },
+            history,
             live: None,
             preset: None,
         }

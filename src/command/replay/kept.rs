@@ -9,7 +9,7 @@ use super::stage::{Progress, Stage};
 use crate::cli::Time;
 use crate::engine::landmark::Landmark;
 use crate::engine::snapshot::{LinkState, VenueStatus, weighted_mark};
-use crate::engine::{Course, History, Origin, Print, Snapshot, VenueView};
+use crate::engine::{History, Origin, Print, Snapshot, VenueView};
 use crate::estimate::{BinTable, Column, Preset};
 use crate::market::{Asset, Venue};
 use crate::store::read::LiquidationRow;
@@ -113,25 +113,11 @@ impl Kept {
         for (columns, all) in history.ladder.iter_mut().zip(&lane.all.ladder) {
             columns.extend_from_slice(&all[..all.partition_point(|c| c.end() <= before)]);
         }
+        let status = VenueStatus { state: LinkState::Recorded, ..VenueStatus::new(lane.venue) };
         VenueView {
-            venue: lane.venue,
-            status: VenueStatus { state: LinkState::Recorded, ..VenueStatus::new(lane.venue) },
-            distances: None,
-            mark: newest.map(|c| c.mark),
             last: newest.and_then(|c| c.bar).map(|bar| bar.close),
-            oi_usd: newest.map(|c| c.oi * c.mark),
-            funding: None,
-            funding_hours: None,
-            coverage: newest.map_or(0.0, |c| c.coverage),
-            held_until: None,
-            odd_prints: 0,
-            band_coverage: None,
-            tallies: Arc::from([]),
-            book: None,
-            course: Course { restored: newest.map(|c| c.end()), ..Course::default() },
-            history: Arc::new(history),
             live: newest.cloned(),
-            preset: None,
+            ..VenueView::of_columns(status, Arc::new(history), newest.map(|c| &**c))
         }
     }
 }
