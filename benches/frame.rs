@@ -10,24 +10,17 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use meltline::app::{App, Message, Settings};
-use meltline::term::backend::QuietBackend;
-use meltline::ui;
-use ratatui::backend::Backend;
-use ratatui::layout::Rect;
-use ratatui::{Terminal, TerminalOptions, Viewport};
+use meltline::term::screen::Screen;
+use meltline::ui::{self, Medium};
 
 const SIZE: (u16, u16) = (200, 60);
 
-fn terminal() -> Terminal<QuietBackend<io::Sink>> {
-    let viewport = Viewport::Fixed(Rect::new(0, 0, SIZE.0, SIZE.1));
-    match Terminal::with_options(QuietBackend::new(io::sink()), TerminalOptions { viewport }) {
-        Ok(terminal) => terminal,
-        Err(never) => unreachable!("a sink takes everything: {never}"),
-    }
+fn screen() -> Screen<io::Sink> {
+    Screen::new(io::sink(), SIZE.into())
 }
 
-fn draw(terminal: &mut Terminal<QuietBackend<io::Sink>>, app: &App) {
-    black_box(terminal.draw(|f| ui::draw(app, f)).is_ok());
+fn draw(screen: &mut Screen<io::Sink>, app: &App) {
+    black_box(screen.draw(|buf| ui::draw(app, buf, Medium::Terminal)).is_ok());
 }
 
 fn frames(c: &mut Criterion) {
@@ -42,20 +35,18 @@ fn frames(c: &mut Criterion) {
     };
 
     c.bench_function("frame/a day from nothing", |b| {
-        b.iter_batched(terminal, |mut t| (draw(&mut t, &open()), t), BatchSize::SmallInput);
+        b.iter_batched(screen, |mut t| (draw(&mut t, &open()), t), BatchSize::SmallInput);
     });
     // Cleared and drawn again: the view is summed already, the terminal is blank.
     c.bench_function("frame/full repaint", |b| {
-        let (app, mut t) = (open(), terminal());
+        let (app, mut t) = (open(), screen());
         b.iter(|| {
-            // The picture before is forgotten on both sides; `Terminal::clear` would ask a real terminal for its cursor.
-            t.swap_buffers();
-            black_box(t.backend_mut().clear().is_ok());
+            t.clear();
             draw(&mut t, &app);
         });
     });
     c.bench_function("frame/live update", |b| {
-        let (mut app, mut t) = (open(), terminal());
+        let (mut app, mut t) = (open(), screen());
         let mut turn = [&first, &second].into_iter().cycle();
         b.iter(|| {
             if let Some(snapshot) = turn.next() {
@@ -65,7 +56,7 @@ fn frames(c: &mut Criterion) {
         });
     });
     c.bench_function("frame/unchanged", |b| {
-        let (app, mut t) = (open(), terminal());
+        let (app, mut t) = (open(), screen());
         b.iter(|| draw(&mut t, &app));
     });
 }

@@ -25,7 +25,7 @@ pub use text::{Form, write_text};
 pub fn frame(app: &App) -> Buffer {
     let (width, height) = app.size();
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
-    ui::render(app, &mut buf, Medium::Picture);
+    ui::draw(app, &mut buf, Medium::Picture);
     buf
 }
 

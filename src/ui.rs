@@ -25,7 +25,6 @@ mod trust;
 mod venues;
 mod watchlist;
 
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Clear, Widget};
@@ -63,13 +62,8 @@ pub fn ramp(app: &App) -> Ramp {
     kind(settings.palette(), settings.depth, settings.colour_steps, settings.light)
 }
 
-/// Draws the whole screen.
-pub fn draw(app: &App, frame: &mut Frame<'_>) {
-    render(app, frame.buffer_mut(), Medium::Terminal);
-}
-
 /// Draws the whole screen into a buffer, which is blank.
-pub fn render(app: &App, buf: &mut Buffer, medium: Medium) {
+pub fn draw(app: &App, buf: &mut Buffer, medium: Medium) {
     let area = buf.area;
     let fits = app.size() == (area.width, area.height);
     let Some(layout) = app.layout().filter(|_| fits) else {

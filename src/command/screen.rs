@@ -307,7 +307,7 @@ impl Session {
         let question = std::mem::take(&mut self.question);
         if !question.is_empty() {
             self.answers.expect(Instant::now());
-            self.screen.backend_mut().say(&question).context("cannot write to the terminal")?;
+            self.screen.say(&question).context("cannot write to the terminal")?;
         }
         Ok(())
     }
@@ -353,8 +353,7 @@ impl Session {
     /// The job was continued, after our own stop or someone else's: the screen belongs to whoever came between.
     fn resume(&mut self) -> anyhow::Result<bool> {
         self.guard.resume().context("cannot take the terminal again")?;
-        let size = self.screen.size()?;
-        self.screen.resize(size.into())?;
+        self.screen.resize(term::size()?);
         self.under = self.under.take().map(|_| Under::default());
         self.dirty = true;
         self.drawn = None;
@@ -362,7 +361,10 @@ impl Session {
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
-        let size = self.screen.size()?;
+        let size = term::size()?;
+        if self.screen.size() != size {
+            self.screen.resize(size);
+        }
         if self.app.size() != (size.width, size.height) {
             self.app.update(Message::Resize(size.width, size.height));
         }
@@ -370,9 +372,8 @@ impl Session {
         let mut medium = Medium::Terminal;
         if let Some(under) = &mut self.under {
             // Where the size changed the terminal is cleared, and images go with the text.
-            self.screen.autoresize().context("cannot write to the terminal")?;
             let (bytes, is_shown) = under.follow(app)?;
-            self.screen.backend_mut().put_before(&bytes);
+            self.screen.put_before(&bytes);
             medium = if is_shown { Medium::OverImage } else { medium };
         }
         let before = std::mem::replace(&mut self.place, app.place());
@@ -381,11 +382,9 @@ impl Session {
         if let (true, Some(place), Some(before)) = (shifts, self.place, before)
             && let Some((room, columns)) = place.moved_since(&before)
         {
-            self.screen.backend_mut().shift(room, columns);
+            self.screen.shift(room, columns);
         }
-        self.screen
-            .draw(|frame| ui::render(app, frame.buffer_mut(), medium))
-            .context("cannot write to the terminal")?;
+        self.screen.draw(|buf| ui::draw(app, buf, medium)).context("cannot write to the terminal")?;
         self.drawn = Some(Instant::now());
         self.dirty = false;
         Ok(())

@@ -1,7 +1,7 @@
 //! What a terminal shows, cell by cell: two cells that look the same are the same here.
 
 use ratatui::buffer::{Cell, CellWidth};
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::style::{Color, Modifier};
 
 /// Attributes that are seen on a blank.
@@ -61,6 +61,19 @@ impl Tile {
         self.modifier.is_empty() && self.fg != Color::Reset && self.bg != Color::Reset
     }
 
+    /// Whether a cell plainly makes this tile: where it says no, only [`Tile::new`] knows.
+    fn is_of(&self, cell: &Cell) -> bool {
+        let Glyph::Char(c) = self.glyph else { return false };
+        let is_same = match cell.symbol().as_bytes() {
+            [byte] => c == char::from(*byte),
+            bytes => bytes == c.encode_utf8(&mut [0; 4]).as_bytes(),
+        };
+        let has_no_ink = || c == ' ' && self.modifier.is_empty() && !cell.modifier.intersects(ON_BLANK);
+        is_same
+            && self.bg == cell.bg
+            && ((self.fg, self.modifier) == (cell.fg, cell.modifier) || has_no_ink())
+    }
+
     fn new(cell: &Cell) -> Self {
         let symbol = cell.symbol();
         let mut chars = symbol.chars();
@@ -89,8 +102,8 @@ impl Tile {
     }
 }
 
-/// A screen of tiles. It grows to hold what is put on it.
-#[derive(Debug, Clone, Default)]
+/// A screen of tiles.
+#[derive(Debug, Clone)]
 pub struct Grid {
     width: u16,
     height: u16,
@@ -98,6 +111,11 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// A cleared screen of a size.
+    pub fn blank(Size { width, height }: Size) -> Self {
+        Self { width, height, tiles: vec![Tile::BLANK; usize::from(width) * usize::from(height)] }
+    }
+
     /// Columns.
     pub fn width(&self) -> u16 {
         self.width
@@ -119,52 +137,33 @@ impl Grid {
         self.tiles.get_mut(usize::from(y) * width..(usize::from(y) + 1) * width).unwrap_or_default()
     }
 
-    /// Makes it a cleared screen of a size.
-    pub fn clear(&mut self, width: u16, height: u16) {
-        (self.width, self.height) = (width, height);
-        self.tiles.clear();
-        self.tiles.resize(usize::from(width) * usize::from(height), Tile::BLANK);
-    }
-
-    /// Grows to a size at least; what is new is blank.
-    pub fn hold(&mut self, width: u16, height: u16) {
-        if self.tiles.is_empty() {
-            self.clear(width, height);
-        } else if width > self.width {
-            let old = std::mem::take(self);
-            self.clear(width, old.height.max(height));
-            for y in 0..old.height {
-                self.row_mut(y)[..usize::from(old.width)].clone_from_slice(old.row(y));
-            }
-        } else if height > self.height {
-            self.height = height;
-            self.tiles.resize(usize::from(self.width) * usize::from(height), Tile::BLANK);
-        }
-    }
-
-    /// Puts a cell where ratatui says it changed. Cells behind a wide glyph are said only for terminals that forget to clear
-    /// them, and are the glyph's here.
-    pub fn put(&mut self, x: u16, y: u16, cell: &Cell) {
+    /// Puts the cells of a row; whether any looks other than before. What a buffer has behind a wide glyph is not seen.
+    pub fn put_row(&mut self, y: u16, cells: &[Cell]) -> bool {
         let row = self.row_mut(y);
-        let Some((tile, after)) = row.get_mut(usize::from(x)..).and_then(<[Tile]>::split_first_mut) else {
-            return;
-        };
-        if tile.glyph == Glyph::Behind {
-            return;
+        let mut changed = false;
+        let mut x = 0;
+        while let (Some(cell), Some(tile)) = (cells.get(x), row.get_mut(x)) {
+            // Most cells of most frames.
+            if tile.is_of(cell) {
+                x += 1;
+                while row.get(x).is_some_and(|tile| tile.glyph == Glyph::Behind) {
+                    x += 1;
+                }
+                continue;
+            }
+            let (mut new, mut width) = (Tile::new(cell), usize::from(cell.cell_width()));
+            // A wide glyph that does not fit would go to the next row, one of no width would stay where it is.
+            if width == 0 || x + width > cells.len() {
+                (new, width) = (Tile { bg: cell.bg, ..Tile::BLANK }, 1);
+            }
+            let behind = std::iter::repeat_n(Tile::of(Glyph::Behind), width - 1);
+            for (tile, new) in row[x..].iter_mut().zip(std::iter::once(new).chain(behind)) {
+                changed |= *tile != new;
+                *tile = new;
+            }
+            x += width;
         }
-        let width = usize::from(cell.cell_width());
-        let behind = width.saturating_sub(1);
-        *tile = Tile::new(cell);
-        // A wide glyph that does not fit would go to the next row, one of no width would stay where it is.
-        if width == 0 || behind > after.len() {
-            *tile = Tile { bg: cell.bg, ..Tile::BLANK };
-        }
-        let (over, rest) = after.split_at_mut(behind.min(after.len()));
-        over.fill(Tile::of(Glyph::Behind));
-        // What a wide glyph hid until now, or what is left of one that lost its first cell, is blank.
-        for tile in rest.iter_mut().take_while(|tile| tile.glyph == Glyph::Behind) {
-            *tile = Tile::BLANK;
-        }
+        changed
     }
 
     /// Whether a row of an area can be moved left by some columns without cutting a wide glyph in two.
@@ -194,6 +193,9 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::style::Style;
+
     use super::*;
 
     fn cell(symbol: &str, fg: Color, bg: Color) -> Cell {
@@ -213,15 +215,16 @@ mod tests {
         grid.row(y).iter().map(glyph).collect()
     }
 
+    /// A row of eight cells as ratatui writes text into it: what is behind a wide glyph is a blank.
+    fn cells(text: &str) -> Vec<Cell> {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
+        buffer.set_string(0, 0, text, Style::new());
+        buffer.content
+    }
+
     fn written(text: &str) -> Grid {
-        let mut grid = Grid::default();
-        grid.clear(8, 1);
-        let mut x = 0;
-        for c in text.chars() {
-            let cell = cell(&c.to_string(), Color::Reset, Color::Reset);
-            grid.put(x, 0, &cell);
-            x += cell.cell_width();
-        }
+        let mut grid = Grid::blank(Size::new(8, 1));
+        grid.put_row(0, &cells(text));
         grid
     }
 
@@ -242,13 +245,30 @@ mod tests {
     fn a_wide_glyph_owns_what_is_behind_it() {
         let mut grid = written("a币b");
         assert_eq!(glyphs(&grid, 0), "a币<b    ");
-        // What ratatui says of the cell behind is not seen.
-        grid.put(2, 0, &cell("x", Color::Reset, Color::Reset));
-        assert_eq!(glyphs(&grid, 0), "a币<b    ");
-        grid.put(1, 0, &cell("x", Color::Reset, Color::Reset));
-        assert_eq!(glyphs(&grid, 0), "ax b    ");
-        grid.put(7, 0, &cell("币", Color::Reset, Color::Reset));
-        assert_eq!(glyphs(&grid, 0), "ax b    ");
+        assert!(!grid.put_row(0, &cells("a币b")), "the same again");
+        let mut seen = cells("a币b");
+        seen[2].set_symbol("x");
+        assert!(!grid.put_row(0, &seen), "what is behind is not seen");
+        assert!(grid.put_row(0, &cells("axxb")));
+        assert_eq!(glyphs(&grid, 0), "axxb    ");
+        assert!(grid.put_row(0, &cells("币xb")));
+        assert_eq!(glyphs(&grid, 0), "币<xb    ");
+        let mut last = cells("ab");
+        last[7].set_symbol("币");
+        assert!(grid.put_row(0, &last));
+        assert_eq!(glyphs(&grid, 0), "ab      ", "there is no place for it");
+    }
+
+    #[test]
+    fn only_what_looks_other_is_a_change() {
+        let (a, b) = (Color::Indexed(1), Color::Rgb(1, 2, 3));
+        let mut grid = Grid::blank(Size::new(2, 1));
+        assert!(grid.put_row(0, &[cell("▀", a, b), cell("x", a, b)]));
+        assert!(!grid.put_row(0, &[cell("▄", b, a), cell("x", a, b)]));
+        assert!(grid.put_row(0, &[cell("▀", a, b), cell("x", b, b)]));
+        assert!(grid.put_row(0, &[cell("▀", a, b), cell("y", b, b)]));
+        assert!(grid.put_row(0, &[cell("▀", a, b), cell(" ", b, b)]));
+        assert!(!grid.put_row(0, &[cell("▀", a, b), cell(" ", a, b)]), "no ink is seen");
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! The heatmap: two price pixels a cell by half blocks, candles on top.
 
-use std::num::NonZeroU16;
-
-use ratatui::buffer::{Buffer, Cell, CellDiffOption};
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 
@@ -55,28 +53,30 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     // The price line is short: a line all across would repaint too many cells whenever price moves a row.
     let line_from = usize::from(area.width - area.width / 6);
     let phase = if canvas.app.settings.shifts { grid.geometry.start / grid.geometry.dt } else { 0 };
-    for (x, column) in grid.columns.iter().enumerate().take(usize::from(area.width)) {
-        let stroke = strokes.get(x).copied().flatten();
-        let place = phase + x as i64;
-        for y in 0..area.height {
-            let cell = &mut buf[(area.x + x as u16, area.y + y)];
-            cell.set_diff_option(CellDiffOption::ForcedWidth(NonZeroU16::MIN));
-            let pair = pair(canvas, column, stroke, 2 * usize::from(area.height - 1 - y));
+    // Row by row, as the buffer lies in memory: every frame passes here.
+    for y in 0..area.height {
+        let (lower_row, has_price) = (2 * usize::from(area.height - 1 - y), price_y == Some(y));
+        let start = buf.index_of(area.x, area.y + y);
+        let row = &mut buf.content[start..start + usize::from(area.width)];
+        for (x, ((cell, column), stroke)) in row.iter_mut().zip(&grid.columns).zip(&strokes).enumerate() {
+            let pair = pair(canvas, column, *stroke, lower_row);
             if pair.has_ink() {
                 ink(canvas, pair, cell);
             } else if !column.covered {
                 hatch(canvas, cell);
-            } else if price_y == Some(y) && x >= line_from {
+            } else if has_price && x >= line_from {
                 cell.set_symbol("┄");
                 over(canvas, pair.hotter(), cell);
-            } else if !column.missing.is_empty() && is_marked(pair, place + i64::from(y)) {
+            } else if !column.missing.is_empty() && is_marked(pair, phase + x as i64 + i64::from(y)) {
                 hatch(canvas, cell);
             } else {
                 ground(canvas, pair, cell);
             }
         }
-        sweeps(canvas, column, area.x + x as u16, buf);
-        prints(canvas, column, area.x + x as u16, buf);
+    }
+    for (x, column) in (area.x..area.right()).zip(&grid.columns) {
+        sweeps(canvas, column, x, buf);
+        prints(canvas, column, x, buf);
     }
     if canvas.app.settings.model == Model::Precise && canvas.app.scale().top <= 0.0 {
         let key = canvas.app.settings.keymap.hint(Action::Model).unwrap_or_default();

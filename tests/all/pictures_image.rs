@@ -80,7 +80,7 @@ fn received(bytes: &[u8]) -> Vec<Received> {
 fn over_image(app: &App) -> Buffer {
     let (width, height) = app.size();
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
-    ui::render(app, &mut buf, Medium::OverImage);
+    ui::draw(app, &mut buf, Medium::OverImage);
     buf
 }
 

@@ -6,10 +6,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use meltline::app::settings::Depth;
 use meltline::app::{App, Effect, Message, Settings};
 use meltline::engine::Snapshot;
-use meltline::ui;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use meltline::ui::{self, Medium};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 /// Minutes behind the market of the pictures: a day and an hour.
 pub const MINUTES: i64 = 1_500;
@@ -44,9 +43,9 @@ pub fn typed(app: &mut App, keys: &str) -> Effect {
 /// Draws one frame.
 pub fn frame(app: &App) -> Buffer {
     let (width, height) = app.size();
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|f| ui::draw(app, f)).unwrap();
-    terminal.backend().buffer().clone()
+    let mut picture = Buffer::empty(Rect::new(0, 0, width, height));
+    ui::draw(app, &mut picture, Medium::Terminal);
+    picture
 }
 
 /// The text of a frame, a line a row, without the blanks at the ends.

@@ -8,9 +8,9 @@ use meltline::app::settings::Depth;
 use meltline::app::{App, Effect, Message, Place, Settings};
 use meltline::engine::Snapshot;
 use meltline::engine::snapshot::StreamStatus;
-use meltline::term::backend::QuietBackend;
-use meltline::ui;
-use ratatui::layout::Rect;
+use meltline::term::screen::Screen;
+use meltline::ui::{self, Medium};
+use ratatui::layout::{Rect, Size};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::fixture::Market;
@@ -20,7 +20,7 @@ use crate::screen_panels::tape;
 
 /// A terminal of a fixed size, and the bytes of each of its frames.
 struct Wire {
-    terminal: Terminal<QuietBackend<Tape>>,
+    screen: Screen<Tape>,
     tape: Tape,
     place: Option<Place>,
 }
@@ -28,13 +28,7 @@ struct Wire {
 impl Wire {
     fn new(width: u16, height: u16) -> Self {
         let tape = Tape::default();
-        let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-        let backend = QuietBackend::new(tape.clone());
-        Self {
-            terminal: Terminal::with_options(backend, TerminalOptions { viewport }).unwrap(),
-            tape,
-            place: None,
-        }
+        Self { screen: Screen::new(tape.clone(), Size::new(width, height)), tape, place: None }
     }
 
     fn frame(&mut self, app: &App) -> Vec<u8> {
@@ -42,9 +36,9 @@ impl Wire {
         if let (true, Some(place), Some(before)) = (app.settings.shifts, self.place, before)
             && let Some((room, columns)) = place.moved_since(&before)
         {
-            self.terminal.backend_mut().shift(room, columns);
+            self.screen.shift(room, columns);
         }
-        self.terminal.draw(|f| ui::draw(app, f)).unwrap();
+        self.screen.draw(|buf| ui::draw(app, buf, Medium::Terminal)).unwrap();
         self.tape.0.take()
     }
 }
@@ -172,7 +166,7 @@ fn the_terminal_shows_what_the_stock_encoder_shows() {
             }
         }
         screens[0].process(&wire.frame(&app));
-        stock.draw(|f| ui::draw(&app, f)).unwrap();
+        stock.draw(|f| ui::draw(&app, f.buffer_mut(), Medium::Terminal)).unwrap();
         screens[1].process(&tape.0.take());
         assert_same(screens[0].screen(), screens[1].screen(), &format!("frame {step}"));
     }
