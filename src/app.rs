@@ -251,7 +251,7 @@ impl App {
                 &self.snapshot,
             ));
         }
-        self.follow_price_row();
+        let row_moved = self.follow_price_row();
         if std::mem::take(&mut self.went_back) {
             change = Change::Closed;
         }
@@ -263,7 +263,7 @@ impl App {
         }
         self.grid.shade(self.shading());
         self.read_panels(&layout, change);
-        let levels = self.levels_now();
+        let mut levels = self.levels_now();
         let kind = |p: &Profile| (p.by, p.is_difference, p.rows.len());
         let same = kind(&levels) == kind(&self.profile);
         if change == Change::Closed || !same {
@@ -271,8 +271,12 @@ impl App {
             self.behind = false;
         } else {
             // A row is redrawn when it moved by a cell, not by every trade; and where all moved at once, a few a picture.
+            // Where price takes another row, label and line go first and the curves with the next picture.
+            if row_moved {
+                levels.price_row = self.profile.price_row;
+            }
             let cell = self.widths.bar / f64::from(layout.map.map_or(1, |m| m.width));
-            self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE);
+            self.behind = self.profile.follow(&levels, cell, ROWS_A_PICTURE) || row_moved;
         }
         if let Some(room) = layout.tape {
             let (least, rows) = (self.settings.kept.tape_usd, usize::from(room.height.saturating_sub(1)));
@@ -345,8 +349,8 @@ impl App {
     }
 
     /// Finds the row of cells that holds the price. It stays while price is hardly beyond it: the label, the line and both curves
-    /// would jump to and fro with every trade at its edge.
-    fn follow_price_row(&mut self) {
+    /// would jump to and fro with every trade at its edge. Says whether it is another one.
+    fn follow_price_row(&mut self) -> bool {
         let g = self.grid.geometry;
         let rows = (g.rows / 2) as i64;
         let position = self.price().map_or(f64::MIN, |price| self.snapshot.bins.position(price));
@@ -355,9 +359,11 @@ impl App {
         let is_near = (held - ROW_EDGE..held + 1.0 + ROW_EDGE).contains(&from_above);
         let same =
             std::mem::replace(&mut self.price_row_of, (g.low, g.step, g.rows)) == (g.low, g.step, g.rows);
-        if !(same && is_near) {
-            self.price_row = from_above.floor().min(rows as f64) as i64;
+        if same && is_near {
+            return false;
         }
+        let row = from_above.floor().min(rows as f64) as i64;
+        std::mem::replace(&mut self.price_row, row) != row
     }
 
     fn totals_now(&self) -> [[f64; TIERS]; 2] {
