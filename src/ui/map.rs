@@ -216,7 +216,7 @@ fn titles(canvas: &Canvas<'_>, area: Rect, buf: &mut Buffer) {
         text::line(buf, Rect { width: legend.width, ..area }, title, theme.dim);
     }
     let heat = canvas.layout.heat;
-    let heat = Rect { x: heat.x + 1, width: heat.width - 1, ..area };
+    let heat = Rect { x: heat.x + 2, width: heat.width - 2, ..area };
     let title = match canvas.app.selection().view {
         View::Ours => "estimated liquidation levels".to_owned(),
         View::Preset(preset) => format!("not ours: levels by the rule {preset}"),

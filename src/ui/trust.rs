@@ -249,9 +249,12 @@ fn course(app: &App, view: &VenueView) -> Vec<String> {
         (parts.missing, "missing", String::new()),
     ];
     let words = told.iter().filter(|(ms, _, _)| *ms > 0);
-    let words: Vec<String> =
+    let mut words: Vec<String> =
         words.map(|(ms, word, when)| format!("{} {word}{when}", text::span(*ms))).collect();
-    if words.is_empty() { words } else { std::iter::once("in view:".to_owned()).chain(words).collect() }
+    if let Some(first) = words.first_mut() {
+        first.insert_str(0, "in view: ");
+    }
+    words
 }
 
 /// A stream and the time since it last spoke.
