@@ -16,6 +16,8 @@ pub struct Colours {
     pub stops: Cow<'static, [Rgb]>,
     /// The same of xterm's 256, evenly over the ramp.
     pub indices: Cow<'static, [u8]>,
+    /// The same of the sixteen colours that have names.
+    pub named: Cow<'static, [u8]>,
 }
 
 impl Colours {
@@ -31,8 +33,12 @@ impl Colours {
 
     /// The index of xterm's 256 at a share of the way.
     pub fn index_at(&self, share: f64) -> u8 {
-        let last = self.indices.len() - 1;
-        self.indices[((share.clamp(0.0, 1.0) * last as f64).round() as usize).min(last)]
+        of_share(&self.indices, share)
+    }
+
+    /// The named colour at a share of the way.
+    pub fn named_at(&self, share: f64) -> u8 {
+        of_share(&self.named, share)
     }
 
     /// The same for a light ground: from light to dark, without what could not be told from the ground.
@@ -41,17 +47,32 @@ impl Colours {
         const SAMPLES: usize = 24;
         let samples = (0..SAMPLES).map(|i| self.at(i as f64 / (SAMPLES - 1) as f64));
         let stops: Vec<Rgb> = samples.rev().filter(|c| lightness(*c) <= LIGHTEST).collect();
-        let indices = self.indices.iter().rev().copied();
-        let indices: Vec<u8> = indices.filter(|i| lightness(indexed(*i)) <= LIGHTEST).collect();
-        if stops.len() < 2 || indices.is_empty() {
+        let dark = |indices: &[u8], lightest: f64| -> Vec<u8> {
+            indices.iter().rev().copied().filter(|i| lightness(indexed(*i)) <= lightest).collect()
+        };
+        let (indices, named) = (dark(&self.indices, LIGHTEST), dark(&self.named, LIGHTEST_NAMED));
+        if stops.len() < 2 || indices.is_empty() || named.is_empty() {
             return self.clone();
         }
-        Self { ground: (255, 255, 255), ground_index: 231, stops: stops.into(), indices: indices.into() }
+        Self {
+            ground: (255, 255, 255),
+            ground_index: 231,
+            stops: stops.into(),
+            indices: indices.into(),
+            named: named.into(),
+        }
     }
+}
+
+fn of_share(indices: &[u8], share: f64) -> u8 {
+    let last = indices.len() - 1;
+    indices[((share.clamp(0.0, 1.0) * last as f64).round() as usize).min(last)]
 }
 
 /// On a light ground nothing is lighter.
 const LIGHTEST: f64 = 90.0;
+/// Of the named colours, of which there are few: the light grey may be used.
+const LIGHTEST_NAMED: f64 = 92.0;
 
 /// How much becomes which colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,15 +115,49 @@ impl Palette {
             ground_index: nearest_index(ground),
             stops: stops.to_vec().into(),
             indices: indices.to_vec().into(),
+            named: Cow::default(),
         };
         if indices.is_empty() {
             colours.indices = nearest().map(|share| nearest_index(colours.at(share))).collect();
         }
+        let mut named: Vec<u8> = nearest().map(|share| nearest_named(colours.at(share))).collect();
+        // Each once, and none darker than the one before it.
+        let mut lightest = 0.0;
+        named.retain(|i| {
+            let light = lightness(indexed(*i));
+            let rises = light > lightest;
+            lightest = lightest.max(light);
+            rises
+        });
+        if named.is_empty() {
+            named.push(nearest_named(colours.at(1.0)));
+        }
+        colours.named = named.into();
         Self { name: name.to_owned().into(), heat: Heat::Ramp(colours) }
     }
 }
 
-/// The colour of an index of xterm's 256, 16 and above; below that every terminal has its own.
+/// The sixteen colours that have names, as xterm shows them; every terminal has its own.
+const NAMED: [Rgb; 16] = [
+    (0, 0, 0),
+    (205, 0, 0),
+    (0, 205, 0),
+    (205, 205, 0),
+    (0, 0, 238),
+    (205, 0, 205),
+    (0, 205, 205),
+    (229, 229, 229),
+    (127, 127, 127),
+    (255, 0, 0),
+    (0, 255, 0),
+    (255, 255, 0),
+    (92, 92, 255),
+    (255, 0, 255),
+    (0, 255, 255),
+    (255, 255, 255),
+];
+
+/// The colour of an index of xterm's 256: the named ones, a cube of six steps, 24 greys.
 pub fn indexed(index: u8) -> Rgb {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     match index {
@@ -112,14 +167,26 @@ pub fn indexed(index: u8) -> Rgb {
             let level = |n: u8| LEVELS[usize::from(n)];
             (level(i / 36), level(i / 6 % 6), level(i % 6))
         }
-        _ => (0, 0, 0),
+        _ => NAMED[usize::from(index)],
     }
 }
 
-fn nearest_index((r, g, b): Rgb) -> u8 {
+/// How far two colours are from one another, squared.
+fn apart((r, g, b): Rgb, (x, y, z): Rgb) -> u32 {
     let square = |a: u8, b: u8| u32::from(a.abs_diff(b)).pow(2);
-    let apart = |(x, y, z): Rgb| square(r, x) + square(g, y) + square(b, z);
-    (16..=255).min_by_key(|i| apart(indexed(*i))).unwrap_or(16)
+    square(r, x) + square(g, y) + square(b, z)
+}
+
+fn nearest_index(colour: Rgb) -> u8 {
+    (16..=255).min_by_key(|i| apart(colour, indexed(*i))).unwrap_or(16)
+}
+
+/// The named colour that is nearest; for one that is no grey none of the greys, which are near to everything.
+pub fn nearest_named(colour: Rgb) -> u8 {
+    const GREY: u8 = 40;
+    let is_grey = |(r, g, b): Rgb| r.max(g).max(b) - r.min(g).min(b) < GREY;
+    let fits = |i: &u8| is_grey(indexed(*i)) == is_grey(colour);
+    (0..16).filter(fits).min_by_key(|i| apart(colour, indexed(*i))).unwrap_or(0)
 }
 
 /// Relative luminance of a colour, 0 to 1 (WCAG 2, sRGB).
@@ -165,6 +232,7 @@ const VIRIDIS: Colours = Colours {
         (253, 231, 37),
     ]),
     indices: Cow::Borrowed(&[53, 54, 24, 30, 36, 42, 113, 148, 184, 220]),
+    named: Cow::Borrowed(&[4, 12, 6, 10, 11]),
 };
 
 // The first samples of magma and inferno are nearly black: they are the ground.
@@ -188,6 +256,7 @@ const MAGMA: Colours = Colours {
         (252, 253, 191),
     ]),
     indices: Cow::Borrowed(&[17, 53, 54, 90, 126, 161, 167, 203, 209, 216, 222, 229]),
+    named: Cow::Borrowed(&[4, 5, 13, 15]),
 };
 
 const INFERNO: Colours = Colours {
@@ -210,6 +279,7 @@ const INFERNO: Colours = Colours {
         (252, 255, 164),
     ]),
     indices: Cow::Borrowed(&[17, 53, 54, 89, 125, 161, 202, 208, 214, 221, 229]),
+    named: Cow::Borrowed(&[1, 9, 3, 11]),
 };
 
 const CIVIDIS: Colours = Colours {
@@ -230,6 +300,7 @@ const CIVIDIS: Colours = Colours {
         (255, 234, 70),
     ]),
     indices: Cow::Borrowed(&[17, 18, 24, 60, 242, 244, 102, 144, 179, 221, 227]),
+    named: Cow::Borrowed(&[4, 8, 3, 11]),
 };
 
 const MONO: Colours = Colours {
@@ -237,6 +308,7 @@ const MONO: Colours = Colours {
     ground_index: 232,
     stops: Cow::Borrowed(&[(40, 40, 40), (255, 255, 255)]),
     indices: Cow::Borrowed(&[235, 237, 238, 240, 241, 242, 244, 245, 247, 248, 250, 251, 252, 254, 255, 231]),
+    named: Cow::Borrowed(&[8, 7, 15]),
 };
 
 // What was built is blue and what was removed is orange, so that no kind of colour-blind eye takes one for the other.
@@ -255,6 +327,7 @@ pub const BUILT: Colours = Colours {
         (170, 230, 250),
     ]),
     indices: Cow::Borrowed(&[17, 18, 19, 24, 25, 26, 31, 32, 33, 38, 39, 75, 45, 81, 117, 123]),
+    named: Cow::Borrowed(&[4, 12, 14]),
 };
 
 /// What was removed.
@@ -271,6 +344,7 @@ pub const REMOVED: Colours = Colours {
         (255, 212, 150),
     ]),
     indices: Cow::Borrowed(&[52, 88, 94, 130, 166, 202, 172, 173, 208, 209, 214, 215, 216, 221, 222, 223]),
+    named: Cow::Borrowed(&[1, 9, 3]),
 };
 
 // The other maps' habit: longs red, shorts green. Both rise through the same lightness, so that they compare.
@@ -292,6 +366,7 @@ const LONGS: Colours = Colours {
         (255, 211, 206),
     ]),
     indices: Cow::Borrowed(&[52, 88, 124, 160, 196, 203, 210, 217, 224]),
+    named: Cow::Borrowed(&[1, 9, 15]),
 };
 
 const SHORTS: Colours = Colours {
@@ -312,6 +387,7 @@ const SHORTS: Colours = Colours {
         (137, 243, 162),
     ]),
     indices: Cow::Borrowed(&[22, 28, 65, 34, 71, 77, 120, 157]),
+    named: Cow::Borrowed(&[2, 10, 15]),
 };
 
 #[cfg(test)]
@@ -362,6 +438,8 @@ mod tests {
                 };
                 rises(colours.collect());
                 rises(picked.collect());
+                let named = std::iter::once(nearest_named(ramp.ground)).chain(ramp.named.iter().copied());
+                rises(named.map(indexed).collect());
             }
         }
     }

@@ -42,6 +42,8 @@ impl CandleColours {
 pub enum Depth {
     /// None, or the user wants none: only characters and attributes are written.
     None,
+    /// The sixteen colours that have names.
+    Named,
     /// The 256 colours of xterm.
     Indexed,
     /// 24-bit colour.

@@ -84,6 +84,7 @@ fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)
     let colours = match caps.colours {
         Colours::True => "true colour",
         Colours::Indexed => "256 colours",
+        Colours::Named => "16 colours (COLORTERM=truecolor or TERM=xterm-256color tell otherwise)",
         Colours::None => {
             "no colour: heat is drawn with characters (COLORTERM=truecolor or TERM=xterm-256color tell otherwise)"
         }

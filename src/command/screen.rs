@@ -80,6 +80,7 @@ async fn sleep_until(at: Option<Instant>) {
 pub fn depth(caps: &Caps) -> Depth {
     match caps.colours {
         Colours::None => Depth::None,
+        Colours::Named => Depth::Named,
         Colours::Indexed => Depth::Indexed,
         Colours::True => Depth::True,
     }

@@ -15,6 +15,7 @@ pub fn caps(config: &Config) -> Caps {
     let caps = Caps::detect(match config.screen.colour {
         Colour::Auto => None,
         Colour::None => Some(Colours::None),
+        Colour::Named => Some(Colours::Named),
         Colour::Indexed => Some(Colours::Indexed),
         Colour::True => Some(Colours::True),
     });

@@ -115,6 +115,10 @@ pub enum Colour {
     Auto,
     /// None; heat is drawn with characters.
     None,
+    /// The sixteen colours that have names.
+    #[serde(rename = "16")]
+    #[value(name = "16")]
+    Named,
     /// The 256 colours of xterm.
     #[serde(rename = "256")]
     #[value(name = "256")]

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use ratatui::buffer::{Buffer, Cell, CellWidth};
 use ratatui::style::{Color, Modifier};
 
+use crate::ui::palette;
+
 /// How a frame is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -93,31 +95,14 @@ fn dress(line: &mut String, pen: &mut Cell, cell: &Cell) {
 
 /// The parameters of SGR for a colour; `base` is 30 for the foreground, 40 for the background.
 fn code(colour: Color, base: u8) -> String {
-    let named = |index: u8| {
-        // The bright eight have their own codes.
-        let code = if index < 8 { base + index } else { base + 60 + index - 8 };
-        code.to_string()
-    };
     match colour {
         Color::Reset => (base + 9).to_string(),
-        Color::Black => named(0),
-        Color::Red => named(1),
-        Color::Green => named(2),
-        Color::Yellow => named(3),
-        Color::Blue => named(4),
-        Color::Magenta => named(5),
-        Color::Cyan => named(6),
-        Color::Gray => named(7),
-        Color::DarkGray => named(8),
-        Color::LightRed => named(9),
-        Color::LightGreen => named(10),
-        Color::LightYellow => named(11),
-        Color::LightBlue => named(12),
-        Color::LightMagenta => named(13),
-        Color::LightCyan => named(14),
-        Color::White => named(15),
         Color::Indexed(i) => format!("{};5;{i}", base + 8),
         Color::Rgb(r, g, b) => format!("{};2;{r};{g};{b}", base + 8),
+        // The bright eight have their own codes.
+        name => {
+            palette::place(name).map_or(base + 9, |i| base + if i < 8 { i } else { 60 + i - 8 }).to_string()
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use super::way::{Multiplexer, Way};
 /// How many colours the terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
-    /// None, too few, or none wanted.
+    /// None, or none wanted.
     None,
+    /// The sixteen that have names.
+    Named,
     /// xterm's 256.
     Indexed,
     /// 24 bits.
@@ -124,14 +126,21 @@ fn is_named(term: &str, name: &str) -> bool {
     term == name || term.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// Colours by the name of the terminal: those that are known to have 24 bits, those that have 256, the rest.
+/// Colours by the name of the terminal: those that are known to have 24 bits, those that have 256, those that have any, the rest.
 fn of_term(term: &str) -> Colours {
     const INDEXED: [&str; 5] = ["xterm", "screen", "tmux", "rxvt-unicode", "st"];
+    const NAMED: [&str; 4] = ["linux", "rxvt", "cygwin", "ansi"];
     let is = |name: &str| is_named(term, name);
-    if KNOWN.into_iter().any(is) || term.ends_with("-direct") {
+    if term.ends_with("-mono") || term.ends_with("-m") {
+        Colours::None
+    } else if term.ends_with("-16color") || term.ends_with("-color") {
+        Colours::Named
+    } else if KNOWN.into_iter().any(is) || term.ends_with("-direct") {
         Colours::True
     } else if INDEXED.into_iter().any(is) || term.contains("256color") {
         Colours::Indexed
+    } else if NAMED.into_iter().any(is) {
+        Colours::Named
     } else {
         Colours::None
     }
@@ -163,8 +172,17 @@ mod tests {
         assert_eq!(caps(None, &[("TERM", "xterm-256color")]).colours, Colours::Indexed);
         assert_eq!(caps(None, &[("TERM", "xterm-kitty")]).colours, Colours::True);
         assert_eq!(caps(None, &[("TERM", "xterm-direct")]).colours, Colours::True);
-        assert_eq!(caps(None, &[("TERM", "linux")]).colours, Colours::None);
-        assert_eq!(caps(None, &[("TERM", "linux"), ("CLICOLOR_FORCE", "1")]).colours, Colours::Indexed);
+        for (term, colours) in [
+            ("linux", Colours::Named),
+            ("rxvt", Colours::Named),
+            ("rxvt-unicode", Colours::Indexed),
+            ("xterm-16color", Colours::Named),
+            ("xterm-mono", Colours::None),
+            ("vt100", Colours::None),
+        ] {
+            assert_eq!(caps(None, &[("TERM", term)]).colours, colours, "{term}");
+        }
+        assert_eq!(caps(None, &[("TERM", "vt100"), ("CLICOLOR_FORCE", "1")]).colours, Colours::Indexed);
         assert_eq!(caps(None, &[("TERM", "xterm"), truecolor]).colours, Colours::True);
         assert_eq!(caps(None, &[truecolor, ("NO_COLOR", "1")]).colours, Colours::None);
         assert_eq!(caps(None, &[truecolor, ("NO_COLOR", "")]).colours, Colours::True);

@@ -109,6 +109,9 @@ fn shades(ramp: &Colours, depth: Depth, steps: usize) -> Vec<Color> {
     let rgb = |(r, g, b): Rgb| Color::Rgb(r, g, b);
     match depth {
         Depth::None => Vec::new(),
+        Depth::Named => std::iter::once(named(palettes::nearest_named(ramp.ground)))
+            .chain((0..steps).map(|i| named(ramp.named_at(share(i)))))
+            .collect(),
         Depth::Indexed => std::iter::once(Color::Indexed(ramp.ground_index))
             .chain((0..steps).map(|i| Color::Indexed(ramp.index_at(share(i)))))
             .collect(),
@@ -118,12 +121,56 @@ fn shades(ramp: &Colours, depth: Depth, steps: usize) -> Vec<Color> {
     }
 }
 
-/// Relative luminance of a fixed colour, 0 to 1; of others it is the terminal's to say.
-fn luminance(colour: Color) -> f64 {
+/// The colours that have names, in the order of xterm.
+const NAMED: [Color; 16] = [
+    Color::Black,
+    Color::Red,
+    Color::Green,
+    Color::Yellow,
+    Color::Blue,
+    Color::Magenta,
+    Color::Cyan,
+    Color::Gray,
+    Color::DarkGray,
+    Color::LightRed,
+    Color::LightGreen,
+    Color::LightYellow,
+    Color::LightBlue,
+    Color::LightMagenta,
+    Color::LightCyan,
+    Color::White,
+];
+
+/// The place of a colour among those that have names.
+pub fn place(colour: Color) -> Option<u8> {
+    (0..).zip(NAMED).find(|(_, named)| *named == colour).map(|(place, _)| place)
+}
+
+fn named(index: u8) -> Color {
+    NAMED.get(usize::from(index)).copied().unwrap_or_default()
+}
+
+/// A colour in numbers, the named ones as xterm shows them; `None` for the terminal's own.
+pub fn rgb(colour: Color) -> Option<Rgb> {
     match colour {
-        Color::Rgb(r, g, b) => palettes::luminance((r, g, b)),
-        Color::Indexed(i) => palettes::luminance(palettes::indexed(i)),
-        _ => 0.0,
+        Color::Reset => None,
+        Color::Rgb(r, g, b) => Some((r, g, b)),
+        Color::Indexed(i) => Some(palettes::indexed(i)),
+        name => place(name).map(palettes::indexed),
+    }
+}
+
+/// Relative luminance of a colour, 0 to 1; the terminal's own counts as dark.
+fn luminance(colour: Color) -> f64 {
+    rgb(colour).map_or(0.0, palettes::luminance)
+}
+
+/// An index of xterm's 256 as a terminal of some depth shows it.
+fn index(i: u8, depth: Depth) -> Color {
+    match depth {
+        Depth::None => Color::Reset,
+        Depth::Named => named(palettes::nearest_named(palettes::indexed(i))),
+        Depth::Indexed | Depth::True => Color::Indexed(i),
     }
 }
 
@@ -132,11 +179,8 @@ fn luminance(colour: Color) -> f64 {
 struct Inks([(Color, f64); 2]);
 
 impl Inks {
-    fn new(indices: [u8; 2], colours: bool) -> Self {
-        Self(indices.map(|i| {
-            let colour = Color::Indexed(i);
-            if colours { (colour, luminance(colour)) } else { (Color::Reset, 0.0) }
-        }))
+    fn new(indices: [u8; 2], depth: Depth) -> Self {
+        Self(indices.map(|i| (index(i, depth), luminance(index(i, depth)))))
     }
 
     /// The one that is told better from a ground of this luminance.
@@ -198,14 +242,21 @@ impl Theme {
         let colours = depth != Depth::None;
         // Of each pair the first is for a dark background.
         let pick = |pair: [u8; 2]| pair[usize::from(light)];
-        let ink = |pair: [u8; 2]| if colours { Color::Indexed(pick(pair)) } else { Color::Reset };
+        let ink = |pair: [u8; 2]| index(pick(pair), depth);
+        // Of sixteen colours the nearest would be one for several.
+        let each = |pairs: [[u8; 2]; TIERS], names: [u8; TIERS]| match depth {
+            Depth::Named => names.map(named),
+            _ => pairs.map(ink),
+        };
         let fg = |pair: [u8; 2]| if colours { Style::new().fg(ink(pair)) } else { Style::new() };
         let bold = Style::new().add_modifier(Modifier::BOLD);
         // Down, then up; on dark heat, then on bright heat.
+        let (falls, rises) = if depth == Depth::Named { ([13, 0], [10, 4]) } else { ([211, 52], [120, 22]) };
         let inks = match candles {
-            CandleColours::WhiteRed => [[211, 52], [231, 16]],
-            CandleColours::GreenRed => [[211, 52], [120, 22]],
-            CandleColours::RedGreen => [[120, 22], [211, 52]],
+            CandleColours::WhiteRed if depth == Depth::Named => [falls, [15, 4]],
+            CandleColours::WhiteRed => [falls, [231, 16]],
+            CandleColours::GreenRed => [falls, rises],
+            CandleColours::RedGreen => [rises, falls],
         };
         let print = |pair: [u8; 2]| {
             if colours { Style::new().fg(ink([16, 231])).bg(ink(pair)) } else { bold }
@@ -224,12 +275,18 @@ impl Theme {
             book: fg([67, 25]),
             built: ink([39, 25]),
             removed: ink([208, 130]),
-            candles: inks.map(|pair| Inks::new(pair, colours)),
+            candles: inks.map(|pair| Inks::new(pair, depth)),
             sweep: ink([228, 90]),
             line: ink([250, 238]),
             hatch: ink([238, 250]),
-            tiers: [[243, 249], [67, 67], [73, 37], [143, 143], [172, 172], [168, 168], [255, 16]].map(ink),
-            venues: [[178, 178], [68, 26], [252, 240], [73, 37], [133, 133], [143, 143], [243, 249]].map(ink),
+            tiers: each(
+                [[243, 249], [67, 67], [73, 37], [143, 143], [172, 172], [168, 168], [255, 16]],
+                [8, 12, 6, 2, 3, 5, if light { 0 } else { 15 }],
+            ),
+            venues: each(
+                [[178, 178], [68, 26], [252, 240], [73, 37], [133, 133], [143, 143], [243, 249]],
+                [3, 12, 13, 6, 5, 2, 8],
+            ),
             colours,
         }
     }
@@ -254,11 +311,7 @@ mod tests {
     }
 
     fn red_and_blue(colour: Color) -> [u8; 2] {
-        let (r, _, b) = match colour {
-            Color::Rgb(r, g, b) => (r, g, b),
-            Color::Indexed(i) => palettes::indexed(i),
-            other => panic!("{other:?} is not a fixed colour"),
-        };
+        let (r, _, b) = rgb(colour).unwrap();
         [r, b]
     }
 
@@ -266,14 +319,16 @@ mod tests {
     fn a_ramp_has_the_ground_and_all_its_steps() {
         for name in ["viridis", "magma", "inferno", "cividis", "mono", "classic"] {
             for (depth, light) in
-                [Depth::True, Depth::Indexed].into_iter().flat_map(|d| [(d, false), (d, true)])
+                [Depth::True, Depth::Indexed, Depth::Named].into_iter().flat_map(|d| [(d, false), (d, true)])
             {
                 let ramp = Ramp::new(&palette(name), depth, 16, light);
                 let sign = if light { -1.0 } else { 1.0 };
                 for side in if ramp.by_side { &[1, -1][..] } else { &[1] } {
                     let light: Vec<f64> = (0..=16).map(|s| sign * ramp.luminance(side * s)).collect();
                     assert!(light.windows(2).all(|p| p[0] <= p[1]), "{name} {depth:?}: {light:?}");
-                    assert!(light[0] < light[1] && light[1] < light[8] && light[8] < light[16]);
+                    assert!(light[0] < light[1] && light[1] < light[16], "{name} {depth:?}");
+                    // Of sixteen colours some ramps have but two.
+                    assert!(depth == Depth::Named || light[1] < light[8] && light[8] < light[16]);
                 }
                 assert_eq!(ramp.colour(99), ramp.colour(16), "more than the top is the top");
             }
@@ -282,7 +337,7 @@ mod tests {
 
     #[test]
     fn both_ramps_of_a_difference_stay_apart() {
-        for depth in [Depth::True, Depth::Indexed] {
+        for depth in [Depth::True, Depth::Indexed, Depth::Named] {
             let ramp = Ramp::difference(&palette("mono"), depth, 16, false);
             for step in 1..=16 {
                 let ([r, b], [red, blue]) =
@@ -308,7 +363,8 @@ mod tests {
     #[test]
     fn candles_are_told_from_hot_and_cold_ground_in_every_palette() {
         let kinds = [CandleColours::WhiteRed, CandleColours::GreenRed, CandleColours::RedGreen];
-        for (depth, light) in [Depth::True, Depth::Indexed].into_iter().flat_map(|d| [(d, false), (d, true)])
+        for (depth, light) in
+            [Depth::True, Depth::Indexed, Depth::Named].into_iter().flat_map(|d| [(d, false), (d, true)])
         {
             for palette in Palette::BUILT_IN.iter().filter(|p| p.heat != Heat::Glyphs) {
                 let ramp = Ramp::new(palette, depth, 16, light);
