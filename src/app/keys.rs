@@ -333,6 +333,12 @@ impl App {
             Action::CandleColours => self.settings.candle_colours = self.settings.candle_colours.next(),
             Action::Mouse => {
                 toggle(&mut self.settings.mouse);
+                let words = if self.settings.mouse {
+                    "the mouse is listened to; selecting text needs shift"
+                } else {
+                    "the mouse is the terminal's own"
+                };
+                words.clone_into(&mut self.settings.note);
                 return Effect::Mouse(self.settings.mouse);
             }
             Action::NextPool => self.step_pool(true),
