@@ -252,7 +252,7 @@ pub struct MarketArgs {
 /// `demo`
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Asset to watch: BTC, ETH, SOL or PEPE
+    /// Asset to watch: BTC, ETH, SOL, PEPE or another of the simulated coins
     pub asset: Option<Asset>,
     /// The market
     #[command(flatten)]

@@ -14,7 +14,7 @@ use tokio::time;
 use crate::estimate::Column;
 use crate::estimate::calibrate::Tally;
 use crate::estimate::measured::Fit;
-use crate::market::{Sampled, Venue};
+use crate::market::{Asset, Sampled, Venue};
 
 use super::record::Record;
 use super::snapshot::{
@@ -283,6 +283,13 @@ impl VenueView {
     }
 }
 
+/// Up to a minute, by the asset's name: a state being kept takes several times the memory it is made of, and the engines of a collector,
+/// which begin together, would all want it at once.
+fn stagger(asset: Asset) -> Duration {
+    let sum = asset.as_str().bytes().fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 60);
+    Duration::from_secs(sum)
+}
+
 /// What an engine's loop does beside taking in events: its state is kept now and then, and readers beside get what they ask for.
 #[derive(Debug)]
 pub(super) struct Duties {
@@ -297,7 +304,7 @@ impl Duties {
     pub fn new(engine: &mut Engine) -> Self {
         let (now, wishes) = (time::Instant::now(), engine.wishes.take());
         let states = wishes.as_ref().map_or(0, |w| w.borrow().states);
-        Self { keep_at: now + FIRST_CHECKPOINT, wishes, states, tell_at: now }
+        Self { keep_at: now + FIRST_CHECKPOINT + stagger(engine.asset), wishes, states, tell_at: now }
     }
 
     /// Comes back when readers beside are owed something.

@@ -18,7 +18,9 @@ use super::snapshot::{History, PresetView};
 
 const MINUTE: i64 = 60_000;
 /// Minutes kept: seven days. Each takes 56 bytes: about half a megabyte for a venue.
-const KEPT: usize = 7 * 24 * 60;
+const KEPT: usize = 7 * DAY;
+/// Minutes of a day.
+const DAY: usize = 24 * 60;
 /// Columns of a minute are made for this long back, as the ladder keeps them; before that of five.
 const FINE: i64 = 6 * 3_600_000;
 /// A trade of a preset that looks for large ones, USD.
@@ -184,6 +186,10 @@ impl Minutes {
                 place
             }
             _ => {
+                // By the day: doubled, a week would take the room of two, and every venue of every asset keeps one.
+                if self.kept.len() == self.kept.capacity() {
+                    self.kept.reserve_exact(DAY);
+                }
                 self.kept.push_back(fresh());
                 self.kept.len() - 1
             }

@@ -20,6 +20,10 @@ use super::status::clean;
 /// The largest message a socket may send. Binance's largest frames are some 100 kB; a larger one is refused unread.
 pub const MAX_MESSAGE: usize = 8 << 20;
 
+/// Bytes a socket has room for from the start; a larger frame makes room for itself. Most frames are below 1 kB, and a collector has a
+/// hundred sockets: the library's 128 kB each would be much of its memory.
+const READ_BUFFER: usize = 16 << 10;
+
 /// The longest answer a proxy may give before the tunnel stands.
 const MAX_PROXY_ANSWER: usize = 8 << 10;
 
@@ -213,8 +217,10 @@ impl Net {
             Some(proxy) => tunnel(proxy, &host, port).await?,
         };
         stream.set_nodelay(true)?;
-        let config =
-            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
         let connector = Connector::Rustls(Arc::clone(&self.tls));
         let (socket, _) =
             client_async_tls_with_config(request, stream, Some(config), Some(connector)).await?;

@@ -40,9 +40,8 @@ pub(crate) struct View<'a> {
     /// Its index among the venue's contracts.
     pub index: usize,
     pub history: Cow<'a, History>,
-    /// The market on all venues, and the place of this one in it.
-    pub world: &'a World,
-    pub desk: usize,
+    /// The market on all venues, and the place of this one in it; `None` for one that is at rest.
+    pub world: Option<(&'a World, usize)>,
     /// UTC ms by the venue's clock.
     pub now_ms: i64,
     /// UTC ms of simulated time: for books and for numbering, which do not depend on the venue's clock.
@@ -101,22 +100,25 @@ impl<E: Encoder> Exchange<E> {
             .context("the venue does not list what it lists")
     }
 
-    /// Reads all markets as they are now, building them if need be.
-    pub async fn read_all<R>(&self, mut tell: impl FnMut(&View<'_>) -> R) -> anyhow::Result<Vec<R>> {
-        // All at once: those that nobody asked for before are simulated side by side.
-        let listings = Self::contracts().iter().map(|contract| self.markets.listing(contract.coin));
-        let listings = futures_util::future::try_join_all(listings).await?;
-        Ok(self.markets.at_now(|at| {
-            let listings = listings.into_iter().enumerate();
-            listings.filter_map(|(index, listing)| self.look(index, listing, at, &mut tell)).collect()
-        }))
+    /// Reads all markets as they are now. None is built for it: who lists a venue wants to know what there is, and pays for
+    /// no market but those that are then asked for. What nobody has asked for is told [at rest](History::at_rest).
+    pub fn read_all<R>(&self, mut tell: impl FnMut(&View<'_>) -> R) -> Vec<R> {
+        self.markets.at_now(|at| {
+            let mut rows = Vec::with_capacity(Self::contracts().len());
+            self.each(at, |view| rows.push(tell(view)));
+            rows
+        })
     }
 
-    /// Looks at every market that is simulated already. Only for use while told of an event or a second.
-    pub fn each_built(&self, at: i64, mut tell: impl FnMut(&View<'_>)) {
+    /// Looks at every market, simulated or at rest. Only for use while told of an event or a second.
+    pub fn each(&self, at: i64, mut tell: impl FnMut(&View<'_>)) {
         for (index, contract) in Self::contracts().iter().enumerate() {
             if let Some(listing) = self.markets.built(contract.coin) {
                 self.look(index, listing, at, &mut tell);
+            } else {
+                let now_ms = at + self.trouble.skew_ms();
+                let history = Cow::Owned(History::at_rest(contract, now_ms));
+                tell(&View { contract, index, history, world: None, now_ms, at });
             }
         }
     }
@@ -129,12 +131,12 @@ impl<E: Encoder> Exchange<E> {
         tell: impl FnOnce(&View<'_>) -> R,
     ) -> Option<R> {
         let listing = lock(listing);
-        let (world, desk) = listing.world(E::VENUE)?;
+        let world = Some(listing.world(E::VENUE)?);
         let history = listing.history(E::VENUE)?;
         let skew = self.trouble.skew_ms();
         let contract = history.contract;
         let history = if skew == 0 { Cow::Borrowed(history) } else { Cow::Owned(history.shifted(skew)) };
-        Some(tell(&View { contract, index, history, world, desk, now_ms: at + skew, at }))
+        Some(tell(&View { contract, index, history, world, now_ms: at + skew, at }))
     }
 }
 

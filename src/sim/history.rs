@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::contracts::COINS;
 use super::world::book::{Book, STEP_MS};
 use super::world::contract::Contract;
 use super::world::tick::{Forced, Print, Tick};
@@ -18,6 +19,8 @@ const DAY_MS: i64 = 86_400_000;
 const PRINTS: usize = 1_000;
 /// Forced closes remembered.
 const FORCED: usize = 100;
+/// What a market at rest is said to trade in a day, as a multiple of its open interest.
+const DAILY_TURNOVER: i64 = 3;
 /// States of the book remembered, in steps.
 const BOOKS: usize = 16;
 
@@ -199,6 +202,40 @@ impl History {
             bids: [1; BOOKS],
             step: 0,
         }
+    }
+
+    /// A market that is not simulated because nobody has asked for it, as a list of all markets tells it at `ms` (UTC ms): at
+    /// the price it is anchored to, with the open interest it is scaled to, and a usual day's volume in one bar.
+    pub fn at_rest(contract: &'static Contract, ms: i64) -> Self {
+        let mut history = Self::new(contract);
+        let price = COINS[contract.coin].price * contract.multiplier;
+        let ticks = (price / contract.tick()).round() as i64;
+        let open_interest = (contract.open_interest_usd / price / contract.lot()) as i64;
+        let (first_fill, last_fill) = (1, 1);
+        let lots = open_interest * DAILY_TURNOVER;
+        history.print(&Print {
+            ms,
+            ticks,
+            lots,
+            taker_buys: true,
+            id: 1,
+            first_fill,
+            last_fill,
+            buyer: 0,
+            seller: 0,
+        });
+        let (mark, index) = (price, price);
+        history.end(&Tick {
+            end_ms: ms,
+            mark,
+            mark_mean: mark,
+            index,
+            bid: ticks - 1,
+            open_interest,
+            ..Tick::default()
+        });
+        history.tick_book(ms);
+        history
     }
 
     /// The last print seen.
@@ -443,5 +480,19 @@ mod tests {
         assert_eq!(history.bars.len(), DAYS * 1_440);
         assert_eq!(history.day().unwrap().lots, 1_440);
         assert_eq!(history.bars.back().unwrap().start_ms, 9_999 * MINUTE_MS);
+    }
+
+    #[test]
+    fn a_market_at_rest_is_told_at_its_anchor_with_its_open_interest_and_a_day_of_volume() {
+        let history = History::at_rest(&CONTRACTS[3], 86_400_000);
+        let contract = history.contract;
+        assert_eq!(contract.symbol, "1000PEPEUSDT");
+        assert_eq!((history.now.mark, history.now.index), (0.0125, 0.0125));
+        let coins = contract.qty_of(history.now.open_interest) * contract.multiplier;
+        assert!((coins * 0.000_012_5 / 2.4e8 - 1.0).abs() < 1e-6);
+        let day = history.day().unwrap();
+        assert_eq!((contract.price_of(day.close), day.lots), (0.0125, 3 * history.now.open_interest));
+        let book = history.book(86_400_000);
+        assert_eq!((book.bid, book.ask()), (day.close - 1, day.close));
     }
 }

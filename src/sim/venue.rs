@@ -92,7 +92,7 @@ pub(crate) enum Farewell {
 /// * history for REST through `exchange.read(contract, |view| …)`: a [`View`](super::exchange::View) with the
 ///   [`History`] (bars, a day's statistics, open
 ///   interest, funding, last prints and forced closes, book) and the [`World`](super::world::World)
-///   (`view.world.holdings(view.desk)`: positions; a print names the traders among its buyers and sellers).
+///   (`holdings(desk)`: positions; a print names the traders among its buyers and sellers).
 ///   Nothing is published while the closure runs, so a subscription made by `seat.subscribe(…)` and a snapshot taken
 ///   within it fit together without a hole,
 /// * websocket connections through [`session::open`](super::session::open): it keeps the connection alive by the

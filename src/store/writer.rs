@@ -19,12 +19,13 @@ use super::{StoreConfig, StorePath, retention};
 use crate::engine::beside::{LiveMarket, Wishes};
 use crate::engine::record::{Record, Sink};
 
-/// Records that may wait for the thread; a full channel holds the engine back.
-const QUEUE: usize = 4_096;
+/// Records that may wait for the thread; a full channel holds the engine back. A history that is fetched makes columns faster than a disk takes
+/// them, some 10 kB each, and every asset of a collector has a channel: it is short.
+const QUEUE: usize = 128;
 /// How often what came is committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// Records committed together, at most.
-const BATCH: usize = 2_048;
+const BATCH: usize = 128;
 /// Records held while nothing can be written.
 const HELD: usize = 20_000;
 /// How soon writing is tried again.

@@ -35,7 +35,7 @@ pub fn meltline(args: &[&str]) -> Command {
 }
 
 /// The lines a child says, as they come.
-fn lines(child: &mut Child) -> Receiver<String> {
+pub fn lines(child: &mut Child) -> Receiver<String> {
     let (to, from) = channel();
     let out = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));

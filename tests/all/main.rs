@@ -5,6 +5,7 @@ mod arrows;
 mod book_keeping;
 mod collect_beside;
 mod collect_killed;
+mod collect_many;
 mod commands;
 mod determinism;
 mod fault_matrix;

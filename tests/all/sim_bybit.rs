@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::sim_wire::{Line, START, ask, http, number, rows, serve};
 
+/// How many contracts Bybit lists.
+const LISTED: usize = 24;
+
 async fn get(server: &SimServer, path: &str) -> (u16, Value) {
     let rest = server.endpoints().bybit.rest;
     let (status, body) = ask(http().get(format!("{rest}{path}"))).await;
@@ -42,7 +45,8 @@ async fn instruments_and_risk_limits_come_in_pages() {
 
     let all = result(&server, "instruments-info?category=linear&limit=1000").await;
     let names: Vec<_> = rows(&all["list"]).iter().map(|row| row["symbol"].clone()).collect();
-    assert_eq!(json!(names), json!(["BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT"]));
+    assert_eq!(json!(names[..5]), json!(["BTCUSDT", "ETHUSDT", "SOLUSDT", "1000PEPEUSDT", "XRPUSDT"]));
+    assert_eq!(names.len(), LISTED);
     assert_eq!((&all["category"], &all["nextPageCursor"]), (&json!("linear"), &json!("")));
     let btc = &all["list"][0];
     assert_eq!(
@@ -61,7 +65,7 @@ async fn instruments_and_risk_limits_come_in_pages() {
             result(&server, &format!("instruments-info?category=linear&limit=3&cursor={cursor}")).await;
         assert_eq!(
             (&second["list"][0]["symbol"], &second["nextPageCursor"]),
-            (&json!("1000PEPEUSDT"), &json!(""))
+            (&json!("1000PEPEUSDT"), &json!("first%3D1000PEPEUSDT%26last%3DBNBUSDT"))
         );
     }
 
@@ -75,7 +79,7 @@ async fn instruments_and_risk_limits_come_in_pages() {
             break;
         }
     }
-    assert_eq!(pages.iter().map(BTreeSet::len).collect::<Vec<_>>(), [15, 5], "15 symbols a page");
+    assert_eq!(pages.iter().map(BTreeSet::len).collect::<Vec<_>>(), [15, 9], "15 symbols a page");
     assert!(pages[0].is_disjoint(&pages[1]));
     let tiers = result(&server, "risk-limit?category=linear&symbol=BTCUSDT").await;
     for (n, expected) in [
@@ -149,7 +153,7 @@ async fn history_comes_newest_first_and_refusals_are_http_200() {
     }
 
     let tickers = result(&server, "tickers?category=linear").await;
-    assert_eq!(rows(&tickers["list"]).len(), 4);
+    assert_eq!(rows(&tickers["list"]).len(), LISTED, "also those that nobody asked for");
     let pepe = &tickers["list"][3];
     assert!((0.005..0.03).contains(&number(&pepe["lastPrice"])), "price of a thousand coins");
     let ratio =
@@ -502,7 +506,7 @@ async fn faults_show_in_bybits_own_way() {
     faults.block(None);
 
     faults.delist("BTCUSDT");
-    assert_eq!(rows(&result(&server, list).await["list"]).len(), 3);
+    assert_eq!(rows(&result(&server, list).await["list"]).len(), LISTED - 1);
     line.say(r#"{"op":"subscribe","args":["kline.1.BTCUSDT"]}"#).await;
     let refused = line.until(|frame| frame["op"] == "subscribe").await;
     assert_eq!(refused["ret_msg"], "Invalid topic: kline.1.BTCUSDT");

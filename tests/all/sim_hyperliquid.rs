@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::sim_wire::{Line, START, ask, http, number, rows, serve};
 
+/// Every simulated coin, and one that is dead.
+const UNIVERSE: usize = 25;
+
 async fn post(server: &SimServer, request: &Value) -> (u16, Value) {
     let url = format!("{}/info", server.endpoints().hyperliquid.rest);
     let (status, body) = ask(http().post(url).json(request)).await;
@@ -42,7 +45,8 @@ async fn info_answers_have_the_documented_shapes() {
     let (server, stop) = serve(Scenario::Base, 1.0).await;
     let meta = info(&server, json!({"type":"meta"})).await;
     let names: Vec<_> = rows(&meta["universe"]).iter().map(|row| row["name"].clone()).collect();
-    assert_eq!(json!(names), json!(["BTC", "ETH", "SOL", "MATIC", "kPEPE"]));
+    assert_eq!(json!(names[..6]), json!(["BTC", "ETH", "SOL", "MATIC", "kPEPE", "XRP"]));
+    assert_eq!(names.len(), UNIVERSE);
     assert_eq!(meta["collateralToken"], 0);
     let btc = &meta["universe"][0];
     assert_eq!(
@@ -60,7 +64,7 @@ async fn info_answers_have_the_documented_shapes() {
     assert_eq!(of(4), &json!([{"lowerBound":"0.0","maxLeverage":10}]));
 
     let both = info(&server, json!({"type":"metaAndAssetCtxs"})).await;
-    assert_eq!((&both[0], rows(&both[1]).len()), (&meta, 5));
+    assert_eq!((&both[0], rows(&both[1]).len()), (&meta, UNIVERSE));
     assert_eq!(
         (&both[1][3]["midPx"], &both[1][3]["impactPxs"], &both[1][3]["premium"]),
         (&Value::Null, &Value::Null, &Value::Null)
@@ -371,15 +375,16 @@ async fn streams_over_all_coins_are_in_the_order_of_the_universe() {
     subscribe(&mut line, json!({"type":"allDexsAssetCtxs"})).await;
     subscribe(&mut line, json!({"type":"allMids"})).await;
     let one = line.until(|frame| frame["channel"] == "assetCtxs").await;
-    assert_eq!((&one["data"]["dex"], rows(&one["data"]["ctxs"]).len()), (&json!(""), 5));
+    assert_eq!((&one["data"]["dex"], rows(&one["data"]["ctxs"]).len()), (&json!(""), UNIVERSE));
     let all = line.until(|frame| frame["channel"] == "allDexsAssetCtxs").await;
     let ctxs = &all["data"]["ctxs"][0];
     assert_eq!(ctxs[0], "");
     let marks: Vec<f64> = rows(&ctxs[1]).iter().map(|ctx| number(&ctx["markPx"]).log10().round()).collect();
-    assert_eq!(marks, [5.0, 4.0, 2.0, 0.0, -2.0], "BTC ETH SOL MATIC kPEPE");
+    assert_eq!(marks[..6], [5.0, 4.0, 2.0, 0.0, -2.0, 0.0], "BTC ETH SOL MATIC kPEPE XRP");
     let mids = line.until(|frame| frame["channel"] == "allMids").await;
     let names: Vec<_> = mids["data"]["mids"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["BTC", "ETH", "SOL", "kPEPE"], "no middle where there is no book");
+    assert!(!names.iter().any(|name| *name == "MATIC"), "no middle where there is no book");
+    assert_eq!(names.len(), UNIVERSE - 1);
     stop.cancel();
     server.stopped().await.unwrap();
 }

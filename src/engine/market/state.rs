@@ -65,7 +65,9 @@ impl VenueMarket {
             postcard::from_bytes(&state.body).map_err(|_| RestoreError::Unreadable(state.venue))?;
         let unsound = || RestoreError::Unsound(state.venue);
         let fresh = Self::new(state.venue, Arc::clone(&bins));
-        let estimator = body.estimator.into_owned().revived(bins).ok_or_else(unsound)?;
+        // Vectors that were read have up to twice the room they need; a copy has what it needs, and the estimator's are most of what
+        // an engine keeps in memory.
+        let estimator = Estimator::clone(&body.estimator).revived(bins).ok_or_else(unsound)?;
         let (history, since) = stored.map(|s| (s.history, s.since)).unwrap_or_default();
         if body.base.ms() <= 0 || state.open.is_some_and(|open| open > state.seen) {
             return Err(unsound());

@@ -1,6 +1,8 @@
 //! The contracts the simulated Binance USD-M lists, with their margin tiers.
 
-use super::{EIGHT_HOURS_MS, tier};
+use std::sync::LazyLock;
+
+use super::{COINS, EIGHT_HOURS_MS, Grid, alts, tier, tiers_of};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -74,12 +76,11 @@ const MEME: [Tier; 6] = [
     tier(1.0, 3e6, 0.5, 281_994.0),
 ];
 
-const fn contract(
+fn contract(
     symbol: &'static str,
     base: &'static str,
     coin: usize,
     grid: (u32, i32),
-    open_interest_usd: f64,
     tiers: &'static [Tier],
 ) -> Contract {
     Contract {
@@ -90,7 +91,7 @@ const fn contract(
         price_decimals: grid.0,
         lot_decimals: grid.1,
         size_decimals: grid.1,
-        open_interest_usd,
+        open_interest_usd: COINS[coin].open_interest_usd,
         funding_ms: EIGHT_HOURS_MS,
         tiers,
     }
@@ -98,10 +99,17 @@ const fn contract(
 
 /// Everything listed, in the order `exchangeInfo` names it. One symbol is not ASCII, as five of the real ones are not
 /// (exchanges.md §1.6).
-pub const CONTRACTS: [Contract; 5] = [
-    contract("BTCUSDT", "BTC", 0, (1, 3), 6.0e9, &BTC),
-    contract("ETHUSDT", "ETH", 1, (2, 3), 3.5e9, &ETH),
-    contract("SOLUSDT", "SOL", 2, (2, 0), 1.1e9, &SOL),
-    Contract { multiplier: 1_000.0, ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, 0), 2.4e8, &PEPE) },
-    contract("币安人生USDT", "币安人生", 4, (5, 0), 3.0e7, &MEME),
-];
+pub static CONTRACTS: LazyLock<Vec<Contract>> = LazyLock::new(|| {
+    let mut contracts = vec![
+        contract("BTCUSDT", "BTC", 0, (1, 3), &BTC),
+        contract("ETHUSDT", "ETH", 1, (2, 3), &ETH),
+        contract("SOLUSDT", "SOL", 2, (2, 0), &SOL),
+        Contract { multiplier: 1_000.0, ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, 0), &PEPE) },
+    ];
+    contracts.extend(alts().map(|(n, coin)| {
+        let (grid, tiers) = (Grid::of(coin), tiers_of(coin, &SOL, &PEPE));
+        contract(format!("{}USDT", coin.name).leak(), coin.name, n, (grid.price, grid.lot), tiers)
+    }));
+    contracts.push(contract("币安人生USDT", "币安人生", COINS.len() - 1, (5, 0), &MEME));
+    contracts
+});

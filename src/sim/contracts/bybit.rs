@@ -1,7 +1,9 @@
 //! The contracts the simulated Bybit lists. Of its margin tiers exchanges.md §14 knows the first three of BTCUSDT; the
 //! others are made up to look like them.
 
-use super::{EIGHT_HOURS_MS, tier};
+use std::sync::LazyLock;
+
+use super::{COINS, EIGHT_HOURS_MS, EVERYWHERE, Grid, alts, tier, tiers_of};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -52,12 +54,11 @@ const PEPE: [Tier; 6] = [
     tier(2.0, 30e6, 0.25, 2_532_165.0),
 ];
 
-const fn contract(
+fn contract(
     symbol: &'static str,
     base: &'static str,
     coin: usize,
     grid: (u32, i32),
-    open_interest_usd: f64,
     tiers: &'static [Tier],
 ) -> Contract {
     Contract {
@@ -68,22 +69,26 @@ const fn contract(
         price_decimals: grid.0,
         lot_decimals: grid.1,
         size_decimals: grid.1,
-        open_interest_usd,
+        open_interest_usd: COINS[coin].open_interest_usd * 25.0 / 45.0,
         funding_ms: EIGHT_HOURS_MS,
         tiers,
     }
 }
 
 /// How many contracts are listed; a number of its own, so that types can be as long without looking at the table.
-pub const COUNT: usize = 4;
+pub const COUNT: usize = EVERYWHERE;
 
 /// Everything listed, in the order `instruments-info` names it.
-pub const CONTRACTS: [Contract; COUNT] = [
-    contract("BTCUSDT", "BTC", 0, (1, 3), 6.0e9 * 25.0 / 45.0, &BTC),
-    contract("ETHUSDT", "ETH", 1, (2, 2), 3.5e9 * 25.0 / 45.0, &ETH),
-    contract("SOLUSDT", "SOL", 2, (2, 1), 1.1e9 * 25.0 / 45.0, &SOL),
-    Contract {
-        multiplier: 1_000.0,
-        ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, -2), 2.4e8 * 25.0 / 45.0, &PEPE)
-    },
-];
+pub static CONTRACTS: LazyLock<Vec<Contract>> = LazyLock::new(|| {
+    let mut contracts = vec![
+        contract("BTCUSDT", "BTC", 0, (1, 3), &BTC),
+        contract("ETHUSDT", "ETH", 1, (2, 2), &ETH),
+        contract("SOLUSDT", "SOL", 2, (2, 1), &SOL),
+        Contract { multiplier: 1_000.0, ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, -2), &PEPE) },
+    ];
+    contracts.extend(alts().map(|(n, coin)| {
+        let (grid, tiers) = (Grid::of(coin), tiers_of(coin, &SOL, &PEPE));
+        contract(format!("{}USDT", coin.name).leak(), coin.name, n, (grid.price, grid.lot), tiers)
+    }));
+    contracts
+});

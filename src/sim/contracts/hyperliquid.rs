@@ -2,7 +2,9 @@
 //! 6 − szDecimals decimals, whole numbers being always allowed (exchanges.md §6.4): at the prices simulated here that is
 //! one fixed power of ten a coin, coarser than the rule where the price could cross one.
 
-use super::tier;
+use std::sync::LazyLock;
+
+use super::{COINS, Grid, alts, tier, tiers_of};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -19,13 +21,7 @@ const SOL: [Tier; 2] = [tier(20.0, 70e6, 0.025, 0.0), tier(10.0, NO_CAP, 0.05, 1
 /// A small coin: 10x, made up.
 const PEPE: [Tier; 1] = [tier(10.0, NO_CAP, 0.05, 0.0)];
 
-const fn contract(
-    symbol: &'static str,
-    coin: usize,
-    grid: (u32, i32),
-    open_interest_usd: f64,
-    tiers: &'static [Tier],
-) -> Contract {
+fn contract(symbol: &'static str, coin: usize, grid: (u32, i32), tiers: &'static [Tier]) -> Contract {
     Contract {
         symbol,
         base: symbol,
@@ -34,7 +30,7 @@ const fn contract(
         price_decimals: grid.0,
         lot_decimals: grid.1,
         size_decimals: grid.1,
-        open_interest_usd,
+        open_interest_usd: COINS[coin].open_interest_usd * 12.0 / 45.0,
         // Funding is paid every hour (exchanges.md §6.2).
         funding_ms: 3_600_000,
         tiers,
@@ -42,9 +38,16 @@ const fn contract(
 }
 
 /// The universe of `meta`, in its order. `lot_decimals` is what `meta` calls szDecimals.
-pub const CONTRACTS: [Contract; 4] = [
-    contract("BTC", 0, (0, 5), 6.0e9 * 12.0 / 45.0, &BTC),
-    contract("ETH", 1, (1, 4), 3.5e9 * 12.0 / 45.0, &ETH),
-    contract("SOL", 2, (2, 2), 1.1e9 * 12.0 / 45.0, &SOL),
-    Contract { multiplier: 1_000.0, ..contract("kPEPE", 3, (6, 0), 2.4e8 * 12.0 / 45.0, &PEPE) },
-];
+pub static CONTRACTS: LazyLock<Vec<Contract>> = LazyLock::new(|| {
+    let mut contracts = vec![
+        contract("BTC", 0, (0, 5), &BTC),
+        contract("ETH", 1, (1, 4), &ETH),
+        contract("SOL", 2, (2, 2), &SOL),
+        Contract { multiplier: 1_000.0, ..contract("kPEPE", 3, (6, 0), &PEPE) },
+    ];
+    contracts.extend(alts().map(|(n, coin)| {
+        let (grid, tiers) = (Grid::of(coin), tiers_of(coin, &SOL, &PEPE));
+        contract(coin.name, n, (grid.price, grid.lot), tiers)
+    }));
+    contracts
+});

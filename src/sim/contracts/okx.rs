@@ -3,7 +3,9 @@
 //! deduction (§13). Of the tiers §14 knows the first rate of BTC and ETH; the others are made up to look like them. Caps
 //! are in USD here; the venue tells them in contracts.
 
-use super::{EIGHT_HOURS_MS, tier};
+use std::sync::LazyLock;
+
+use super::{COINS, EIGHT_HOURS_MS, EVERYWHERE, Grid, alts, tier, tiers_of};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -50,12 +52,11 @@ const PEPE: [Tier; 5] = [
 ];
 
 /// `grid`: decimals of the tick, of the lot in coins and of the lot in contracts.
-const fn contract(
+fn contract(
     symbol: &'static str,
     base: &'static str,
     coin: usize,
     grid: (u32, i32, i32),
-    open_interest_usd: f64,
     tiers: &'static [Tier],
 ) -> Contract {
     Contract {
@@ -66,19 +67,26 @@ const fn contract(
         price_decimals: grid.0,
         lot_decimals: grid.1,
         size_decimals: grid.2,
-        open_interest_usd,
+        open_interest_usd: COINS[coin].open_interest_usd * 18.0 / 45.0,
         funding_ms: EIGHT_HOURS_MS,
         tiers,
     }
 }
 
 /// How many contracts are listed; a number of its own, so that types can be as long without looking at the table.
-pub const COUNT: usize = 4;
+pub const COUNT: usize = EVERYWHERE;
 
-/// Everything listed. PEPE is not scaled by its name: ten million coins are one contract (exchanges.md §1.6).
-pub const CONTRACTS: [Contract; COUNT] = [
-    contract("BTC-USDT-SWAP", "BTC", 0, (1, 4, 2), 6.0e9 * 18.0 / 45.0, &BTC),
-    contract("ETH-USDT-SWAP", "ETH", 1, (2, 1, 0), 3.5e9 * 18.0 / 45.0, &ETH),
-    contract("SOL-USDT-SWAP", "SOL", 2, (2, 0, 0), 1.1e9 * 18.0 / 45.0, &SOL),
-    contract("PEPE-USDT-SWAP", "PEPE", 3, (9, -7, 0), 2.4e8 * 18.0 / 45.0, &PEPE),
-];
+/// Everything listed. A derived contract is of ten to a hundred USD. PEPE is not scaled by its name: ten million coins are one contract (exchanges.md §1.6).
+pub static CONTRACTS: LazyLock<Vec<Contract>> = LazyLock::new(|| {
+    let mut contracts = vec![
+        contract("BTC-USDT-SWAP", "BTC", 0, (1, 4, 2), &BTC),
+        contract("ETH-USDT-SWAP", "ETH", 1, (2, 1, 0), &ETH),
+        contract("SOL-USDT-SWAP", "SOL", 2, (2, 0, 0), &SOL),
+        contract("PEPE-USDT-SWAP", "PEPE", 3, (9, -7, 0), &PEPE),
+    ];
+    contracts.extend(alts().map(|(n, coin)| {
+        let (grid, tiers) = (Grid::of(coin), tiers_of(coin, &SOL, &PEPE));
+        contract(format!("{}-USDT-SWAP", coin.name).leak(), coin.name, n, (grid.price, -grid.tens, 0), tiers)
+    }));
+    contracts
+});

@@ -111,7 +111,7 @@ impl Encoder for Binance {
 /// An array of marks, now and then with one of the COIN-M exchange, which is not counted.
 fn all_marks(exchange: &Exchange, ms: i64) -> (Rows, String) {
     let (mut rows, mut ours) = (Vec::new(), 0);
-    exchange.each_built(ms, |view| {
+    exchange.each(ms, |view| {
         if exchange.is_trading(view.contract) {
             rows.push(frames::mark_price(view.contract, &view.history.now));
             ours += 1;

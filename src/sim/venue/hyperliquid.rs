@@ -35,6 +35,8 @@ type Exchange = exchange::Exchange<Hyperliquid>;
 
 /// How often the running candle is told, ms.
 const CANDLE_MS: i64 = 1_000;
+/// Where in the universe the dead coin is.
+const DEAD_PLACE: usize = 3;
 /// How often `allMids` is told, ms.
 const MIDS_MS: i64 = 2_000;
 
@@ -142,10 +144,10 @@ fn active_context(exchange: &Exchange, history: &History, at: i64) -> (Rows, Str
 }
 
 /// A context for every coin of the universe, in its order. As all that is over all coins, it is only for moments at
-/// which nothing else is told, and once all markets are simulated: whoever subscribes or asks sees to that.
+/// which nothing else is told.
 fn contexts(exchange: &Exchange, at: i64) -> Vec<Value> {
     let (mut contexts, hide) = (Vec::new(), exchange.trouble.no_open_interest());
-    exchange.each_built(at, |view| {
+    exchange.each(at, |view| {
         contexts.push(frames::context(&view.history, at, exchange.is_trading(view.contract), hide));
     });
     universe(contexts, frames::dead_context())
@@ -154,7 +156,7 @@ fn contexts(exchange: &Exchange, at: i64) -> Vec<Value> {
 /// What is halfway between bid and ask, of every coin that is traded.
 fn mids(exchange: &Exchange, at: i64) -> Value {
     let mut mids = serde_json::Map::new();
-    exchange.each_built(at, |view| {
+    exchange.each(at, |view| {
         if exchange.is_trading(view.contract) {
             mids.insert(view.contract.symbol.to_owned(), frames::middle(&view.history.book(at)).into());
         }
@@ -164,7 +166,7 @@ fn mids(exchange: &Exchange, at: i64) -> Value {
 
 /// Puts what is there for the dead coin among what is there for the contracts.
 fn universe<T>(mut contracts: Vec<T>, dead: T) -> Vec<T> {
-    contracts.insert(contracts.len().min(CONTRACTS.len() - 1), dead);
+    contracts.insert(contracts.len().min(DEAD_PLACE), dead);
     contracts
 }
 

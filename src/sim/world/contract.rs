@@ -13,6 +13,8 @@ pub struct Coin {
     pub account_usd: f64,
     /// Volatility as a multiple of the scenario's.
     pub wildness: f64,
+    /// Open interest on Binance, USD, one side; the other venues have a fixed part of it.
+    pub open_interest_usd: f64,
 }
 
 /// A venue's perpetual contract. It quotes `multiplier` coins; ticks and lots are powers of ten.

@@ -181,8 +181,7 @@ async fn each(
     if params.contains_key("symbol") {
         return with(exchange, params, tell).await;
     }
-    let rows = exchange.read_all(tell).await.map_err(|error| broken(&error))?;
-    Ok(format!("[{}]", rows.join(",")))
+    Ok(format!("[{}]", exchange.read_all(tell).join(",")))
 }
 
 fn broken(error: &anyhow::Error) -> Refusal {

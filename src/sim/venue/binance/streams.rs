@@ -169,7 +169,7 @@ mod tests {
             assert_eq!(stream.to_string(), name);
             assert_eq!(stream.route(), route, "{name}");
         }
-        for name in ["", "BTCUSDT@aggTrade", "btcusdt", "btcusdt@", "dogeusdt@aggTrade", "btcusdt@aggtrade"] {
+        for name in ["", "BTCUSDT@aggTrade", "btcusdt", "btcusdt@", "fooousdt@aggTrade", "btcusdt@aggtrade"] {
             assert_eq!(Stream::parse(name), None, "{name:?}");
         }
     }

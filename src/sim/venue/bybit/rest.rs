@@ -26,17 +26,6 @@ use crate::sim::world::margin::Tier;
 
 /// Symbols on a page of risk limits.
 const RISK_PAGE: usize = 15;
-/// Symbols that have risk limits and no market here, so that there is more than one page of them; the tiers are those
-/// of a typical coin (exchanges.md §14).
-const OTHERS: [&str; 16] = [
-    "ADAUSDT", "APTUSDT", "ARBUSDT", "ATOMUSDT", "AVAXUSDT", "BCHUSDT", "BNBUSDT", "DOGEUSDT", "DOTUSDT",
-    "FILUSDT", "LINKUSDT", "LTCUSDT", "NEARUSDT", "OPUSDT", "SUIUSDT", "XRPUSDT",
-];
-const TYPICAL: [Tier; 3] = [
-    Tier { max_leverage: 50.0, cap: 5e3, rate: 0.015, deduction: 0.0 },
-    Tier { max_leverage: 20.0, cap: 10e3, rate: 0.025, deduction: 50.0 },
-    Tier { max_leverage: 10.0, cap: 20e3, rate: 0.05, deduction: 300.0 },
-];
 
 type Params = HashMap<String, String>;
 
@@ -312,7 +301,6 @@ fn instrument(contract: &Contract, spoilt: bool) -> serde_json::Value {
 fn risk_limits(params: &Params) -> Result<String, Refusal> {
     let mut tables: Vec<(&str, &[Tier])> =
         Exchange::contracts().iter().map(|contract| (contract.symbol, contract.tiers)).collect();
-    tables.extend(OTHERS.iter().map(|symbol| (*symbol, TYPICAL.as_slice())));
     tables.sort_unstable_by_key(|(symbol, _)| *symbol);
     if let Some(asked) = params.get("symbol") {
         tables.retain(|(symbol, _)| symbol == asked);
@@ -427,8 +415,7 @@ async fn tickers(exchange: &Exchange, params: &Params) -> Result<String, Refusal
         vec![with(exchange, params, row).await?]
     } else {
         let listed = |view: &View<'_>| exchange.is_trading(view.contract).then(|| row(view));
-        let rows = exchange.read_all(listed).await.map_err(|error| broken(&error))?;
-        rows.into_iter().flatten().collect()
+        exchange.read_all(listed).into_iter().flatten().collect()
     };
     Ok(format!(r#"{{"category":"linear","list":[{}]}}"#, rows.join(",")))
 }

@@ -93,13 +93,14 @@ pub(super) struct Position {
 /// What an account holds in the market of a view.
 pub(super) fn position(account: Account, view: &View<'_>) -> Option<Position> {
     let (contract, mark) = (view.contract, view.history.now.mark);
+    let (world, desk) = view.world?;
     if let Some(n) = account.as_maker() {
-        let lots = *view.world.inventories(view.desk).get(n)?;
+        let lots = *world.inventories(desk).get(n)?;
         // What makers paid is not simulated.
         let terms = Terms { lots, entry: view.history.now.index, liquidation: 0.0, margin: None };
         return (lots != 0).then(|| terms.position(contract, mark));
     }
-    let holding = view.world.holdings(view.desk).find(|holding| Account::trader(holding.id) == account)?;
+    let holding = world.holdings(desk).find(|holding| Account::trader(holding.id) == account)?;
     let sign = if holding.side == Side::Long { 1 } else { -1 };
     let terms = Terms {
         lots: sign * holding.lots,
@@ -297,8 +298,7 @@ mod tests {
             contract: &CONTRACTS[0],
             index: 0,
             history: Cow::Borrowed(history),
-            world,
-            desk,
+            world: Some((world, desk)),
             now_ms: AT,
             at: AT,
         };

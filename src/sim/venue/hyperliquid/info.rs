@@ -95,15 +95,11 @@ async fn reply(exchange: &Exchange, kind: &str, request: &Value) -> anyhow::Resu
     let answered = match kind {
         "meta" => Some(Answered::plain(exchange.trouble.cut_directory(meta(exchange).to_string()))),
         "metaAndAssetCtxs" => {
-            exchange.read_all(|_| ()).await?;
             let contexts = exchange.markets.at_now(|at| contexts(exchange, at));
             let body = json!([meta(exchange), contexts]).to_string();
             Some(Answered::plain(exchange.trouble.cut_directory(body)))
         }
-        "allMids" => {
-            exchange.read_all(|_| ()).await?;
-            Some(Answered::plain(exchange.markets.at_now(|at| mids(exchange, at)).to_string()))
-        }
+        "allMids" => Some(Answered::plain(exchange.markets.at_now(|at| mids(exchange, at)).to_string())),
         "l2Book" => {
             with(exchange, request, |view, _: &Coin| {
                 Answered::plain(frames::book(
@@ -187,7 +183,7 @@ async fn with<R: Named>(
     exchange.read(coin, |view| tell(view, &request)).await.map(Some)
 }
 
-/// Who is not simulated has nothing. Coins that nobody asked for so far are not looked into.
+/// Who is not simulated has nothing, and nobody has anything in a market that is at rest.
 fn state(exchange: &Exchange, request: &Value) -> Option<Answered> {
     let user = request["user"].as_str()?;
     let digits = user.strip_prefix("0x")?;
@@ -197,7 +193,7 @@ fn state(exchange: &Exchange, request: &Value) -> Option<Answered> {
     let account = Account::of(user);
     let state = exchange.markets.at_now(|at| {
         let mut positions = Vec::new();
-        exchange.each_built(at, |view| {
+        exchange.each(at, |view| {
             positions.extend(account.and_then(|account| accounts::position(account, view)));
         });
         accounts::state(account, &positions, at + exchange.trouble.skew_ms())

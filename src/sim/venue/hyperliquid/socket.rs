@@ -115,10 +115,6 @@ impl Conversation {
         let exchange = Arc::clone(&self.exchange);
         self.topics.push(topic);
         let Some(coin) = topic.coin() else {
-            // These tell of all coins in their order, so all are simulated first.
-            if let Err(error) = exchange.read_all(|_| ()).await {
-                tracing::error!("{error:#}");
-            }
             return Some(exchange.markets.at_now(|at| {
                 seat.subscribe(self.topics.clone());
                 let (rows, text) = over_all(&exchange, topic, at);

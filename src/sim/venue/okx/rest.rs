@@ -236,8 +236,8 @@ async fn of_all(exchange: &Exchange, params: &Params, tell: impl Fn(&View<'_>) -
     if params.contains_key("instId") {
         return of_one(exchange, params, |view| vec![tell(view)]).await;
     }
-    let rows = exchange.read_all(|view| exchange.is_trading(view.contract).then(|| tell(view))).await;
-    Ok(rows.map_err(|error| broken(&error))?.into_iter().flatten().collect())
+    let rows = exchange.read_all(|view| exchange.is_trading(view.contract).then(|| tell(view)));
+    Ok(rows.into_iter().flatten().collect())
 }
 
 fn broken(error: &anyhow::Error) -> Refusal {

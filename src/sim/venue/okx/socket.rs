@@ -205,7 +205,7 @@ impl Conversation {
     /// The frame of what was liquidated lately, as it was told then, the youngest first. Nothing may be told meanwhile.
     fn past_liquidations(&self, at: i64) -> Option<Reply> {
         let (mut elements, mut rows) = (Vec::new(), 0);
-        self.exchange.each_built(at, |view| {
+        self.exchange.each(at, |view| {
             let told: Vec<&Forced> =
                 view.history.forced.iter().rev().filter(|forced| frames::is_told(forced)).collect();
             if !told.is_empty() && self.exchange.is_trading(view.contract) {
