@@ -3,7 +3,7 @@
 pub mod binance;
 pub mod bybit;
 pub mod hyperliquid;
-mod json;
+pub(super) mod json;
 pub mod okx;
 pub(super) mod read;
 
