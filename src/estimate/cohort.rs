@@ -1,7 +1,7 @@
 //! Unit cohorts: for one side, how much was opened at a level as if all openers had used one component and class.
 //!
-//! A cell holds every slot (component × holding class) of one price bin side by side, so that a sweep scales one
-//! contiguous run. Ageing is one lazy scale per class: real mass = cell × scale. Only + − × ÷ touch the state.
+//! A row holds the bins of one component side by side, each with its holding classes: an opening reaches over thousands of bins,
+//! a sweep takes one or two. Ageing is one lazy scale per class: real mass = cell × scale. Only + − × ÷ touch the state.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::components::{CLASSES, Components};
 const H: usize = CLASSES.len();
 /// Mass farther than this many bins from the path leaves the grid (a factor of 54 in price at 5 bp).
 const REACH: i32 = 8_000;
-/// Cells are made this many bins further than asked, so that a drifting price does not move them at every step.
+/// Room is made this many bins further than asked, so that a drifting price does not move the cells at every step.
 const SLACK: i32 = 32;
 /// A scale below this is folded into the cells.
 const SMALLEST_SCALE: f64 = 1e-30;
@@ -107,18 +107,67 @@ pub fn closing_divisor(hazard: f64, share: f64) -> f64 {
     if x > 0.0 { 1.0 + x + x * x / 2.0 } else { 1.0 }
 }
 
+/// The unit masses of one component before scaling: bin by bin, class by class. A smear reaches over thousands of bins, but most
+/// of them are no business of most components.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Row {
+    /// The bin of the first cell.
+    first: i32,
+    cells: Vec<[f64; H]>,
+}
+
+impl Row {
+    fn span(&self) -> Range<i32> {
+        self.first..self.first + self.cells.len() as i32
+    }
+
+    /// Where a bin's cell lies; past the end where there is none.
+    fn place(&self, bin: i32) -> usize {
+        usize::try_from(i64::from(bin) - i64::from(self.first)).unwrap_or(usize::MAX)
+    }
+
+    /// Makes cells for these bins, and some more within `all`.
+    fn cover(&mut self, bins: &Range<i32>, all: &Range<i32>) {
+        if self.cells.is_empty() {
+            self.first = bins.start;
+        }
+        let span = self.span();
+        if bins.start < span.start {
+            self.first = (bins.start - SLACK).max(all.start);
+            let more = (span.start - self.first) as usize;
+            self.cells.splice(..0, std::iter::repeat_n([0.0; H], more));
+        }
+        if bins.end > span.end {
+            let end = (bins.end + SLACK).min(all.end);
+            self.cells.resize((end - self.first) as usize, [0.0; H]);
+        }
+    }
+
+    /// Keeps only cells of these bins; the mass of the others leaves the grid.
+    fn restrict(&mut self, bins: &Range<i32>, scale: [f64; H], ledgers: &mut [Ledger]) {
+        let kept = common(&self.span(), bins);
+        let kept = if kept.is_empty() { 0..0 } else { self.place(kept.start)..self.place(kept.end) };
+        for cell in self.cells[..kept.start].iter().chain(&self.cells[kept.end..]) {
+            for ((unit, scale), ledger) in cell.iter().zip(scale).zip(&mut *ledgers) {
+                let mass = unit * scale;
+                ledger.left += mass;
+                ledger.resting -= mass;
+            }
+        }
+        self.cells.truncate(kept.end);
+        self.cells.drain(..kept.start);
+        self.first += kept.start as i32;
+    }
+}
+
 /// The cohorts of one side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cohorts {
     side: usize,
-    slots: usize,
-    /// The bin of the first cell.
-    first: i32,
-    /// `slots` values a bin.
-    cells: Vec<f64>,
-    /// By component, the bins that ever got mass of it: a smear reaches over thousands of bins, but most of them are no
-    /// business of most components.
-    extents: Vec<Range<i32>>,
+    /// The bins that may have cells.
+    span: Range<i32>,
+    /// One a component.
+    rows: Vec<Row>,
     scale: [f64; H],
     ledger: Vec<Ledger>,
 }
@@ -126,33 +175,33 @@ pub struct Cohorts {
 impl Cohorts {
     /// Empty, for a side (0 long, 1 short) and a number of components.
     pub fn new(side: usize, components: usize) -> Self {
-        let slots = components * H;
         Self {
             side,
-            slots,
-            first: 0,
-            cells: Vec::new(),
-            extents: vec![0..0; components],
+            span: 0..0,
+            rows: vec![Row::default(); components],
             scale: [1.0; H],
-            ledger: vec![Ledger::default(); slots],
+            ledger: vec![Ledger::default(); components * H],
         }
     }
 
     /// Whether all parts fit each other, as they may not where the state was read from a file.
     pub fn is_sound(&self, side: usize, components: usize) -> bool {
-        let slots = components * H;
-        let end = i64::from(self.first) + (self.cells.len() / slots.max(1)) as i64;
+        let Range { start, end } = self.span;
+        let lies_inside = |row: &Row| {
+            let end_of_row = i64::from(row.first) + row.cells.len() as i64;
+            row.cells.is_empty() || start <= row.first && end_of_row <= i64::from(end)
+        };
         self.side == side
-            && self.slots == slots
-            && self.cells.len().is_multiple_of(slots)
-            && (0..=i64::from(i32::MAX / 2)).contains(&(end + i64::from(REACH)))
-            && self.extents.len() == components
-            && self.ledger.len() == slots
+            && (-REACH..=end).contains(&start)
+            && (0..=i64::from(i32::MAX / 2)).contains(&(i64::from(end) + i64::from(REACH)))
+            && self.rows.len() == components
+            && self.rows.iter().all(lies_inside)
+            && self.ledger.len() == components * H
     }
 
-    /// Number of slots in a cell.
+    /// Number of slots (component × holding class).
     pub fn slots(&self) -> usize {
-        self.slots
+        self.ledger.len()
     }
 
     /// The ledger, one entry a slot.
@@ -160,16 +209,17 @@ impl Cohorts {
         &self.ledger
     }
 
-    /// The bins that have cells.
+    /// The bins that may have mass.
     pub fn span(&self) -> Range<i32> {
-        self.first..self.first + (self.cells.len() / self.slots) as i32
+        self.span.clone()
     }
 
     /// Bytes held, for the memory budget.
     pub fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<f64>()
+        let cells: usize = self.rows.iter().map(|row| row.cells.capacity()).sum();
+        cells * size_of::<[f64; H]>()
             + self.ledger.len() * size_of::<Ledger>()
-            + self.extents.len() * size_of::<Range<i32>>()
+            + self.rows.len() * size_of::<Row>()
     }
 
     /// The lazy scale of each class.
@@ -177,22 +227,21 @@ impl Cohorts {
         self.scale
     }
 
-    /// One bin's unit masses before scaling, slot by slot; `None` outside the cells.
-    pub fn cell(&self, bin: i32) -> Option<&[f64]> {
-        let at = usize::try_from(bin.checked_sub(self.first)?).ok()? * self.slots;
-        self.cells.get(at..at + self.slots)
+    /// One bin's unit masses before scaling, slot by slot; `None` outside the span.
+    pub fn cell(&self, bin: i32) -> Option<Vec<f64>> {
+        let unit = |row: &Row| row.cells.get(row.place(bin)).copied().unwrap_or_default();
+        self.span.contains(&bin).then(|| self.rows.iter().flat_map(unit).collect())
     }
 
     /// The bins in which a component may have mass.
     pub fn extent(&self, component: usize) -> Range<i32> {
-        self.extents.get(component).map_or(0..0, |extent| common(extent, &self.span()))
+        self.rows.get(component).map_or(0..0, Row::span)
     }
 
     /// The unit masses of one component before scaling, bin by bin; `bins` lie within its extent.
-    pub fn masses(&self, component: usize, bins: &Range<i32>) -> impl Iterator<Item = &[f64]> {
-        let at = |bin: i32| usize::try_from(bin - self.first).unwrap_or(0) * self.slots;
-        let cells = self.cells.get(at(bins.start)..at(bins.end)).unwrap_or(&[]);
-        cells.chunks_exact(self.slots).map(move |cell| &cell[component * H..component * H + H])
+    pub fn masses(&self, component: usize, bins: &Range<i32>) -> &[[f64; H]] {
+        let cells = |row: &Row| row.place(bins.start)..row.place(bins.end);
+        self.rows.get(component).and_then(|row| row.cells.get(cells(row))).unwrap_or(&[])
     }
 
     /// Opens `share` of these coins, as seen from `center`, the bin the path is in now.
@@ -202,7 +251,8 @@ impl Cohorts {
         let qty: f64 = share * openings.iter().map(|o| o.qty).sum::<f64>();
         let inverse = self.scale.map(|a| 1.0 / a);
         let reach = (center - REACH).max(0)..center + REACH;
-        let mut added = Vec::new();
+        let longest = components.iter().map(|c| c.kernels[self.side].shares.len()).max().unwrap_or(0);
+        let mut added = Vec::with_capacity(longest + (highest - lowest) as usize);
         for (k, component) in components.iter().enumerate().filter(|(_, c)| c.weight > 0.0) {
             let kernel = &component.kernels[self.side];
             let length = kernel.shares.len() as i32;
@@ -247,17 +297,11 @@ impl Cohorts {
 
     /// Adds masses to one component of the cells from `first` on.
     fn add(&mut self, component: usize, first: i32, masses: &[f64], inverse: [f64; H]) {
-        let extent = &mut self.extents[component];
-        let end = first + masses.len() as i32;
-        *extent = if extent.start >= extent.end {
-            first..end
-        } else {
-            first.min(extent.start)..end.max(extent.end)
-        };
-        let at = (first - self.first) as usize * self.slots;
-        let cells = self.cells[at..].chunks_exact_mut(self.slots);
-        for (cell, mass) in cells.zip(masses).filter(|(_, mass)| **mass > 0.0) {
-            for (slot, inverse) in cell[component * H..component * H + H].iter_mut().zip(inverse) {
+        let row = &mut self.rows[component];
+        row.cover(&(first..first + masses.len() as i32), &self.span);
+        let at = row.place(first);
+        for (cell, mass) in row.cells[at..].iter_mut().zip(masses) {
+            for (slot, inverse) in cell.iter_mut().zip(inverse) {
                 *slot += mass * inverse;
             }
         }
@@ -283,8 +327,8 @@ impl Cohorts {
                 ledger.resting = rest;
             }
             if self.scale[h] < SMALLEST_SCALE {
-                for value in self.cells.iter_mut().skip(h).step_by(H) {
-                    *value *= self.scale[h];
+                for cell in self.rows.iter_mut().flat_map(|row| &mut row.cells) {
+                    cell[h] *= self.scale[h];
                 }
                 self.scale[h] = 1.0;
             }
@@ -295,11 +339,12 @@ impl Cohorts {
     /// force-closed by it under `theta`.
     pub fn sweep(&mut self, bin: i32, fraction: f64, theta: &[f64], trace: &mut [f64]) -> f64 {
         let scale = self.scale;
-        let Some(at) = usize::try_from(bin - self.first).ok().map(|i| i * self.slots) else { return 0.0 };
-        let Some(cell) = self.cells.get_mut(at..at + self.slots) else { return 0.0 };
         let mut forced = 0.0;
-        let slots = cell.chunks_exact_mut(H).zip(theta.chunks_exact(H)).zip(trace.chunks_exact_mut(H));
-        for (((cell, theta), trace), ledger) in slots.zip(self.ledger.chunks_exact_mut(H)) {
+        let rows = self.rows.iter_mut().zip(self.ledger.chunks_exact_mut(H));
+        let slots = rows.zip(theta.chunks_exact(H)).zip(trace.chunks_exact_mut(H));
+        for (((row, ledger), theta), trace) in slots {
+            let at = row.place(bin);
+            let Some(cell) = row.cells.get_mut(at) else { continue };
             for h in 0..H {
                 let taken = fraction * cell[h];
                 cell[h] -= taken;
@@ -313,7 +358,7 @@ impl Cohorts {
         forced
     }
 
-    /// Makes cells for the bins `low..=high`; what lies out of reach of `center` then leaves the grid.
+    /// Makes room for the bins `low..=high`; what lies out of reach of `center` then leaves the grid.
     fn reserve(&mut self, low: i32, high: i32, center: i32) {
         let span = self.span();
         if low >= span.start && high < span.end {
@@ -329,45 +374,15 @@ impl Cohorts {
         } else {
             (start.max(low.min(center) - SLACK), end)
         };
-        self.resize(start.max(center - REACH), end.min(center + REACH));
-    }
-
-    fn resize(&mut self, start: i32, end: i32) {
-        let old = self.span();
-        for bin in old.clone().filter(|b| !(start..end).contains(b)) {
-            self.leave(bin);
-        }
-        let mut cells = vec![0.0; (end - start) as usize * self.slots];
-        let keep = old.start.max(start)..old.end.min(end);
-        if !keep.is_empty() {
-            let from = (keep.start - old.start) as usize * self.slots;
-            let to = (keep.start - start) as usize * self.slots;
-            let len = keep.len() * self.slots;
-            cells[to..to + len].copy_from_slice(&self.cells[from..from + len]);
-        }
-        self.first = start;
-        self.cells = cells;
-    }
-
-    /// A bin's mass leaves the grid.
-    fn leave(&mut self, bin: i32) {
-        let scale = self.scale;
-        let at = (bin - self.first) as usize * self.slots;
-        for (slot, ledger) in self.ledger.iter_mut().enumerate() {
-            let mass = self.cells[at + slot] * scale[slot % H];
-            ledger.left += mass;
-            ledger.resting -= mass;
+        self.span = start.max(center - REACH)..end.min(center + REACH);
+        for (row, ledgers) in self.rows.iter_mut().zip(self.ledger.chunks_exact_mut(H)) {
+            row.restrict(&self.span, self.scale, ledgers);
         }
     }
 
     /// The mass of every slot as the cells hold it now, to check the ledger against.
     pub fn held(&self) -> Vec<f64> {
-        let mut sums = vec![0.0; self.slots];
-        for cell in self.cells.chunks_exact(self.slots) {
-            for (slot, (sum, value)) in sums.iter_mut().zip(cell).enumerate() {
-                *sum += value * self.scale[slot % H];
-            }
-        }
-        sums
+        let sum = |row: &Row, h: usize| row.cells.iter().map(|cell| cell[h] * self.scale[h]).sum::<f64>();
+        self.rows.iter().flat_map(|row| (0..H).map(move |h| sum(row, h))).collect()
     }
 }

@@ -204,7 +204,9 @@ impl Reading<'_> {
             let from = (extent.start - live.start) as usize;
             let rows = levels[*tier][from..].iter_mut().zip(&mut positions[*tier][from..]);
             let rows = rows.zip(&mut coins[from..]).zip(middles[from..].iter().zip(&ratios[from..]));
-            for (cell, (((usd, position_usd), coins), (middle, ratio))) in book.masses(k, &extent).zip(rows) {
+            for (cell, (((usd, position_usd), coins), (middle, ratio))) in
+                book.masses(k, &extent).iter().zip(rows)
+            {
                 let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
                 if level > 0.0 {
                     let progress = (at_zero + slope * ratio).clamp(0.0, 1.0);

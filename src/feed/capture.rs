@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::market::{Asset, Interval, Venue};
 
 use super::frame::{Body, POLL, RawFrame};
+use super::venue::json;
 
 /// A line as it stands in the file.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +47,9 @@ pub enum CaptureError {
 
 /// Reads one line.
 pub fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
+    if let Some(frame) = socket_line(line) {
+        return Ok(frame);
+    }
     let line: Line<'_> = serde_json::from_str(line)?;
     let body = match (line.event.as_deref(), line.rest, line.raw) {
         (Some("open"), None, None) => Body::Open,
@@ -57,6 +61,46 @@ pub fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
     // `design.md` §6 shows answers without a connection.
     let conn = line.conn.map_or(Cow::Borrowed(POLL), |c| Cow::Owned(c.into_owned()));
     Ok(RawFrame { recv: line.recv, venue: line.venue, conn, body })
+}
+
+/// Reads the line of a socket's frame as [`write_line`] writes it: nearly all lines are such. `None` is left to `serde_json`, right or wrong.
+fn socket_line(line: &str) -> Option<RawFrame> {
+    let (recv, rest) = line.strip_prefix(r#"{"recv":"#)?.split_once(',')?;
+    let (venue, rest) = json::lead(rest, r#""venue":""#)?;
+    let (conn, rest) = json::lead(rest, r#","conn":""#)?;
+    let raw = rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?;
+    // Rust reads numbers that are none to JSON, such as `+1` and `01`.
+    let recv = recv.parse().ok().filter(|_| recv.starts_with(|first| matches!(first, '1'..='9')))?;
+    let body = Body::Ws(unescaped(raw)?);
+    Some(RawFrame { recv, venue: venue.parse().ok()?, conn: Cow::Owned(conn.into()), body })
+}
+
+/// What a JSON string says in which only quotes and backslashes are escaped, as they are in a frame that is JSON itself.
+fn unescaped(string: &str) -> Option<String> {
+    let mut text = Vec::with_capacity(string.len());
+    let mut rest = string.as_bytes();
+    while !rest.is_empty() {
+        let plain = if let Some(eight) = rest.first_chunk() {
+            // Eight bytes are copied at once, and those that are not plain taken off again.
+            text.extend_from_slice(eight);
+            let plain = json::plain_len(*eight);
+            text.truncate(text.len() + plain - eight.len());
+            plain
+        } else {
+            let plain = rest.iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..b' ')).count();
+            text.extend_from_slice(&rest[..plain]);
+            plain
+        };
+        rest = match &rest[plain..] {
+            [b'\\', escaped @ (b'"' | b'\\'), after @ ..] => {
+                text.push(*escaped);
+                after
+            }
+            [b'"' | b'\\' | ..b' ', ..] => return None,
+            after => after,
+        };
+    }
+    String::from_utf8(text).ok()
 }
 
 /// Writes one line.
@@ -248,6 +292,40 @@ mod tests {
         assert_eq!(rest.body, Body::Rest { path: "/x?y=1".into(), text: "[]".into() });
         assert!(parse_line(r#"{"recv":1,"venue":"binance","conn":"market"}"#).is_err());
         assert!(parse_line(r#"{"recv":1,"venue":"binance","conn":"market","event":"paused"}"#).is_err());
+    }
+
+    #[test]
+    fn a_usual_line_is_read_as_serde_reads_it() {
+        let with = |raw: &str| format!(r#"{{"recv":17,"venue":"okx","conn":"public","raw":"{raw}"}}"#);
+        let says = |raw: &str| match socket_line(&with(raw)).map(|frame| frame.body) {
+            Some(Body::Ws(text)) => Some(text),
+            _ => None,
+        };
+        // Escapes at every place of the eight bytes that are looked at together, and in the last few.
+        for length in 0..20 {
+            let plain = "abcdefghijklmnopqrstuvwxyz".split_at(length).0;
+            for (raw, text) in [
+                (r#"\""#, "\""),
+                (r"\\", "\\"),
+                (r#"\"\\\"x"#, "\"\\\"x"),
+                ("\u{e9}\u{1f600}", "\u{e9}\u{1f600}"),
+            ] {
+                let raw = format!("{plain}{raw}{plain}");
+                assert_eq!(says(&raw), Some(format!("{plain}{text}{plain}")), "{raw}");
+                let line = with(&raw);
+                let by_serde: Line<'_> = serde_json::from_str(&line).unwrap();
+                assert_eq!(says(&raw).as_deref(), by_serde.raw.as_deref());
+            }
+            for odd in [r"\n", r"\u0041", "\"", "\t", r#"","x":""#] {
+                assert_eq!(says(&format!("{plain}{odd}{plain}")), None, "{odd}");
+            }
+            assert_eq!(says(&format!("{plain}\\")), None);
+        }
+        for odd in ["+17", "017", "-17", "1.7", "", "99999999999999999999"] {
+            assert_eq!(socket_line(&with("x").replace("17", odd)), None, "{odd}");
+        }
+        assert_eq!(socket_line(&with("x").replace("okx", "OKX")), None);
+        assert!(parse_line(&with("a\"b")).is_err());
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct Recording {
     done: u64,
     /// Events that were read already.
     ahead: Option<Vec<MarketEvent>>,
+    /// How much of a capture's books is told.
+    books: BookLimits,
 }
 
 impl Recording {
@@ -129,6 +131,7 @@ impl Recording {
             begins: None,
             done: 0,
             ahead: None,
+            books: BookLimits::default(),
         })
     }
 
@@ -136,6 +139,7 @@ impl Recording {
     #[must_use]
     pub fn without_books(mut self) -> Self {
         self.waiting.iter_mut().for_each(Source::thin);
+        self.books.depth = 0.0;
         self
     }
 
@@ -342,10 +346,9 @@ impl Recording {
 
     fn translate(&mut self, frame: &RawFrame, events: &mut Vec<MarketEvent>) {
         let Some(Content::Capture(venues)) = &mut self.content else { return };
-        let asset = self.asset;
-        if let Some(translator) = venues
-            .entry(frame.venue)
-            .or_insert_with(|| venue::translator(frame.venue, asset, BookLimits::default()))
+        let (asset, books) = (self.asset, self.books);
+        if let Some(translator) =
+            venues.entry(frame.venue).or_insert_with(|| venue::translator(frame.venue, asset, books))
         {
             translator.take(frame, events);
         } else {

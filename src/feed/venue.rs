@@ -3,7 +3,7 @@
 pub mod binance;
 pub mod bybit;
 pub mod hyperliquid;
-mod json;
+pub(super) mod json;
 pub mod okx;
 pub(super) mod read;
 
@@ -216,13 +216,15 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     })
 }
 
-/// Of a line of a capture that is an update of a book: the keys of its two sides, which stand side by side and can be emptied without harm to
-/// anything but the book, as numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2). Hyperliquid's books are told whole and small.
+/// Of a line of a capture that tells a book: what ends one list of levels and begins another. The lists stand side by side and can be emptied
+/// without harm to anything but the book, as numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2, §6.2).
 pub fn sides_of_book(line: &str) -> Option<[&'static str; 2]> {
-    const KINDS: [(&str, [&str; 2]); 3] = [
-        (r#"\"e\":\"depthUpdate\""#, [r#"\"b\":["#, r#"\"a\":["#]),
-        (r#"\"topic\":\"orderbook."#, [r#"\"b\":["#, r#"\"a\":["#]),
-        (r#"\"channel\":\"books\""#, [r#"\"asks\":["#, r#"\"bids\":["#]),
+    const KINDS: [(&str, [&str; 2]); 4] = [
+        (r#"\"e\":\"depthUpdate\""#, [r#"],\"b\":["#, r#"],\"a\":["#]),
+        (r#"\"topic\":\"orderbook."#, [r#"],\"b\":["#, r#"],\"a\":["#]),
+        (r#"\"channel\":\"books\""#, [r#"],\"asks\":["#, r#"],\"bids\":["#]),
+        // Its lists have no names: `"levels":[[…],[…]]`.
+        (r#"\"channel\":\"l2Book\""#, ["[],[]", ""]),
     ];
     /// What kind a frame is stands in its first words.
     const WORDS: usize = 220;

@@ -245,9 +245,11 @@ fn thin(line: &str, sides: [&str; 2], out: &mut String) -> bool {
     }
     out.clear();
     out.push_str(before);
-    for side in sides.iter().filter(|side| !before.contains(**side) && !after.contains(**side)) {
-        out.push_str("],");
-        out.push_str(side);
+    for side in sides {
+        let key = side.trim_start_matches("],");
+        if !before.contains(key) && !after.contains(key) {
+            out.push_str(side);
+        }
     }
     out.push_str(after);
     true
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn only_the_levels_are_taken_out() {
-        const SIDES: [&str; 2] = [r#""b":["#, r#""a":["#];
+        const SIDES: [&str; 2] = [r#"],"b":["#, r#"],"a":["#];
         let thinned = |line: &str| {
             let mut out = String::from("before");
             thin(line, SIDES, &mut out).then_some(out)
@@ -286,6 +288,16 @@ mod tests {
         assert_eq!(thinned(r#"{"b":[["1","2"],["1","2"]],"a":[]}"#).unwrap(), r#"{"b":[],"a":[]}"#);
         assert_eq!(thinned(r#"{"b":[],"a":[],"u":[5]}"#), None);
         assert_eq!(thinned(r#"]] {"b":[["1","2"#), None);
+        let unnamed = |line: &str| {
+            let mut out = String::new();
+            thin(line, ["[],[]", ""], &mut out).then_some(out)
+        };
+        for levels in
+            [r#"[[{"n":1},{"n":2}],[{"n":3}]]"#, r#"[[],[{"n":3}]]"#, r#"[[{"n":1}],[]]"#, "[[],[]]"]
+        {
+            let line = format!(r#"{{"levels":{levels},"time":5}}"#);
+            assert_eq!(unnamed(&line).unwrap(), r#"{"levels":[[],[]],"time":5}"#);
+        }
         let book =
             r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"arg\":{\"channel\":\"books\",\"instId\":"#;
         assert!(venue::sides_of_book(book).is_some());

@@ -76,21 +76,35 @@ enum End {
     Later,
 }
 
+/// How many of eight bytes of a string come before its first quote, escape or control character.
+#[inline]
+pub fn plain_len(eight: [u8; 8]) -> usize {
+    let (_, ends) = ends(u64::from_le_bytes(eight));
+    ends.trailing_zeros() as usize / 8
+}
+
 /// Where a string ends within its next eight bytes.
 #[inline]
 fn end(eight: u64) -> End {
-    const ONES: u64 = u64::MAX / 255;
-    // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
-    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-    let quote = equal(b'"');
-    let ends = quote | equal(b'\\') | below(eight, b' ');
+    let (quote, ends) = ends(eight);
     let first = ends & ends.wrapping_neg();
     match first {
         0 => End::Later,
         _ if first & quote != 0 => End::Quote(first.trailing_zeros() as usize / 8),
         _ => End::Odd,
     }
+}
+
+/// The top bits of those of eight bytes that are quotes, and of those that are quotes, escapes or control characters: exact up to the
+/// first.
+#[inline]
+fn ends(eight: u64) -> (u64, u64) {
+    const ONES: u64 = u64::MAX / 255;
+    // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    let quote = equal(b'"');
+    (quote, quote | equal(b'\\') | below(eight, b' '))
 }
 
 /// Deepest nesting read; no venue's frame comes near.
