@@ -10,6 +10,7 @@ use criterion::{
     BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use meltline::feed::book::BookLimits;
+use meltline::feed::capture;
 use meltline::feed::frame::{Body, RawFrame};
 use meltline::feed::venue;
 use meltline::market::ndjson::parse_line;
@@ -76,6 +77,26 @@ fn translate(
     });
 }
 
+/// Frames of all venues as a capture holds them, back to frames.
+fn capture_lines(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let mut lines: Vec<String> = Vec::new();
+    for (i, line) in (0..COUNT).zip(SAMPLES.lines().cycle()) {
+        let [venue, _, sample] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else { continue };
+        let Ok(venue) = venue.parse() else { continue };
+        let body = Body::Ws(frame(sample, i));
+        let mut text = Vec::new();
+        let frame =
+            RawFrame { recv: 1_718_755_200_000_000_000 + i as i64, venue, conn: "market".into(), body };
+        if capture::write_line(&mut text, &frame).is_ok() {
+            lines.extend(String::from_utf8(text));
+        }
+    }
+    let read = || lines.iter().filter(|line| black_box(capture::parse_line(line)).is_ok()).count();
+    assert_eq!(read(), lines.len(), "lines that are not read measure nothing");
+    group.throughput(Throughput::Elements(lines.len() as u64));
+    group.bench_function("capture lines", |b| b.iter(read));
+}
+
 fn ingest(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest");
     group.sample_size(20);
@@ -93,6 +114,7 @@ fn ingest(c: &mut Criterion) {
             }
         }
     }
+    capture_lines(&mut group);
     for (venue, (first, samples)) in venues {
         let turns = (0..COUNT).flat_map(|i| samples.iter().map(move |sample| frame(sample, i)));
         translate(&mut group, venue, "all in turn", &first, turns.take(COUNT as usize).collect(), true);

@@ -15,7 +15,8 @@ pub(crate) const EIGHT_HOURS_MS: i64 = 8 * 3_600_000;
 /// How many coins have contracts of their own told row by row: the first in [`COINS`]. The ones after them have the contracts
 /// [`Grid`] derives.
 const TOLD: usize = 4;
-/// Open interest on Binance from which a derived contract has the margin tiers of SOL; below, those of PEPE.
+/// Open interest on Binance from which a derived contract has the margin tiers of SOL on the venues but Binance, which has its own for each;
+/// below, those of PEPE.
 const LARGE_USD: f64 = 5e8;
 
 /// A coin whose contracts are derived.

@@ -312,11 +312,11 @@ fn sim_listens_or_writes_but_not_both() {
         let out = run(&[&["sim", "--events", "x"][..], &more[..]].concat());
         assert_eq!(out.status.code(), Some(2), "{more:?}");
     }
-    let out = run(&["sim", "--events", "-", "--for", "1s", "--asset", "DOGE"]);
+    let out = run(&["sim", "--events", "-", "--for", "1s", "--asset", "LUNA"]);
     assert_eq!(out.status.code(), Some(1));
     let complaint = String::from_utf8(out.stderr).unwrap();
     assert!(
-        complaint.contains("no market is simulated for DOGE") && complaint.contains("BTC"),
+        complaint.contains("no market is simulated for LUNA") && complaint.contains("BTC"),
         "{complaint}"
     );
 }

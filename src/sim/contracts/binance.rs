@@ -1,8 +1,10 @@
 //! The contracts the simulated Binance USD-M lists, with their margin tiers.
 
+mod ladders;
+
 use std::sync::LazyLock;
 
-use super::{COINS, EIGHT_HOURS_MS, Grid, alts, tier, tiers_of};
+use super::{COINS, EIGHT_HOURS_MS, Grid, alts, tier};
 use crate::sim::world::contract::Contract;
 use crate::sim::world::margin::Tier;
 
@@ -107,7 +109,7 @@ pub static CONTRACTS: LazyLock<Vec<Contract>> = LazyLock::new(|| {
         Contract { multiplier: 1_000.0, ..contract("1000PEPEUSDT", "1000PEPE", 3, (7, 0), &PEPE) },
     ];
     contracts.extend(alts().map(|(n, coin)| {
-        let (grid, tiers) = (Grid::of(coin), tiers_of(coin, &SOL, &PEPE));
+        let (grid, tiers) = (Grid::of(coin), ladders::ladder(coin.name));
         contract(format!("{}USDT", coin.name).leak(), coin.name, n, (grid.price, grid.lot), tiers)
     }));
     contracts.push(contract("币安人生USDT", "币安人生", COINS.len() - 1, (5, 0), &MEME));
