@@ -256,7 +256,10 @@ pub type Line<'a> = (u64, Result<&'a str, &'static str>);
 /// Lines of a file, one at a time, with their numbers; over-long lines are skipped and told as errors.
 pub struct Lines {
     source: Box<dyn BufRead + Send>,
+    /// A line that did not lie in the source's own buffer as a whole.
     buffer: Vec<u8>,
+    /// Bytes of the line told last that still lie in the source's buffer.
+    told: usize,
     place: Place,
     /// Bytes to pass over before the next line.
     ahead: u64,
@@ -279,7 +282,7 @@ impl Lines {
 
     /// Over an opened source, from a place on; [`Self::skip`] goes there.
     pub fn from(source: Box<dyn BufRead + Send>, place: Place) -> Self {
-        Self { source, buffer: Vec::new(), place, ahead: place.bytes }
+        Self { source, buffer: Vec::new(), told: 0, place, ahead: place.bytes }
     }
 
     /// Where the next line begins.
@@ -299,25 +302,39 @@ impl Lines {
 
     /// The next line that is not blank; `None` at the end. The error is the source failing (a disk, a broken archive); nothing more can be read then.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.source.consume(std::mem::take(&mut self.told));
         loop {
+            // Nearly all lines lie in the buffer as a whole: they are told from there.
+            let chunk = self.source.fill_buf()?;
+            let end = memchr::memchr(b'\n', chunk);
+            if let Some(end) = end.filter(|end| *end <= MAX_LINE && !is_blank(&chunk[..*end])) {
+                self.told = end + 1;
+                self.pass(end + 1);
+                let line = self.source.fill_buf()?.get(..end).unwrap_or_default();
+                return Ok(Some((self.place.lines, text(line))));
+            }
             self.buffer.clear();
             let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
             let read = limited.read_until(b'\n', &mut self.buffer)?;
             if read == 0 {
                 return Ok(None);
             }
-            self.place.bytes += read as u64;
-            self.place.lines += 1;
+            self.pass(read);
             if self.buffer.len() > MAX_LINE && self.buffer.last() != Some(&b'\n') {
                 self.skip_rest_of_line()?;
                 return Ok(Some((self.place.lines, Err("line longer than 4 MiB"))));
             }
-            if !self.buffer.iter().all(u8::is_ascii_whitespace) {
+            if !is_blank(&self.buffer) {
                 break;
             }
         }
-        let text = std::str::from_utf8(&self.buffer).map(str::trim).map_err(|_| "not UTF-8 text");
-        Ok(Some((self.place.lines, text)))
+        Ok(Some((self.place.lines, text(&self.buffer))))
+    }
+
+    /// A line is behind.
+    fn pass(&mut self, bytes: usize) {
+        self.place.bytes += bytes as u64;
+        self.place.lines += 1;
     }
 
     fn skip_rest_of_line(&mut self) -> io::Result<()> {
@@ -337,6 +354,14 @@ impl Lines {
             }
         }
     }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
+}
+
+fn text(line: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(line).map(str::trim).map_err(|_| "not UTF-8 text")
 }
 
 #[cfg(test)]
@@ -410,5 +435,21 @@ mod tests {
         assert!(matches!(lines.next_line().unwrap(), Some((1, Err(_)))));
         assert!(matches!(lines.next_line().unwrap(), Some((2, Ok("next")))));
         assert!(lines.next_line().unwrap().is_none());
+    }
+
+    #[test]
+    fn lines_and_places_are_the_same_wherever_the_buffer_ends() {
+        let text = "one\n\n  two  \r\n \nthree\n\u{e9}\nlast";
+        // Numbered with the blank ones, and where the next begins.
+        let wanted = [(1, "one", 4), (3, "two", 14), (5, "three", 22), (6, "\u{e9}", 25), (7, "last", 29)];
+        for capacity in 1..40 {
+            let source = BufReader::with_capacity(capacity, io::Cursor::new(text));
+            let mut lines = Lines::new(Box::new(source));
+            for (number, line, after) in wanted {
+                assert_eq!(lines.next_line().unwrap(), Some((number, Ok(line))), "{capacity}");
+                assert_eq!(lines.place(), Place { bytes: after, lines: number });
+            }
+            assert!(lines.next_line().unwrap().is_none());
+        }
     }
 }
