@@ -174,7 +174,7 @@ async fn silence_on_one_stream_is_told_by_its_name_and_cured() {
     )
     .await;
     let mut config = exchange.config();
-    config.first_data = Duration::from_millis(300);
+    config.first_data = Duration::from_millis(1_500);
     let mut feed = Listener::start(config, None);
     feed.until("told", |f| {
         f.status().is_some_and(|s| s.state == LinkState::Silent { stream: "kline_1m".into() })
