@@ -1,54 +1,36 @@
 //! OKX's frames and answers as events (`exchanges.md` §5.2, §5.3).
 
+mod contract;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::feed::book::{BookLimits, Rows};
+use crate::feed::book::BookLimits;
 use crate::feed::instruments::{Listing, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::Want;
-use crate::feed::venue::read::{Fault, object, parse, positive};
+use crate::feed::venue::read::{Fault, object, parse};
 use crate::market::event::Mark;
-use crate::market::{
-    Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
-};
+use crate::market::{Asset, Price, Qty, TakerSide, Trade, Venue};
 
 use super::depth::{Depth, Step, Update};
 use super::history::{self, OpenInterestBar};
 use super::margin::{self, TierRow};
 use super::stream::{
-    self, BookRow, CandleRow, FundingRow, Head, Level, LiquidationDetail, LiquidationRow, MarkRow, Message,
+    self, BookRow, CandleRow, FundingRow, Head, LiquidationDetail, LiquidationRow, MarkRow, Message,
     OpenInterestRow, OrderSide, TradeRow,
 };
 use super::{PUBLIC, subscription};
+pub use contract::SAMPLED;
+use contract::{Contract, Funding};
 
 /// How far before a loss of the link liquidations are taken from the history that follows each subscription: the feed lags, and
 /// what was seen before is known.
 const OVERLAP_MS: i64 = 60_000;
-
-/// What is known about funding.
-#[derive(Debug, Clone, Copy, Default)]
-struct Funding {
-    rate: Option<Rate>,
-    hours: Option<u32>,
-    next: Option<i64>,
-}
-
-/// An instrument and what only OKX needs to know about it.
-#[derive(Clone)]
-struct Contract {
-    series: Series,
-    /// Quoted units per contract.
-    size: Qty,
-    /// Margin tiers, once the venue has told them.
-    tiers: Option<Vec<MarginTier>>,
-    funding: Funding,
-    depth: Depth,
-}
 
 /// OKX's frames to events.
 #[derive(Clone)]
@@ -491,53 +473,6 @@ impl OkxWire {
     }
 }
 
-impl Contract {
-    /// USD per coin.
-    fn price(&self, quoted: Price) -> Result<Price, &'static str> {
-        positive(self.series.price(quoted)?)
-    }
-
-    /// Contracts as coins.
-    fn coins(&self, contracts: Qty) -> Result<Qty, &'static str> {
-        let units = contracts.checked_mul(self.size).ok_or("quantity does not fit")?;
-        positive(self.series.qty(units)?)
-    }
-
-    /// Levels of the book; a size of nothing takes one away.
-    fn levels(&self, levels: &[Level]) -> Result<Rows, &'static str> {
-        let level = |level: &Level| {
-            let qty = if level.1 == Qty::ZERO { Qty::ZERO } else { self.coins(level.1)? };
-            Ok((self.price(level.0)?, qty))
-        };
-        levels.iter().map(level).collect()
-    }
-
-    fn liquidation(&self, row: &LiquidationDetail) -> Result<Liquidation, &'static str> {
-        Ok(Liquidation {
-            // The closing order's side (§1.2).
-            position: match row.side {
-                OrderSide::Sell => Side::Long,
-                OrderSide::Buy => Side::Short,
-            },
-            price: self.price(row.bk_px)?,
-            qty: self.coins(row.sz)?,
-            price_kind: PriceKind::Bankruptcy,
-            sampled: SAMPLED,
-        })
-    }
-
-    /// The list tells the terms anew, all but the tiers.
-    fn learn(&mut self, mut listing: Listing) {
-        if let Some(instrument) = &mut listing.instrument {
-            self.size = instrument.contract;
-            if let Some(tiers) = &self.tiers {
-                instrument.tiers.clone_from(tiers);
-            }
-        }
-        self.series.new_terms(listing);
-    }
-}
-
 impl<'a> About<'a> {
     fn new<R>(asked: Option<&'a str>, message: &'a Message<'_, R>) -> Result<Self, Fault> {
         if let Some(code) = message.code.as_deref().filter(|c| *c != "0") {
@@ -579,10 +514,6 @@ impl Wire for OkxWire {
         self.contracts.iter().filter_map(|c| c.series.complete_until()).min()
     }
 }
-
-/// How complete the liquidations are: "not all", says the documentation, and no longer how many. It used to say at most one a second
-/// and contract (§1.2), which is what [`Sampled::Latest`] means.
-pub const SAMPLED: Sampled = Sampled::Latest;
 
 /// What brings a new snapshot of a book: the subscription ended and begun again.
 fn new_book(symbol: &str) -> [Want; 2] {
