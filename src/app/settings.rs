@@ -50,6 +50,17 @@ pub enum Depth {
     True,
 }
 
+/// Whether the heatmap is an image under the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Images {
+    /// It is text.
+    No,
+    /// It is text until the terminal answers that it draws images.
+    Asked,
+    /// It is one.
+    Yes,
+}
+
 /// How USD becomes intensity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -147,8 +158,8 @@ pub struct Settings {
     pub watchlist: Vec<Asset>,
     /// Which key does what.
     pub keymap: Keymap,
-    /// Whether the terminal draws images by kitty's protocol: the heatmap is then one, under the text.
-    pub images: bool,
+    /// Whether the heatmap is an image, by kitty's protocol, under the text.
+    pub images: Images,
     /// Where pictures are written; empty for the current folder.
     pub snapshot_dir: std::path::PathBuf,
     /// What is kept between runs: the panels that are wanted, the filter of the tape.
@@ -201,7 +212,7 @@ impl Default for Settings {
             tiers: TierSet::ALL,
             watchlist: Vec::new(),
             keymap: Keymap::default(),
-            images: false,
+            images: Images::No,
             snapshot_dir: std::path::PathBuf::new(),
             kept: Kept::default(),
             note: String::new(),

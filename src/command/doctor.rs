@@ -18,6 +18,7 @@ use crate::feed::status::{LinkState, VenueStatus};
 use crate::feed::{self, FeedConfig, FeedItem, Taps};
 use crate::market::{Asset, Venue};
 use crate::term::caps::{Caps, Colours, Ground};
+use crate::term::kitty;
 use crate::term::query;
 
 use super::live;
@@ -67,11 +68,21 @@ pub fn run(args: &DoctorArgs, config: &Config, named: Option<&Path>) -> anyhow::
 fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)> {
     let mut caps = super::start::caps(config);
     let mut asked = "";
-    let (question, is_open) = (query::question(&caps), caps.is_open);
+    let var = |name: &str| std::env::var(name).ok();
+    let (is_likely, is_between) = (kitty::is_likely(var), kitty::is_between(var));
+    let (question, is_open) = (query::question(&caps, !is_likely && !is_between), caps.is_open);
+    let mut images = match (is_likely, is_between) {
+        (true, _) => "drawn, by kitty's protocol (from TERM or the environment)",
+        (_, true) => "not through tmux, screen or zellij",
+        _ => "the terminal did not answer that it draws them by kitty's protocol",
+    };
     if !question.is_empty() {
         match query::ask(&question, query::deadline(caps.way.is_far())) {
             Ok(Some(told)) => {
                 caps = caps.answered(told);
+                if told.draws_images {
+                    images = "drawn, by kitty's protocol (the terminal answered)";
+                }
                 if caps.is_open {
                     asked = "; the terminal did not answer that it has more";
                 }
@@ -98,6 +109,7 @@ fn machine(config: &Config, named: Option<&Path>) -> Vec<(&'static str, Finding)
         Finding::seen("size", true, size),
         Finding::seen("colours", true, format!("{colours} (from {told_by}{asked})")),
         Finding::seen("background", true, ground(config, &caps)),
+        Finding::seen("images", true, images.to_owned()),
         Finding::seen("what is between", true, caps.way.to_string()),
         Finding::seen("how it is drawn", true, drawn(config, &caps)),
     ];

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::app::settings::Depth;
+use crate::app::settings::{Depth, Images};
 use crate::app::{App, Effect, Message, Place, Settings};
 use crate::engine::{Command, Snapshot};
 use crate::term::caps::{Caps, Colours};
@@ -141,7 +141,8 @@ impl Session {
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
             cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         };
-        let under = settings.images.then(Under::default);
+        let under = (settings.images == Images::Yes).then(Under::default);
+        let question = query::question(caps, settings.images == Images::Asked);
         let pictures = Pictures::new(settings.snapshot_dir.clone());
         let pending = settings.preset.map(|preset| Command::Preset(Some(preset)));
         let first = Arc::clone(&snapshots.borrow_and_update());
@@ -167,7 +168,7 @@ impl Session {
             drawn: None,
             dirty: true,
             place: None,
-            question: query::question(caps),
+            question,
             answers: Answers::default(),
         })
     }
@@ -268,8 +269,8 @@ impl Session {
         Ok(true)
     }
 
-    /// Hands on what is no answer of the terminal to a question; if one said that it has more colours or a light background, that is
-    /// what is drawn for.
+    /// Hands on what is no answer of the terminal to a question; if one said that it has more colours, a light background, or that it
+    /// draws images, that is what is drawn for.
     fn answer(&mut self, events: Vec<Event>) -> anyhow::Result<bool> {
         let told = self.answers.told();
         if told.has_true_colour && self.app.settings.depth == Depth::Indexed {
@@ -280,6 +281,15 @@ impl Session {
         if let Some(light) = told.is_light.filter(|light| *light != self.app.settings.light) {
             tracing::info!("the terminal answered what its background is: light = {light}");
             self.app.settings.light = light;
+            self.dirty = true;
+        }
+        if told.draws_images && self.app.settings.images == Images::Asked {
+            tracing::info!("the terminal answered that it draws images");
+            self.app.settings.images = Images::Yes;
+            if self.app.settings.note == super::start::UNANSWERED {
+                self.app.settings.note.clear();
+            }
+            self.under = Some(Under::default());
             self.dirty = true;
         }
         for event in events {

@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use crate::app::keymap::Keymap;
 use crate::app::scale::Limit;
-use crate::app::settings::Settings;
+use crate::app::settings::{Images, Settings};
 use crate::config::{Background, Colour, Config, Graphics, Scroll};
 use crate::estimate::TierSet;
 use crate::term::caps::{Caps, Colours, Ground};
@@ -76,20 +76,19 @@ pub fn screen(config: &Config) -> anyhow::Result<(Settings, Caps)> {
     Ok((settings, caps))
 }
 
+/// What is said while the terminal has not answered whether it draws images.
+pub const UNANSWERED: &str = "the heatmap is text: this terminal has not said that it draws images";
+
 /// Whether the heatmap is an image, and what is to be said if it is not though it was asked for.
-fn images(graphics: Graphics, caps: &Caps) -> (bool, String) {
+fn images(graphics: Graphics, caps: &Caps) -> (Images, String) {
     let var = |name: &str| std::env::var(name).ok();
     match graphics {
-        _ if caps.colours == Colours::None => (false, String::new()),
-        Graphics::None => (false, String::new()),
-        Graphics::Auto => (kitty::is_likely(var), String::new()),
+        _ if caps.colours == Colours::None => (Images::No, String::new()),
+        Graphics::Auto | Graphics::Kitty if kitty::is_likely(var) => (Images::Yes, String::new()),
+        Graphics::None | Graphics::Auto => (Images::No, String::new()),
         Graphics::Kitty if kitty::is_between(var) => {
-            (false, "no images through tmux, screen or zellij: the heatmap is text".to_owned())
+            (Images::No, "no images through tmux, screen or zellij: the heatmap is text".to_owned())
         }
-        Graphics::Kitty if kitty::is_likely(var) => (true, String::new()),
-        // Asked for by name, so it is tried; whether it is drawn is for the user to see.
-        Graphics::Kitty => {
-            (true, "a blank heatmap: this terminal draws no images, use --graphics none".to_owned())
-        }
+        Graphics::Kitty => (Images::Asked, UNANSWERED.to_owned()),
     }
 }

@@ -206,7 +206,7 @@ mod tests {
             let caps = caps(None, env).answered(told);
             (caps.colours, caps.is_open, caps.ground)
         };
-        let yes = Told { has_true_colour: true, is_light: Some(true) };
+        let yes = Told { has_true_colour: true, is_light: Some(true), ..Told::default() };
         assert_eq!(told(&[xterm], yes), (Colours::True, false, Ground::Light));
         assert_eq!(told(&[xterm], Told::default()), (Colours::Indexed, true, Ground::Open));
         // What was told before is not asked.

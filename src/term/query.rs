@@ -1,4 +1,4 @@
-//! Asking the terminal itself whether it has 24-bit colour, and what its background is. Its name does not tell (nearly all say xterm), and
+//! Asking the terminal itself whether it has 24-bit colour, what its background is, and whether it draws images. Its name does not tell (nearly all say xterm), and
 //! `COLORTERM` and `COLORFGBG` do not travel through ssh.
 //!
 //! The answers come where keys come from. While the screen runs crossterm reads them and, as it does not know them, hands them on as
@@ -18,14 +18,17 @@ use super::caps::{Caps, Ground};
 const COLOURS: &[u8] = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1bP+q524742\x1b\\\x1bP+q5463\x1b\\";
 /// Asks for the background (OSC 11).
 const GROUND: &[u8] = b"\x1b]11;?\x1b\\";
+/// Asks whether an image of one pixel could be drawn, without drawing it (kitty's graphics protocol, "Querying support").
+const IMAGES: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
 /// Asks for the device attributes (DA1), which every terminal answers: then no more answers come.
 const LAST: &[u8] = b"\x1b[c";
-/// What answers begin with, after the escape: those to DECRQSS and XTGETTCAP, and that to OSC 11.
-const BEGINNINGS: [&str; 5] = ["P0$r", "P1$r", "P0+r", "P1+r", "]11;"];
+/// What answers begin with, after the escape: those to DECRQSS and XTGETTCAP, that to OSC 11, and that of kitty's graphics.
+const BEGINNINGS: [&str; 6] = ["P0$r", "P1$r", "P0+r", "P1+r", "]11;", "_Gi="];
 
-/// What to ask of a terminal: only what is not known; empty where all is.
-pub fn question(caps: &Caps) -> Vec<u8> {
-    let parts = [COLOURS, GROUND].into_iter().zip([caps.is_open, caps.ground == Ground::Open]);
+/// What to ask of a terminal: only what is not known, and whether it draws images if that matters; empty where all is known.
+pub fn question(caps: &Caps, about_images: bool) -> Vec<u8> {
+    let parts = [COLOURS, GROUND, IMAGES].into_iter();
+    let parts = parts.zip([caps.is_open, caps.ground == Ground::Open, about_images]);
     let asked: Vec<&[u8]> = parts.filter(|(_, open)| *open).map(|(part, _)| part).collect();
     if asked.is_empty() { Vec::new() } else { [asked.concat().as_slice(), LAST].concat() }
 }
@@ -37,6 +40,8 @@ pub struct Told {
     pub has_true_colour: bool,
     /// Whether its background is light.
     pub is_light: Option<bool>,
+    /// It draws images; false also where it did not say so.
+    pub draws_images: bool,
 }
 
 impl Told {
@@ -46,6 +51,8 @@ impl Told {
             self.has_true_colour |= says_yes(body);
         } else if let Some(colour) = answer.strip_prefix("]11;") {
             self.is_light = is_light(colour).or(self.is_light);
+        } else if answer.starts_with("_Gi=") {
+            self.draws_images |= answer.ends_with(";OK");
         }
     }
 }
@@ -301,8 +308,20 @@ mod tests {
             let mut answers = asked(now);
             let list = events(&format!("q\x1b]11;rgb:ffff/ffff/ffff{end}j\x1bP0+r5463{end}k"));
             assert_eq!(through(&mut answers, list, now), events("qjk"));
-            assert_eq!(answers.told(), Told { has_true_colour: false, is_light: Some(true) });
+            assert_eq!(answers.told(), Told { is_light: Some(true), ..Told::default() });
         }
+    }
+
+    #[test]
+    fn a_terminal_draws_images_if_it_says_so_and_only_then() {
+        let now = Instant::now();
+        for (answer, yes) in [("OK", true), ("ENOTSUPPORTED:no", false), ("EINVAL:OK?", false)] {
+            let mut answers = asked(now);
+            let list = events(&format!("q\x1b_Gi=31;{answer}\x1b\\k"));
+            assert_eq!(through(&mut answers, list, now), events("qk"), "{answer}");
+            assert_eq!(answers.told().draws_images, yes, "{answer}");
+        }
+        assert!(bodies("\x1b[?62c\x1b_Gi=31;OK\x1b\\").eq(["_Gi=31;OK"]));
     }
 
     #[test]
@@ -310,7 +329,9 @@ mod tests {
         let asked = |is_open, is_ground_open| {
             let ground = if is_ground_open { Ground::Open } else { Ground::Light };
             let caps = Caps { is_open, ground, ..Caps::detect(None) };
-            let text = String::from_utf8(question(&caps)).unwrap();
+            assert!(String::from_utf8(question(&caps, true)).unwrap().contains("\x1b_Gi=31,"));
+            let text = String::from_utf8(question(&caps, false)).unwrap();
+            assert!(!text.contains("\x1b_G"));
             [text.contains("524742"), text.contains("]11;?"), text.ends_with("\x1b[c")]
         };
         assert_eq!(asked(false, false), [false, false, false]);

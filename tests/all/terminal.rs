@@ -276,8 +276,13 @@ fn an_image_lies_under_the_text_and_is_gone_at_the_end() {
     let path = recording(&dir);
     let mut terminal = Terminal::start(&["replay", &path, "--range", "2h", "--graphics", "kitty"], 40, 120);
     terminal.wait("end", |s| s.contents().contains("ENDED"));
-    // This terminal does not say that it is kitty.
-    assert!(terminal.text().contains("draws no images"), "{}", terminal.text());
+    // This terminal does not say that it is kitty: it is asked, and until it answers heat is text.
+    terminal.wait_raw("question", |raw| raw.contains("\u{1b}_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\u{1b}\\"));
+    terminal
+        .wait("text", |s| s.contents().contains("has not said that it draws images") && hot_cells(s) > 50);
+    assert!(!terminal.text().contains('\u{fffd}'), "{}", terminal.text());
+    terminal.press("\u{1b}_Gi=31;OK\u{1b}\\");
+    terminal.wait("no note", |s| !s.contents().contains("has not said"));
     terminal.wait_raw("image", |raw| raw.contains("\u{1b}_Ga=T,q=2,f=24,o=z,"));
     // Between the legend and the price axis no cell is of two colours: the heat is in the image.
     let two_colours = |s: &vt100::Screen| {
