@@ -257,7 +257,7 @@ pub enum Change {
     None,
     /// Only columns that hold this moment.
     Live,
-    /// Closed columns, or the whole view.
+    /// Closed columns, who tells of this moment, or the whole view.
     Closed,
 }
 
@@ -303,7 +303,7 @@ impl Grid {
             && *selection == self.selection
             && Arc::ptr_eq(&self.bins, &snapshot.bins);
         let shift = (geometry.start - self.geometry.start) / geometry.dt;
-        let mut change = if geometry == self.geometry && reusable { Change::None } else { Change::Closed };
+        let is_same = geometry == self.geometry && reusable;
         self.geometry = geometry;
         self.selection = selection.clone();
         self.bins = Arc::clone(&snapshot.bins);
@@ -311,8 +311,15 @@ impl Grid {
         let mut old: Vec<Option<PixelColumn>> = old.into_iter().map(Some).collect();
         let mut scratch = self.scratch(&geometry);
         let lanes = [self.selection.lanes(snapshot), self.selection.other_lanes(snapshot)];
-        let standing = lanes.each_ref().map(|lanes| lanes.iter().map(Lane::standing).collect());
+        let standing: [Vec<Standing>; 2] =
+            lanes.each_ref().map(|lanes| lanes.iter().map(Lane::standing).collect());
         let stands = standing == self.standing;
+        // A venue that has begun to tell of this moment changes all that is measured by it, as a column that closes does.
+        let running = |standing: &[Vec<Standing>; 2]| {
+            standing.iter().flatten().map(Standing::running).collect::<Vec<_>>()
+        };
+        let is_same = is_same && (stands || running(&standing) == running(&self.standing));
+        let mut change = if is_same { Change::None } else { Change::Closed };
         let over = std::mem::replace(&mut self.now, snapshot.now).min(snapshot.now);
         self.standing = standing;
         for i in 0..geometry.columns {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use meltline::app::Message;
 use meltline::app::pixels::{Change, Grid, PixelColumn};
+use meltline::app::profile::Widths;
 
 use crate::fixture::Market;
-use crate::screen::{app, plain, typed};
+use crate::screen::{app, plain, text, typed};
 
 #[test]
 fn a_grid_kept_over_hours_equals_one_summed_afresh() {
@@ -52,6 +53,23 @@ fn between_closed_columns_only_the_live_one_changes() {
         assert_eq!(now.usd, then.usd);
     }
     assert_eq!((app.scale(), app.threshold()), (scale, threshold));
+}
+
+#[test]
+fn what_is_measured_by_this_moment_is_measured_anew_once_that_is_told() {
+    let mut market = Market::new(9, 700);
+    market.trade(0.5);
+    let whole = market.snapshot();
+    // As where another process has the feeds: the closed columns are there before how things stand.
+    let mut closed = (*whole).clone();
+    closed.venues.iter_mut().for_each(|view| view.live = None);
+    let mut followed = app(plain(), Arc::new(closed), 160, 50);
+    assert_eq!(followed.widths(), Widths::default(), "the map is of this moment");
+    followed.update(Message::Snapshot(Arc::clone(&whole)));
+    let fresh = app(plain(), whole, 160, 50);
+    assert!(fresh.widths().bar > 0.0);
+    assert_eq!(followed.widths().bar, fresh.widths().bar);
+    assert!(text(&followed).contains("longs $"));
 }
 
 #[test]

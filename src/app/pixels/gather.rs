@@ -33,6 +33,13 @@ impl PartialEq for Standing {
     }
 }
 
+impl Standing {
+    /// The venue, and whether it has a running column.
+    pub fn running(&self) -> (Venue, bool) {
+        (self.venue, self.live.is_some())
+    }
+}
+
 impl<'a> Lane<'a> {
     fn new(venue: Venue, history: &'a Arc<History>, live: Option<&'a Arc<Column>>) -> Self {
         // Whether anything of the venue can be drawn anywhere.
@@ -114,8 +121,9 @@ pub fn gather(start: i64, dt: i64, now: i64, lanes: &[Lane<'_>]) -> PixelColumn 
         } else if has_data {
             pixel.missing.push(venue);
         }
-        // A column that straddles two pixel columns trades in the one it starts in.
-        let trading = sources.iter().map(|s| &s.column).filter(|c| c.start >= start && c.bar.is_some());
+        // A column that straddles pixel columns trades in the one it starts in; but not a day of which the last hours are drawn by themselves.
+        let trades = |c: &&Arc<Column>| c.start >= start && c.bar.is_some() && !is_told_finer(history, c, dt);
+        let trading = sources.iter().map(|s| &s.column).filter(trades);
         let oi = trading.clone().next_back().map_or(0.0, |c| c.oi * c.mark);
         let bar = trading.filter_map(|c| c.bar).reduce(|mut sum, next| {
             sum.append(&next);
@@ -144,11 +152,22 @@ fn column_at(history: &History, t: i64, dt: i64) -> Result<&Arc<Column>, i64> {
     Err(next)
 }
 
+/// Whether part of a column that is longer than `dt` is told by finer ones as well: those of a history begin in the middle of a day.
+fn is_told_finer(history: &History, column: &Column, dt: i64) -> bool {
+    let finer = history.ladder.iter().zip(History::INTERVALS);
+    let mut finer = finer.take_while(|(_, interval)| interval.ms() < column.interval.ms());
+    column.interval.ms() > dt
+        && finer.any(|(columns, _)| {
+            let i = columns.partition_point(|c| c.end() <= column.start);
+            columns.get(i).is_some_and(|c| c.start < column.end())
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sum::tests::column;
     use super::*;
-    use crate::estimate::Tier;
+    use crate::estimate::{Bar, Tier};
     use crate::market::Interval;
 
     #[test]
@@ -165,5 +184,30 @@ mod tests {
         assert_eq!(find(3, 1), Ok((0, Interval::M5)), "older than the fine columns");
         assert_eq!(find(7, 1), Err(i64::MAX));
         assert_eq!(find(-1, 1), Err(0));
+    }
+
+    #[test]
+    fn an_hour_whose_end_is_told_in_minutes_has_no_candle_of_its_own() {
+        const MINUTE: i64 = 60_000;
+        let traded = |start: i64, interval, price: f64| {
+            let bar = Bar { open: price, high: price, low: price, close: price, volume: 1.0 };
+            let mut column = column(start * MINUTE, interval, 0, &[1.0], Tier::Low);
+            Arc::make_mut(&mut column).bar = Some(bar);
+            column
+        };
+        let mut history = History::default();
+        history.ladder[2] = vec![traded(0, Interval::H1, 7.0), traded(60, Interval::H1, 8.0)];
+        history.ladder[0] = vec![traded(90, Interval::M1, 9.0)];
+        let history = Arc::new(history);
+        let lane = Lane::new("binance".parse().unwrap(), &history, None);
+        let candle = |minute: i64, dt: i64| {
+            let pixel = gather(minute * MINUTE, dt * MINUTE, i64::MAX - 1, std::slice::from_ref(&lane));
+            pixel.bar.map(|bar| bar.close)
+        };
+        assert_eq!(candle(0, 15), Some(7.0), "there is nothing finer");
+        assert_eq!(candle(15, 15), None, "it stands where the hour begins");
+        assert_eq!(candle(60, 15), None);
+        assert_eq!(candle(90, 15), Some(9.0));
+        assert_eq!(candle(60, 60), Some(8.0), "an hour wide, it is one candle");
     }
 }
