@@ -154,7 +154,7 @@ impl Engine {
             self.market(event.venue).apply(event);
             return;
         }
-        if !matches!(event.kind, EventKind::Instrument(_) | EventKind::Book(_)) {
+        if !matches!(event.kind, EventKind::Instrument(_)) && !event.kind.is_of_book() {
             self.now = self.now.max(event.known_at());
             self.share_findings();
         }

@@ -2,11 +2,13 @@
 
 mod state;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::estimate::calibrate::Tally;
 use crate::estimate::levels::ByBin;
+use crate::estimate::readout::Room;
 use crate::estimate::{Bar, BinTable, Column, Estimator, Preset};
 use crate::feed::status::VenueStatus;
 use crate::market::event::{Book, Gap};
@@ -20,6 +22,11 @@ use super::snapshot::{Course, History, VenueView};
 
 /// A column closes on the venue's first event this long (ms) after its end, so that late frames still count.
 pub const GRACE: i64 = 2_000;
+
+thread_local! {
+    /// Of all markets that a thread has: one column is made at a time.
+    static ROOM: RefCell<Room> = RefCell::default();
+}
 
 /// One venue, one asset.
 #[derive(Debug, Clone)]
@@ -170,6 +177,7 @@ impl VenueMarket {
         let known_at = event.known_at();
         match &event.kind {
             EventKind::Book(book) => return self.set_book(event.ts, Arc::new(Book::clone(book))),
+            EventKind::Gap(gap) if gap.is_of_book() => return,
             // The terms of a contract carry no time of their own.
             EventKind::Instrument(_) => {
                 self.changes += 1;
@@ -233,7 +241,7 @@ impl VenueMarket {
         if gap.is_held() {
             self.held.push(stretch);
             self.held_until = self.held_until.max(Some(gap.to));
-        } else if &*gap.stream != "book" {
+        } else {
             self.gaps.push(stretch);
         }
     }
@@ -309,7 +317,12 @@ impl VenueMarket {
     fn packed(&mut self) -> Option<&PackedLevels> {
         let version = self.estimator.version();
         if self.packed.as_ref().is_none_or(|(at, _)| *at != version) {
-            self.packed = self.estimator.readout().map(|readout| (version, PackedLevels::new(&readout)));
+            self.packed = ROOM.with_borrow_mut(|room| {
+                let readout = self.estimator.readout_in(room)?;
+                let packed = PackedLevels::new(&readout);
+                room.take_back(readout);
+                Some((version, packed))
+            });
         }
         self.packed.as_ref().map(|(_, levels)| levels)
     }

@@ -4,6 +4,8 @@
 //! bin whose lower edge is at or below it; the logarithm is only a first guess. A distance in leverage is then a constant
 //! shift in bins, and a column never has to be re-binned when price runs away.
 
+use std::ops::Range;
+
 use crate::market::Price;
 
 /// The first edge, USD: the smallest price the program can hold.
@@ -85,6 +87,12 @@ impl BinTable {
     /// Geometric middle of a bin, USD.
     pub fn mid(&self, bin: i32) -> f64 {
         self.middles[bin.clamp(0, self.len() - 1) as usize]
+    }
+
+    /// Geometric middles of these bins, USD; of none where they do not all lie in the table.
+    pub fn mids(&self, bins: &Range<i32>) -> &[f64] {
+        let place = |bin: i32| usize::try_from(bin).unwrap_or(usize::MAX);
+        self.middles.get(place(bins.start)..place(bins.end)).unwrap_or_default()
     }
 
     /// Where a price lies, counted in bins with the fraction of the way through its bin (by logarithm); for drawing.

@@ -135,11 +135,15 @@ impl Row {
         if bins.start < span.start {
             self.first = (bins.start - SLACK).max(all.start);
             let more = (span.start - self.first) as usize;
+            // Not doubled: cells are most of what a market keeps in memory.
+            self.cells.reserve_exact(more);
             self.cells.splice(..0, std::iter::repeat_n([0.0; H], more));
         }
         if bins.end > span.end {
             let end = (bins.end + SLACK).min(all.end);
-            self.cells.resize((end - self.first) as usize, [0.0; H]);
+            let length = (end - self.first) as usize;
+            self.cells.reserve_exact(length.saturating_sub(self.cells.len()));
+            self.cells.resize(length, [0.0; H]);
         }
     }
 

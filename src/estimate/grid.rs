@@ -49,15 +49,22 @@ impl Packed {
     pub fn from_values(first_bin: i32, values: impl Iterator<Item = f64>, floor: f64) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         let mut start = first_bin;
+        let mut run = Run { code: 0, len: 0 };
         // Values come as chains of parts: these are quicker passed from inside than asked for one by one.
         values.for_each(|value| {
             let code = if value >= floor && value.is_finite() { encode(value) } else { 0 };
-            match runs.last_mut() {
-                Some(run) if run.code == code && run.len < u16::MAX => run.len += 1,
-                None if code == 0 => start += 1,
-                _ => runs.push(Run { code, len: 1 }),
+            if code == run.code && run.len < u16::MAX {
+                run.len += 1;
+                return;
             }
+            if run.code == 0 && runs.is_empty() {
+                start += i32::from(run.len);
+            } else {
+                runs.push(run);
+            }
+            run = Run { code, len: 1 };
         });
+        runs.push(run);
         while runs.last().is_some_and(|r| r.code == 0) {
             runs.pop();
         }

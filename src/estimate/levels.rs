@@ -19,7 +19,7 @@ use super::cohort::{Cohorts, Opening, Trail, closing_divisor};
 use super::components::{CLASSES, Components};
 use super::margin;
 use super::measured::{Fit, Measured};
-use super::readout::{Background, Readout, Sources};
+use super::readout::{Background, Readout, Room, Sources};
 
 /// Share of the volume not explained by the change of open interest that really replaces positions; the rest is
 /// inventory passed between market makers.
@@ -147,7 +147,7 @@ impl Estimator {
             EventKind::Liquidation(l) => self.liquidation(event.ts, l),
             EventKind::LiquidationBar(b) => self.liquidation_bar(event.ts, b),
             EventKind::Instrument(i) => self.instrument(i),
-            EventKind::Gap(gap) if &*gap.stream != "book" && !gap.is_held() => self.calibration.gap(gap.from),
+            EventKind::Gap(gap) if !gap.is_of_book() && !gap.is_held() => self.calibration.gap(gap.from),
             EventKind::Position(p) => {
                 // Another market's accounts say nothing about how far away this one's traders are liquidated.
                 self.has_own_positions |= event.venue == self.venue;
@@ -480,10 +480,15 @@ impl Estimator {
 
     /// The levels now.
     pub fn readout(&self) -> Option<Readout> {
+        self.readout_in(&mut Room::default())
+    }
+
+    /// As [`Self::readout`], for one who reads again and again.
+    pub fn readout_in(&self, room: &mut Room) -> Option<Readout> {
         let (price, bin) = self.path?;
         let Self { bins, components, calibration, background, books, measured, .. } = self;
         let sources = Sources { bins, components, calibration, background, books, measured };
-        Some(Readout::new(&sources, self.oi?, (price, bin)))
+        Some(Readout::new(&sources, self.oi?, (price, bin), room))
     }
 
     /// What was swept and printed since it was last taken.

@@ -105,9 +105,34 @@ pub struct Readout {
     pub uncertainty: Uncertainty,
 }
 
+/// Where read-outs are made. Each takes a megabyte for a moment; an allocator may give that back and ask for it anew each time.
+#[derive(Debug, Default)]
+pub struct Room(Vec<Vec<f64>>);
+
+impl Room {
+    /// Takes back what a read-out was made in.
+    pub fn take_back(&mut self, readout: Readout) {
+        for SideLevels { levels, positions, .. } in readout.sides {
+            self.0.extend(levels.into_iter().chain(positions).filter(|values| values.capacity() > 0));
+        }
+    }
+
+    fn empty(&mut self) -> Vec<f64> {
+        let mut values = self.0.pop().unwrap_or_default();
+        values.clear();
+        values
+    }
+
+    fn zeros(&mut self, length: usize) -> Vec<f64> {
+        let mut values = self.empty();
+        values.resize(length, 0.0);
+        values
+    }
+}
+
 impl Readout {
     /// Reads both sides at a price and its bin.
-    pub fn new(sources: &Sources<'_>, oi: f64, (mark, mark_bin): (f64, i32)) -> Self {
+    pub fn new(sources: &Sources<'_>, oi: f64, (mark, mark_bin): (f64, i32), room: &mut Room) -> Self {
         let &Sources { bins, components, calibration, background, books, measured } = sources;
         let mut covered = 0.0;
         let sides = Side::BOTH.map(|side| {
@@ -115,7 +140,7 @@ impl Readout {
             let reading =
                 Reading { bins, components, theta: calibration.theta(i), book: &books[i], measured, side: i };
             let floor = (background.span(i, mark_bin), background.mass(oi) * calibration.background(i));
-            let (levels, share) = reading.read(&floor, oi, mark, mark_bin);
+            let (levels, share) = reading.read(&floor, oi, (mark, mark_bin), room);
             covered += share;
             levels
         });
@@ -158,7 +183,13 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The side's levels, and the share of open interest they cover. `floor`: where the background lies, and its T2 a bin.
-    fn read(&self, floor: &(Range<i32>, f64), oi: f64, mark: f64, mark_bin: i32) -> (SideLevels, f64) {
+    fn read(
+        &self,
+        floor: &(Range<i32>, f64),
+        oi: f64,
+        (mark, mark_bin): (f64, i32),
+        room: &mut Room,
+    ) -> (SideLevels, f64) {
         const H: usize = CLASSES.len();
         let &Reading { bins, components, theta, book, measured, side } = self;
         let cells = book.span();
@@ -181,8 +212,9 @@ impl Reading<'_> {
                 (c.tier.index(), at_zero, slope)
             })
             .collect();
-        let middles: Vec<f64> = live.clone().map(|bin| bins.mid(bin)).collect();
-        let ratios: Vec<f64> = middles.iter().map(|middle| mark / middle).collect();
+        let middles = bins.mids(&live);
+        let mut ratios = room.empty();
+        ratios.extend(middles.iter().map(|middle| mark / middle));
         // Tiers the venue does not have stay empty.
         let known_tier = Tier::Known.index();
         let has_known = measured.coins(side) > 0.0;
@@ -191,10 +223,10 @@ impl Reading<'_> {
                 || tier == known_tier && has_known
                 || lines.iter().any(|(t, ..)| *t == tier)
         };
-        let zeros = |tier: usize| if used(tier) { vec![0.0; live.len()] } else { Vec::new() };
-        let mut levels: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
-        let mut positions: [Vec<f64>; TIERS] = std::array::from_fn(zeros);
-        let mut coins = vec![0.0; live.len()];
+        let mut zeros = |tier: usize| if used(tier) { room.zeros(live.len()) } else { Vec::new() };
+        let mut levels: [Vec<f64>; TIERS] = std::array::from_fn(&mut zeros);
+        let mut positions: [Vec<f64>; TIERS] = std::array::from_fn(&mut zeros);
+        let mut coins = room.zeros(live.len());
         // Component by component, over the bins it has: every sum still takes its parts in the order of the components.
         for ((k, weights), (tier, at_zero, slope)) in weights.chunks_exact(H).enumerate().zip(&lines) {
             let extent = common(&book.extent(k), &live);
@@ -218,11 +250,13 @@ impl Reading<'_> {
             }
         }
         let low = Tier::Low.index();
-        for bin in common(&floor.0, &live) {
-            let i = (bin - live.start) as usize;
-            levels[low][i] += floor.1 * middles[i];
-            positions[low][i] += floor.1 * middles[i];
-            coins[i] += floor.1;
+        let reached = common(&floor.0, &live);
+        let from = (reached.start - live.start) as usize;
+        let rows = levels[low].iter_mut().zip(&mut positions[low]).zip(coins.iter_mut().zip(middles));
+        for ((usd, position_usd), (coins, middle)) in rows.skip(from).take(reached.len()) {
+            *usd += floor.1 * middle;
+            *position_usd += floor.1 * middle;
+            *coins += floor.1;
         }
         // What is public is exact; the estimate may fill what is left of open interest, not more.
         let known = measured.coins(side).min(oi);
@@ -243,6 +277,7 @@ impl Reading<'_> {
                 }
             }
         }
+        room.0.extend([ratios, coins]);
         let covered = known + modelled * scale;
         let share = if oi > 0.0 { (covered / oi).min(1.0) } else { 0.0 };
         (SideLevels { first: live.start, levels, positions, scale }, share)

@@ -101,6 +101,15 @@ impl EventKind {
             Self::Gap(_) => 9,
         }
     }
+
+    /// Whether it tells of the order book alone. Such events move no time and no level: a recording without them gives the same columns.
+    pub fn is_of_book(&self) -> bool {
+        match self {
+            Self::Book(_) => true,
+            Self::Gap(gap) => gap.is_of_book(),
+            _ => false,
+        }
+    }
 }
 
 /// A print.
@@ -244,5 +253,10 @@ impl Gap {
     /// Whether it tells of open interest held constant rather than of missing data.
     pub fn is_held(&self) -> bool {
         &*self.stream == "open_interest"
+    }
+
+    /// Whether it is the order book that has the hole.
+    pub fn is_of_book(&self) -> bool {
+        &*self.stream == "book"
     }
 }
