@@ -34,7 +34,7 @@ fn places(asset: Option<Asset>, config: &Config) -> anyhow::Result<Vec<StorePath
         Some(asset) => vec![StorePath::new(&data_dir, asset)],
         None => StorePath::all(&data_dir),
     };
-    if all.is_empty() || all.iter().all(|at| !at.database().exists()) {
+    if all.is_empty() || all.iter().all(|at| matches!(at.database().try_exists(), Ok(false))) {
         let whose = asset.map(|a| format!(" of {a}")).unwrap_or_default();
         bail!("no history{whose} in {}: `meltline collect` makes one", data_dir.join("history").display());
     }

@@ -82,8 +82,13 @@ impl Reader {
     /// Opens an asset's file; `None` where there is none yet.
     pub fn open(at: &StorePath) -> Result<Option<Self>, OpenError> {
         let path = at.database();
-        if std::fs::metadata(&path).map_or(true, |m| m.len() == 0) {
-            return Ok(None);
+        match std::fs::metadata(&path) {
+            Ok(meta) if meta.len() > 0 => {}
+            // Somebody else's history is not none at all.
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path, why: e.to_string() });
+            }
+            _ => return Ok(None),
         }
         let io = |e: rusqlite::Error| OpenError::Io { path: path.clone(), why: e.to_string() };
         let conn = connect(&path).map_err(io)?;
@@ -355,4 +360,20 @@ where
     text.parse().map_err(|e: T::Err| {
         rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(e))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_that_may_not_be_looked_at_is_not_none_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = StorePath::new(dir.path(), "BTC".parse().unwrap());
+        assert!(Reader::open(&at).unwrap().is_none());
+        // A file where the folder should be stands for all that bars the way.
+        std::fs::write(at.folder(), "").unwrap();
+        let said = Reader::open(&at).unwrap_err().to_string();
+        assert!(said.contains("BTC.db"), "{said}");
+    }
 }

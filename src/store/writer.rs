@@ -195,6 +195,7 @@ impl Worker {
             };
             if self.tried.elapsed() >= pause || (!is_stuck && (is_awaited || self.held.len() >= BATCH)) {
                 self.write();
+                self.prune();
             }
             if self.looked.elapsed() >= LOOK_EVERY {
                 self.lookout.look();
@@ -247,8 +248,6 @@ impl Worker {
         self.tried = Instant::now();
         let live = self.live.take();
         if self.held.is_empty() && live.is_none() {
-            // Without trouble there is nothing to do; with it, a transaction tells whether it is over.
-            self.prune();
             return;
         }
         match commit(&mut self.conn, &self.held, live.as_deref().map(|live| (live, &mut self.told))) {
@@ -259,11 +258,15 @@ impl Worker {
                 if is_passing(&e) { self.stuck(&e) } else { self.one_by_one(&e) }
             }
         }
-        self.prune();
     }
 
     fn written(&mut self, written: &Written) {
         self.held.clear();
+        let is_first = written.columns > 0 && self.status(|s| s.written.columns) == 0;
+        if is_first {
+            // A history has begun to come, perhaps long after the file was opened.
+            self.prune_at = Instant::now() + FIRST_PRUNE;
+        }
         let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
         let was = self.status(|s| {
             s.written.add(written);
@@ -309,13 +312,17 @@ impl Worker {
             return;
         }
         self.prune_at = Instant::now() + PRUNE_EVERY;
-        let now = jiff::Timestamp::now().as_millisecond();
-        if let Err(e) = retention::prune(&mut self.conn, &self.config, now) {
-            tracing::warn!("{}: old rows stay for now: {e}", self.path.display());
+        let (now, begun) = (jiff::Timestamp::now().as_millisecond(), Instant::now());
+        match retention::prune(&mut self.conn, &self.config, now) {
+            Ok(gone) => {
+                tracing::debug!("{}: {gone} old rows removed in {:?}", self.path.display(), begun.elapsed());
+            }
+            Err(e) => tracing::warn!("{}: old rows stay for now: {e}", self.path.display()),
         }
     }
 
     fn finish(mut self) {
+        let begun = Instant::now();
         for _ in 0..LAST_TRIES {
             if self.held.is_empty() {
                 break;
@@ -330,6 +337,7 @@ impl Worker {
         if let Err(e) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::debug!("{}: the log stays: {e}", self.path.display());
         }
+        tracing::debug!("{}: ended in {:?}", self.path.display(), begun.elapsed());
     }
 }
 
