@@ -73,6 +73,9 @@ fn show<S: Stage + Send + 'static>(
 /// A recording in which there is something of the asset, at its beginning.
 fn open(args: &ReplayArgs) -> anyhow::Result<Recording> {
     let mut recording = Recording::open_all(&args.files, args.asset)?;
+    if args.no_books {
+        recording = recording.without_books();
+    }
     if !recording.peek()? {
         super::report(&recording.tally())?;
         bail!("no events of the asset in the recording");

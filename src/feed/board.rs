@@ -161,8 +161,8 @@ impl Board {
         self.lock().refused += 1;
     }
 
-    /// The capture ended with an error; events go on.
-    pub fn capture_failed(&self, why: &str) {
+    /// Why the capture is not written, if it is not; events go on.
+    pub fn capture(&self, why: &str) {
         self.lock().capture = clean(why, NOTE);
     }
 

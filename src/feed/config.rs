@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::book::BookLimits;
 use super::net::ProxyEnv;
 use super::rest::Pools;
+use super::trunk::Trunks;
 
 /// Where Binance is; `exchanges.md` §1.1 and §3.1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,8 @@ pub struct FeedConfig {
     pub proxy: ProxyEnv,
     /// What was asked of each venue: shared by all feeds over clones of this configuration.
     pub pools: Pools,
+    /// The sockets that several assets share: those of all feeds over clones of this configuration.
+    pub trunks: Trunks,
     /// Longest time to open a socket or wait for a REST answer.
     pub timeout: Duration,
     /// How long a stream that should speak may be silent after connecting: on a wrong route Binance is silent without
@@ -155,6 +158,7 @@ impl Default for FeedConfig {
             cache: None,
             proxy: ProxyEnv::default(),
             pools: Pools::default(),
+            trunks: Trunks::default(),
             timeout: Duration::from_secs(15),
             first_data: Duration::from_secs(15),
             idle: Duration::from_secs(30),

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::market::Venue;
 
+use super::clock::receive_ns;
+
 /// The name under which a batch of history is bracketed by `Open` and `Close`.
 pub const BACKFILL: &str = "backfill";
 
@@ -47,11 +49,11 @@ pub enum Body {
 impl RawFrame {
     /// A frame received now.
     pub fn now(venue: Venue, conn: impl Into<Cow<'static, str>>, body: Body) -> Self {
-        Self { recv: now_ns(), venue, conn: conn.into(), body }
+        Self { recv: receive_ns(), venue, conn: conn.into(), body }
     }
 }
 
-/// The local clock, UTC ns. Only for receive times: what the market did is told by the venue's own clock.
+/// The machine's clock, UTC ns. What the market did is told by the venue's own clock; when frames came, by the clock of receive times.
 pub fn now_ns() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::market::{MarketEvent, Venue};
 
 use super::board::Board;
-use super::capture::Capture;
+use super::clock;
 use super::frame::RawFrame;
 use super::instruments::{Listing, picker_order};
 use super::status::VenueStatus;
+use super::tape::Tape;
 use super::translate::Translator;
 use super::venue::Want;
 use super::{FeedConfig, FeedItem, Taps};
@@ -99,7 +100,7 @@ struct Gone;
 struct Merger<'a> {
     out: &'a mpsc::Sender<FeedItem>,
     stop: &'a CancellationToken,
-    capture: Option<Capture>,
+    tape: Option<Tape>,
     observer: Option<Observer>,
     listed: BTreeMap<Venue, Vec<Listing>>,
 }
@@ -116,7 +117,8 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let Taps { capture, observer } = taps;
-    let mut merger = Merger { out: &out, stop: &stop, capture, observer, listed: BTreeMap::new() };
+    let mut merger =
+        Merger { out: &out, stop: &stop, tape: capture.map(Tape::new), observer, listed: BTreeMap::new() };
     let mut status = interval(config.status_every);
     status.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut flush = interval(FLUSH);
@@ -129,7 +131,7 @@ pub async fn run(
             () = out.closed() => break,
             _ = status.tick() => merger.tell(&mut links).await,
             _ = flush.tick() => {
-                merger.keep(&links, Capture::flush);
+                merger.tape.iter_mut().for_each(Tape::flush);
                 Ok(())
             }
             (at, order) = next(&mut links, &mut turn) => merger.obey(&mut links[at], order).await,
@@ -138,8 +140,8 @@ pub async fn run(
             break;
         }
     }
-    if let Some(Err(e)) = merger.capture.take().map(Capture::finish) {
-        tracing::error!("capture not ended properly: {e}");
+    if let Some(tape) = merger.tape {
+        tape.finish();
     }
 }
 
@@ -187,7 +189,9 @@ impl Merger<'_> {
     }
 
     async fn take(&mut self, link: &mut Link, frame: &RawFrame) -> Result<(), Gone> {
-        self.keep(std::slice::from_ref(link), |capture| capture.write(frame));
+        if let Some(tape) = &mut self.tape {
+            tape.write(frame);
+        }
         let mut events = Vec::new();
         let taken = link.translator.take(frame, &mut events);
         if let Some(observer) = &mut self.observer {
@@ -206,23 +210,16 @@ impl Merger<'_> {
         if events.is_empty() { Ok(()) } else { self.send(FeedItem::Events(events)).await }
     }
 
-    /// Does something with the capture; if that fails the capture ends, the events go on, and the status says so.
-    fn keep(&mut self, links: &[Link], act: impl FnOnce(&mut Capture) -> std::io::Result<()>) {
-        let Some(capture) = &mut self.capture else { return };
-        // Small writes into a buffer; a stalled disk holds the merger back, and with it the sockets, but loses nothing.
-        if let Err(e) = act(capture) {
-            let why = format!("capture to {} stopped: {e}", capture.path().display());
-            tracing::error!("{why}");
-            for link in links {
-                link.board.capture_failed(&why);
-            }
-            self.capture = None;
-        }
-    }
-
     async fn tell(&mut self, links: &mut [Link]) -> Result<(), Gone> {
         for link in links {
-            link.board.measured(link.translator.tally().counters, link.lag.now(), link.lag.least());
+            // What it is off by the machine's clock, and not by receive times that ran on when that was set back.
+            let clock = link.lag.least().map(|ms| ms.saturating_sub(clock::ahead_ms()));
+            let mut counters = link.translator.tally().counters;
+            if let Some(tape) = &self.tape {
+                counters.uncaptured = tape.lacks(link.board.venue());
+                link.board.capture(tape.trouble());
+            }
+            link.board.measured(counters, link.lag.now(), clock);
             let status = link.board.status();
             if link.told.as_ref() != Some(&status) {
                 link.told = Some(status.clone());

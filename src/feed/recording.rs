@@ -35,6 +35,8 @@ pub struct RecordingTally {
     pub complaints: Vec<String>,
     /// Files that end in the middle.
     pub truncated: u64,
+    /// Files of books that nobody looks at, and so were not read.
+    pub left_out: u64,
     /// Of captures: what came of their frames, summed over venues.
     pub counters: Counters,
     /// Of captures: frames by kind.
@@ -60,6 +62,9 @@ impl RecordingTally {
 impl fmt::Display for RecordingTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} usable lines, {} of unknown type, {} broken", self.usable, self.unknown, self.broken)?;
+        if self.left_out > 0 {
+            write!(f, "; {} files of books not read, as levels need none", self.left_out)?;
+        }
         if !self.kinds.is_empty() {
             let Counters { frames, events, ignored, unknown, malformed, duplicates, missed, .. } =
                 self.counters;
@@ -101,6 +106,8 @@ pub struct Recording {
     ahead: Option<Vec<MarketEvent>>,
     /// How much of a capture's books is told.
     books: BookLimits,
+    /// No book is told at all.
+    bare: bool,
 }
 
 impl Recording {
@@ -132,14 +139,22 @@ impl Recording {
             done: 0,
             ahead: None,
             books: BookLimits::default(),
+            bare: false,
         })
     }
 
-    /// What books hold is left out: nobody looks at them, and nothing else is made from them. Most of a capture is books.
+    /// What books hold is left out: nobody looks at them, and nothing else is made from them. Most of a capture is books: files of them alone are not
+    /// even read, unless there is nothing else.
     #[must_use]
     pub fn without_books(mut self) -> Self {
+        let left_out = self.waiting.iter().filter(|s| s.holds_books()).count();
+        if left_out < self.waiting.len() {
+            self.waiting.retain(|s| !s.holds_books());
+            self.size = self.waiting.iter().map(|s| s.size).sum();
+            self.tally.left_out = left_out as u64;
+        }
         self.waiting.iter_mut().for_each(Source::thin);
-        self.books.depth = 0.0;
+        (self.books.depth, self.bare) = (0.0, true);
         self
     }
 
@@ -336,7 +351,8 @@ impl Recording {
             }
             let asset = self.asset.or_else(|| events.first().map(|e| e.asset));
             self.asset = asset;
-            events.retain(|e| Some(e.asset) == asset);
+            let bare = self.bare;
+            events.retain(|e| Some(e.asset) == asset && !(bare && matches!(e.kind, EventKind::Book(_))));
             if !events.is_empty() {
                 return Ok(Some(events));
             }

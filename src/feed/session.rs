@@ -11,19 +11,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::FeedConfig;
 use super::backoff::Backoff;
 use super::board::Board;
 use super::frame::{Body, RawFrame};
-use super::net::{Net, Socket, obstacle};
+use super::line::{Heard, Line, Lost, Wire};
+use super::net::{Net, obstacle};
 use super::rest::{RestError, retry_after};
 use super::status::LinkState;
+use super::trunk::Dial;
 use super::venue::{Adapter, ConnSpec, KeepAlive, Nature, Verdict};
 use patience::{Patience, Watch};
 
@@ -106,11 +108,11 @@ impl Session {
                     address += 1;
                     self.refused(&e)
                 }
-                Ok(socket) => {
+                Ok(line) => {
                     self.board.up();
                     self.tell(Body::Open).await;
                     let opened = Instant::now();
-                    let (end, spoke) = self.live(socket, &patience, address).await;
+                    let (end, spoke) = self.live(line, &patience, address).await;
                     self.tell(Body::Close).await;
                     self.board.lost();
                     if spoke {
@@ -155,18 +157,27 @@ impl Session {
         }
     }
 
-    /// Opens a socket at one of the addresses, counted round and round.
-    async fn dial(&self, address: usize) -> Result<Socket, tungstenite::Error> {
+    /// Opens a line to one of the addresses, counted round and round.
+    async fn dial(&self, address: usize) -> Result<Line, Arc<tungstenite::Error>> {
         let urls = &self.spec.urls;
-        let url = urls.get(address % urls.len().max(1)).map_or("", String::as_str);
-        let mut socket = self.net.connect(url).await?;
+        let url = urls.get(address % urls.len().max(1)).cloned().unwrap_or_default();
+        let most = |k: &KeepAlive| KeepAlive { every: k.every.min(self.config.ping_most), ..k.clone() };
+        let keep_alive = self.spec.keep_alive.as_ref().map(most);
+        let (net, adapter) = (Arc::clone(&self.net), Arc::clone(&self.adapter));
+        let mut line = match &self.spec.shared {
+            None => Line::Own(Box::new(Wire::open(&net, adapter, &url, keep_alive).await?)),
+            Some(who) => {
+                let dial = Dial { config: Arc::clone(&self.config), net, adapter, url, keep_alive };
+                Line::Shared(self.config.trunks.join(&dial, who).await?)
+            }
+        };
         for (n, text) in self.spec.hello.iter().enumerate() {
             if n > 0 {
                 sleep(SPACING).await;
             }
-            socket.send(Message::text(text.as_str())).await?;
+            line.send(text).await?;
         }
-        Ok(socket)
+        Ok(line)
     }
 
     /// Why no socket was opened, in words.
@@ -194,19 +205,19 @@ impl Session {
         let _ = self.frames.send(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), body)).await;
     }
 
-    fn start<'a>(&'a self, socket: Socket, role: Role, patience: &'a Patience) -> Running<'a> {
+    fn start<'a>(&'a self, line: Line, role: Role, patience: &'a Patience) -> Running<'a> {
         let (role, role_seen) = watch::channel(role);
         let (ready_told, ready) = watch::channel(false);
         let (restart_told, restart) = watch::channel(false);
         let told = Told { ready: ready_told, restart: restart_told };
-        let served = Box::pin(self.serve(socket, role_seen, told, patience));
-        let relieve_at = Instant::now() + self.config.planned_reconnect;
+        let relieve_at = line.opened() + self.config.planned_reconnect;
+        let served = Box::pin(self.serve(line, role_seen, told, patience));
         Running { served, role, ready, restart, relieve_at }
     }
 
     /// From an opened socket to the end of it and of all that relieved it; and whether the last one spoke on all streams.
-    async fn live(&self, socket: Socket, patience: &Patience, address: usize) -> (End, bool) {
-        let mut active = self.start(socket, Role::Active, patience);
+    async fn live(&self, line: Line, patience: &Patience, address: usize) -> (End, bool) {
+        let mut active = self.start(line, Role::Active, patience);
         let mut standby: Option<Running<'_>> = None;
         let mut retry = Backoff::new(self.config.backoff_first, self.config.backoff_most);
         loop {
@@ -220,9 +231,9 @@ impl Session {
                     tracing::info!("{} {}: restart announced", self.adapter.title(), self.spec.name);
                     active.relieve_at = Instant::now();
                 }
-                socket = async { sleep_until(active.relieve_at).await; self.dial(address).await }, if standby.is_none() => {
-                    match socket {
-                        Ok(socket) => standby = Some(self.start(socket, Role::Standby, patience)),
+                line = async { sleep_until(active.relieve_at).await; self.dial(address).await }, if standby.is_none() => {
+                    match line {
+                        Ok(line) => standby = Some(self.start(line, Role::Standby, patience)),
                         Err(e) => {
                             tracing::warn!("planned reconnect: {}", obstacle(&e));
                             active.relieve_at = Instant::now() + retry.wait();
@@ -264,7 +275,7 @@ impl Session {
 
     async fn serve(
         &self,
-        mut socket: Socket,
+        mut line: Line,
         mut role: watch::Receiver<Role>,
         told: Told,
         patience: &Patience,
@@ -274,17 +285,12 @@ impl Session {
         let mut held = VecDeque::new();
         let mut texts = self.texts.subscribe();
         let mut again = self.spec.again.as_slice();
-        let keep_alive = self.spec.keep_alive.as_ref();
-        let every = |k: &KeepAlive| k.every.min(self.config.ping_most);
-        let mut ping_at = keep_alive.map(|k| Instant::now() + every(k));
-        // Until when the answer to the last ping may take.
-        let mut pong_by: Option<Instant> = None;
         loop {
             let due = watch.due();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {
-                    let _ = socket.close(None).now_or_never();
+                    line.close();
                     return End::Stopped;
                 }
                 Ok(()) = role.changed() => {
@@ -293,23 +299,21 @@ impl Session {
                         return End::Stopped;
                     }
                     if now == Role::Retired {
-                        return self.drain(socket).await;
+                        return self.drain(line).await;
                     }
                 }
                 stream = silence(due) => return End::Silent(stream),
-                message = socket.next() => {
-                    let frame = match self.message(message) {
-                        Ok(Some(frame)) => frame,
-                        Ok(None) => continue,
-                        Err(why) => return End::Lost(why),
+                heard = line.next() => {
+                    let heard = match heard {
+                        Ok(heard) => heard,
+                        Err(lost) => return self.lost(lost),
                     };
-                    match self.listen(&frame, &mut watch, &role, &told.ready) {
-                        Nature::Data => {}
-                        Nature::Pong => pong_by = None,
+                    match self.listen(&heard, &mut watch, &role, &told.ready) {
+                        Nature::Data | Nature::Pong => {}
                         // Here and not in the wire: the frames of a standby do not reach that yet.
                         Nature::Refused => {
                             for text in std::mem::take(&mut again) {
-                                if let Err(e) = socket.send(Message::text(text.as_str())).await {
+                                if let Err(e) = line.send(text).await {
                                     return End::Lost(obstacle(&e));
                                 }
                                 sleep(SPACING).await;
@@ -319,34 +323,20 @@ impl Session {
                             told.restart.send_replace(true);
                         }
                     }
-                    held.push_back(frame);
+                    held.push_back(self.frame(heard));
                     if *role.borrow() == Role::Active {
                         let before = Instant::now();
                         if self.send_all(&mut held).await.is_none() {
                             return End::Stopped;
                         }
-                        // While the merger waits for history the socket is not read; that is not the venue's silence.
-                        let unread = before.elapsed();
-                        watch.pause(unread);
-                        pong_by = pong_by.map(|by| by + unread);
+                        // While the merger waits for history the line is not read; that is not the venue's silence.
+                        watch.pause(before.elapsed());
                     } else if held.len() > self.config.queue {
                         return End::Lost("the second connection ran full before it could take over".into());
                     }
                 }
-                () = sleep_until(pong_by.unwrap_or_else(far)), if pong_by.is_some() => {
-                    return End::Lost(format!("{} does not answer our ping", self.adapter.title()));
-                }
-                () = sleep_until(ping_at.unwrap_or_else(far)), if ping_at.is_some() => {
-                    let Some(keep_alive) = keep_alive else { continue };
-                    if let Err(e) = socket.send(Message::text(keep_alive.text.as_str())).await {
-                        return End::Lost(obstacle(&e));
-                    }
-                    let now = Instant::now();
-                    ping_at = Some(now + every(keep_alive));
-                    pong_by = pong_by.or(Some(now + keep_alive.patience));
-                }
                 text = next_text(&mut texts) => {
-                    if let Err(e) = socket.send(Message::text(text)).await {
+                    if let Err(e) = line.send(&text).await {
                         return End::Lost(obstacle(&e));
                     }
                     sleep(SPACING).await;
@@ -355,55 +345,48 @@ impl Session {
         }
     }
 
-    /// What has already arrived on a socket that was relieved.
-    async fn drain(&self, mut socket: Socket) -> End {
-        while let Some(message) = socket.next().now_or_never() {
-            let Ok(frame) = self.message(message) else { break };
-            if let Some(frame) = frame
-                && self.frames.send(frame).await.is_err()
-            {
+    /// What has already arrived on a line that was relieved.
+    async fn drain(&self, mut line: Line) -> End {
+        while let Some(Ok(heard)) = line.next().now_or_never() {
+            if self.frames.send(self.frame(heard)).await.is_err() {
                 return End::Stopped;
             }
         }
-        // The venue need not answer; a slow goodbye must not hold up the new socket.
-        let _ = socket.close(None).now_or_never();
+        line.close();
         End::Relieved
     }
 
-    /// A message as a frame; `Err` when the socket is gone. Pings are answered by the socket itself, with the same payload.
-    fn message(&self, message: Option<tungstenite::Result<Message>>) -> Result<Option<RawFrame>, String> {
+    /// Why a line ended, in words.
+    fn lost(&self, why: Lost) -> End {
         let venue = self.adapter.title();
-        let text = match message {
-            None | Some(Ok(Message::Close(_))) => return Err(format!("{venue} closed the connection")),
-            Some(Err(e)) => {
-                if matches!(e, tungstenite::Error::Capacity(_)) {
-                    self.board.refused();
-                    return Err(format!("{venue} sent a message of more than 8 MB; it was not read"));
-                }
-                return Err(format!("connection to {venue} lost: {}", obstacle(&e)));
+        End::Lost(match why {
+            Lost::Closed => format!("{venue} closed the connection"),
+            Lost::Dead => format!("{venue} does not answer our ping"),
+            Lost::Broken(why) => format!("connection to {venue} lost: {why}"),
+            Lost::TooLarge => {
+                self.board.refused();
+                format!("{venue} sent a message of more than 8 MB; it was not read")
             }
-            Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
-            // No venue of ours sends binary frames; what one might send is counted as a frame that cannot be read.
-            Some(Ok(Message::Binary(bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
-        };
-        Ok(Some(RawFrame::now(self.adapter.venue(), self.spec.name.clone(), Body::Ws(text))))
+        })
+    }
+
+    fn frame(&self, (text, _): Heard) -> RawFrame {
+        RawFrame::now(self.adapter.venue(), self.spec.name.clone(), Body::Ws(text))
     }
 
     /// Notes which stream spoke, and what the text is to us.
     fn listen(
         &self,
-        frame: &RawFrame,
+        (text, nature): &Heard,
         watch: &mut Watch<'_>,
         role: &watch::Receiver<Role>,
         ready: &watch::Sender<bool>,
     ) -> Nature {
-        let Body::Ws(text) = &frame.body else { return Nature::Data };
         if let Some(stream) = self.adapter.stream_of(text).and_then(|name| watch.heard(&self.spec, name)) {
             self.board.heard(self.conn, stream, std::time::Instant::now());
             self.note_ready(watch, role, ready);
         }
-        self.adapter.nature(text)
+        *nature
     }
 
     /// Once every steady stream has spoken, the connection is as good as it gets.
@@ -460,9 +443,4 @@ async fn silence(due: Option<(Instant, usize)>) -> usize {
     let Some((at, stream)) = due else { return std::future::pending().await };
     sleep_until(at).await;
     stream
-}
-
-/// A time that does not come, for timers that are switched off.
-fn far() -> Instant {
-    Instant::now() + Duration::from_secs(86_400)
 }

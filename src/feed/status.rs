@@ -81,6 +81,8 @@ pub struct Counters {
     pub rate_limited: u64,
     /// Stretches that are missing.
     pub gaps: u64,
+    /// Frames that are missing in the capture, or may be, for it could not be written.
+    pub uncaptured: u64,
 }
 
 impl Counters {
@@ -98,6 +100,7 @@ impl Counters {
         self.reconnects += other.reconnects;
         self.rate_limited += other.rate_limited;
         self.gaps += other.gaps;
+        self.uncaptured += other.uncaptured;
     }
 }
 

@@ -123,6 +123,17 @@ pub struct ConnSpec {
     pub keep_alive: Option<KeepAlive>,
     /// What it carries.
     pub streams: Vec<StreamSpec>,
+    /// At venues that give an address few sockets: instruments share one.
+    pub shared: Option<Shared>,
+}
+
+/// An instrument's part of a socket that it shares with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// What its frames call it ([`Adapter::addressee`]).
+    pub name: String,
+    /// Texts that take the hello back.
+    pub goodbye: Vec<String>,
 }
 
 /// What a socket's text is to the one who keeps the socket; all of them also go to the translator.
@@ -201,6 +212,11 @@ pub trait Adapter: Send + Sync {
     fn nature(&self, _text: &str) -> Nature {
         Nature::Data
     }
+    /// Of a frame on a socket that instruments share: whom it is for ([`Shared::name`]), or `None` where all should know it. Runs on every frame of
+    /// such a socket: cheap.
+    fn addressee<'a>(&self, _text: &'a str) -> Option<&'a str> {
+        None
+    }
     /// The checks to make when the venue is first reached (`exchanges.md` §15).
     fn contact(&self, listing: &Listing) -> Box<dyn Contact>;
 }
@@ -216,20 +232,43 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
     })
 }
 
-/// Of a line of a capture that tells a book: what ends one list of levels and begins another. The lists stand side by side and can be emptied
-/// without harm to anything but the book, as numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2, §6.2).
-pub fn sides_of_book(line: &str) -> Option<[&'static str; 2]> {
-    const KINDS: [(&str, [&str; 2]); 4] = [
-        (r#"\"e\":\"depthUpdate\""#, [r#"],\"b\":["#, r#"],\"a\":["#]),
-        (r#"\"topic\":\"orderbook."#, [r#"],\"b\":["#, r#"],\"a\":["#]),
-        (r#"\"channel\":\"books\""#, [r#"],\"asks\":["#, r#"],\"bids\":["#]),
+/// What is known of a line of a capture that tells a book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookLine {
+    /// What ends one list of levels and begins another. The lists stand side by side and can be emptied without harm to anything but the book, as
+    /// numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2, §6.2).
+    pub sides: [&'static str; 2],
+    /// Whether nothing but the book is made of it. Hyperliquid's contexts tell no time, so its books are the clock by which those are dated.
+    pub only_book: bool,
+}
+
+/// Whether a line of a capture tells a book.
+pub fn book_line(line: &str) -> Option<BookLine> {
+    const KINDS: [(&str, &str, BookLine); 4] = [
+        (
+            binance::NAME,
+            r#"e\":\"depthUpdate\"#,
+            BookLine { sides: [r#"],\"b\":["#, r#"],\"a\":["#], only_book: true },
+        ),
+        (
+            bybit::NAME,
+            r#"topic\":\"orderbook."#,
+            BookLine { sides: [r#"],\"b\":["#, r#"],\"a\":["#], only_book: true },
+        ),
+        (
+            okx::NAME,
+            r#"channel\":\"books\"#,
+            BookLine { sides: [r#"],\"asks\":["#, r#"],\"bids\":["#], only_book: true },
+        ),
         // Its lists have no names: `"levels":[[…],[…]]`.
-        (r#"\"channel\":\"l2Book\""#, ["[],[]", ""]),
+        (hyperliquid::NAME, r#"channel\":\"l2Book\"#, BookLine { sides: ["[],[]", ""], only_book: false }),
     ];
     /// What kind a frame is stands in its first words.
     const WORDS: usize = 220;
     let head = line.get(..WORDS).unwrap_or(line);
-    KINDS.iter().find(|(kind, _)| head.contains(kind)).map(|(_, sides)| *sides)
+    let (venue, frame) = json::lead(head.split_once(',')?.1, r#""venue":""#)?;
+    let (_, kind, book) = KINDS.iter().find(|(name, ..)| *name == venue)?;
+    frame.contains(kind).then_some(*book)
 }
 
 /// The translator of a venue's frames, for one asset or for whatever comes.

@@ -280,12 +280,17 @@ fn notices(canvas: &Canvas<'_>) -> Vec<Piece<'static>> {
     let mut with_losses = Vec::new();
     for view in shown {
         let c = &view.status.counters;
-        if c.missed + c.malformed + c.unknown > 0 {
+        if c.missed + c.malformed + c.unknown + c.uncaptured > 0 {
             with_losses.push(view.venue);
             sum.add(c);
         }
     }
-    let counts = [(sum.missed, "missed"), (sum.malformed, "unreadable"), (sum.unknown, "unknown")];
+    let counts = [
+        (sum.missed, "missed"),
+        (sum.malformed, "unreadable"),
+        (sum.unknown, "unknown"),
+        (sum.uncaptured, "not captured"),
+    ];
     let said: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let who = match with_losses[..] {

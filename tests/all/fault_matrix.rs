@@ -357,10 +357,10 @@ async fn a_stream_that_never_speaks_is_called_by_its_name(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unanswered_ping_ends_the_connection(#[values(&BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named) {
     let mut bench = Bench::start(venue).await;
-    bench.config.ping_most = Duration::from_millis(300);
+    bench.config.ping_most = Duration::from_secs(1);
     let faults = bench.faults();
     let client = bench.live().await;
-    client.listen(Duration::from_millis(1_500)).await;
+    client.listen(Duration::from_secs(3)).await;
     assert_eq!(client.last().counters.reconnects, 0, "answered pings keep it");
     let from = client.statuses.len();
     faults.ignore_pings(true);
@@ -373,10 +373,10 @@ async fn an_unanswered_ping_ends_the_connection(#[values(&BYBIT, &OKX, &HYPERLIQ
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_venues_own_pings_are_answered() {
     let mut bench = Bench::start(&BINANCE).await;
-    let (ping, silence) = (Some(Duration::from_millis(100)), Duration::from_millis(500));
+    let (ping, silence) = (Some(Duration::from_millis(200)), Duration::from_secs(2));
     bench.faults().keep_alive(Some(KeepAlive { ping, silence, life: None, inbound: None }));
     let client = bench.live().await;
-    client.listen(Duration::from_millis(1_500)).await;
+    client.listen(Duration::from_secs(3)).await;
     assert_eq!(client.last().counters.reconnects, 0);
 }
 

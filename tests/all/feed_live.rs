@@ -83,13 +83,13 @@ async fn a_slow_reader_holds_the_socket_back_and_loses_nothing() {
     let mut config = exchange.config();
     config.queue = 4;
     // What is not read for want of room is not the venue's silence.
-    config.idle = Duration::from_millis(100);
+    config.idle = Duration::from_millis(500);
     let mut feed = Listener::start(config, None);
     feed.until("live", |f| f.live() && !f.trades().is_empty()).await;
     let trades = || exchange.tape.trades.load(Ordering::SeqCst);
     let (before, last) = (trades(), feed.trades().len());
     while trades() < before + 300 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     feed.until("caught up", |f| f.trades().len() > last + 300).await;
     let numbers = feed.trades();

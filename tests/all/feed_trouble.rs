@@ -187,12 +187,17 @@ async fn silence_on_one_stream_is_told_by_its_name_and_cured() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_falls_silent_later_is_noticed() {
+    // Falls silent on each connection until the test has seen it: a machine that stalls may cost one by itself.
+    let seen = Arc::new(AtomicBool::new(false));
+    let cured = Arc::clone(&seen);
     let exchange = Exchange::with(
-        |n, socket, _| {
+        move |_, socket, _| {
+            let (sent, cured) = (AtomicUsize::new(0), Arc::clone(&cured));
             Box::pin(async move {
-                let sent = AtomicUsize::new(0);
                 let pass = |frame: &str| {
-                    n > 0 || !frame.contains("markPrice") || sent.fetch_add(1, Ordering::SeqCst) < 30
+                    !frame.contains("markPrice")
+                        || cured.load(Ordering::SeqCst)
+                        || sent.fetch_add(1, Ordering::SeqCst) < 30
                 };
                 forward(socket, pass).await;
             })
@@ -201,13 +206,14 @@ async fn a_stream_that_falls_silent_later_is_noticed() {
     )
     .await;
     let mut config = exchange.config();
-    config.idle = Duration::from_millis(300);
+    config.idle = Duration::from_secs(1);
     let mut feed = Listener::start(config, None);
     feed.until("live", Listener::live).await;
     feed.until("silent", |f| {
         f.status().is_some_and(|s| s.state == LinkState::Silent { stream: "markPrice@1s".into() })
     })
     .await;
+    seen.store(true, Ordering::SeqCst);
     feed.until("live again", Listener::live).await;
 }
 
@@ -217,7 +223,7 @@ async fn a_wrong_route_sends_nothing_and_that_is_told() {
         Exchange::with(|n, socket, _| Box::pin(async move { forward(socket, |_| n > 1).await }), |_| None)
             .await;
     let mut config = exchange.config();
-    config.first_data = Duration::from_millis(200);
+    config.first_data = Duration::from_millis(800);
     let mut feed = Listener::start(config, None);
     feed.until("silent", |f| f.status().is_some_and(|s| matches!(s.state, LinkState::Silent { .. }))).await;
     feed.until("live", |f| f.live() && !f.trades().is_empty()).await;

@@ -15,6 +15,7 @@ mod feed_hyperliquid;
 mod feed_live;
 mod feed_okx;
 mod feed_recorded;
+mod feed_shared;
 mod feed_trouble;
 mod first_picture;
 mod fixture;

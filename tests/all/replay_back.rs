@@ -1,6 +1,6 @@
 //! A replay that goes back and on again is the unbroken run, bit for bit; and nothing that is later than its clock is to be seen.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use meltline::engine::market::GRACE;
 use meltline::engine::playback::{Motion, Speed, Transport};
 use meltline::engine::{Engine, Origin};
 use meltline::estimate::BinTable;
+use meltline::feed::capture::{self, Capture};
 use meltline::feed::recording::Recording;
 use meltline::market::{EventKind, MarketEvent, Side};
 
@@ -207,9 +208,7 @@ fn without_the_levels_of_books_a_capture_gives_the_same_columns() {
     let mut books = 0;
     while let Some(batch) = bare.next_batch().unwrap() {
         for event in batch {
-            if let EventKind::Book(book) = &event.kind {
-                books += book.bids.len() + book.asks.len();
-            }
+            books += usize::from(matches!(event.kind, EventKind::Book(_)));
             engine.take(event);
         }
     }
@@ -218,6 +217,51 @@ fn without_the_levels_of_books_a_capture_gives_the_same_columns() {
     assert!(told && books == 0);
     assert!(engine.checkpoint() == with.checkpoint());
     assert_eq!(bare.tally().counters.frames, 60_000);
+}
+
+#[test]
+fn books_are_captured_apart_and_what_needs_none_leaves_their_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mixed, apart) = (captures(dir.path()), dir.path().join("apart"));
+    let mut frames = Vec::new();
+    for name in ["bybit.ndjson.zst", "binance.ndjson.zst"] {
+        let text = zstd::decode_all(std::fs::File::open(mixed.join(name)).unwrap()).unwrap();
+        frames.extend(text.lines().map(|line| capture::parse_line(&line.unwrap()).unwrap()));
+    }
+    frames.sort_by_key(|frame| frame.recv);
+    let mut writer = Capture::directory(&apart, "BTC".parse().unwrap()).unwrap();
+    for frame in &frames {
+        writer.write(frame).unwrap();
+    }
+    writer.finish().unwrap();
+
+    let (mut before, mut whole) = (unbroken(&mixed, i64::MAX), unbroken(&apart, i64::MAX));
+    let books =
+        |engine: &mut Engine| engine.snapshot().venues.iter().map(|v| v.book.clone()).collect::<Vec<_>>();
+    assert!(books(&mut whole).iter().any(Option::is_some));
+    assert_eq!(books(&mut whole), books(&mut before));
+
+    let mut bare = Recording::open(&apart, None).unwrap().without_books();
+    let mut engine = engine();
+    while let Some(batch) = bare.next_batch().unwrap() {
+        for event in batch {
+            engine.take(event);
+        }
+    }
+    assert!(engine.checkpoint() == whole.checkpoint());
+    let tally = bare.tally();
+    assert_eq!((tally.left_out, tally.counters.frames), (2, 36_000));
+    assert!(tally.to_string().contains("2 files of books not read"));
+
+    // Nothing else there: they are read.
+    let of_books: Vec<PathBuf> = std::fs::read_dir(&apart)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| capture::holds_books(path))
+        .collect();
+    let mut alone = Recording::open_all(&of_books, None).unwrap().without_books();
+    while alone.next_batch().unwrap().is_some() {}
+    assert_eq!((alone.tally().left_out, alone.tally().counters.frames), (0, 24_000));
 }
 
 #[test]

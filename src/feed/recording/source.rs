@@ -119,6 +119,11 @@ impl Source {
         self.thins = true;
     }
 
+    /// Whether its name says that it holds nothing but books.
+    pub fn holds_books(&self) -> bool {
+        capture::holds_books(&self.path)
+    }
+
     /// Whether it is standard input.
     pub fn is_pipe(&self) -> bool {
         self.path == Path::new("-")
@@ -206,9 +211,9 @@ impl Source {
         };
         let capture = capture.unwrap_or_else(|| line.contains("\"raw\"") || line.contains("\"event\""));
         let read = if capture {
-            let sides = if self.thins { venue::sides_of_book(line) } else { None };
-            let line = match sides {
-                Some(sides) if thin(line, sides, &mut self.thinned) => &self.thinned,
+            let book = if self.thins { venue::book_line(line) } else { None };
+            let line = match book {
+                Some(book) if thin(line, book.sides, &mut self.thinned) => &self.thinned,
                 _ => line,
             };
             capture::parse_line(line).map(Next::Frame).map_err(|e| Some(e.to_string()))
@@ -238,11 +243,14 @@ impl Source {
 /// Empties the sides of a book, `{"b":[["1","2"]],"a":[["3","4"]],"u":5}` becomes `{"b":[],"a":[],"u":5}`, if there is something in them. All
 /// between the first and the last level goes unread: most of a capture is that.
 fn thin(line: &str, sides: [&str; 2], out: &mut String) -> bool {
-    let (Some(first), Some(last)) = (line.find("[["), line.rfind("]]")) else { return false };
-    let (Some(before), Some(after)) = (line.get(..=first), line.get(last + 1..)) else { return false };
+    let bytes = line.as_bytes();
+    let first = memchr::memchr_iter(b'[', bytes).find(|at| bytes.get(at + 1) == Some(&b'['));
+    let last = memchr::memrchr_iter(b']', bytes).find(|at| *at > 0 && bytes.get(at - 1) == Some(&b']'));
+    let (Some(first), Some(last)) = (first, last) else { return false };
     if last < first {
         return false;
     }
+    let (Some(before), Some(after)) = (line.get(..=first), line.get(last..)) else { return false };
     out.clear();
     out.push_str(before);
     for side in sides {
@@ -300,7 +308,7 @@ mod tests {
         }
         let book =
             r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"arg\":{\"channel\":\"books\",\"instId\":"#;
-        assert!(venue::sides_of_book(book).is_some());
-        assert!(venue::sides_of_book(&book.replace("books", "trades")).is_none());
+        assert!(venue::book_line(book).is_some());
+        assert!(venue::book_line(&book.replace("books", "trades")).is_none());
     }
 }

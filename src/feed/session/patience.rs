@@ -111,6 +111,7 @@ mod tests {
                 stream("trade", Some(SECOND), Some(10 * SECOND)),
                 stream("liquidation", None, None),
             ],
+            shared: None,
         }
     }
 

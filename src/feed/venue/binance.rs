@@ -106,10 +106,11 @@ impl Adapter for Binance {
                 name: Cow::Borrowed(name),
                 urls: vec![format!("{}/stream?streams={}", base.trim_end_matches('/'), names.join("/"))],
                 hello: Vec::new(),
-                // Protocol pings only (§1.5).
                 again: Vec::new(),
+                // Protocol pings only (§1.5).
                 keep_alive: None,
                 streams,
+                shared: None,
             }
         };
         let stream = |name, idle| StreamSpec { name, first: Some(self.first), idle, cadence: None };

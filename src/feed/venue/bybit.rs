@@ -153,6 +153,7 @@ impl Adapter for Bybit {
                 stream(stream::KLINES, None, Some(self.idle_trades), None),
                 stream(stream::LIQUIDATIONS, None, None, None),
             ],
+            shared: None,
         }]
     }
 

@@ -16,7 +16,7 @@ use crate::feed::instruments::Listing;
 use crate::feed::{FeedConfig, HyperliquidConfig};
 use crate::market::{Sampled, Venue};
 
-use super::{Adapter, Answer, ConnSpec, KeepAlive, Nature, Pool, Reading, Request, StreamSpec};
+use super::{Adapter, Answer, ConnSpec, KeepAlive, Nature, Pool, Reading, Request, Shared, StreamSpec};
 pub(super) use history::guess;
 
 /// The name in events and configuration.
@@ -102,27 +102,31 @@ impl Adapter for Hyperliquid {
         serde_json::from_str(text).ok().map(|c: Clock| c.time)
     }
 
-    /// One socket; one subscription a message (§6.1).
+    /// One subscription a message, and ten sockets for an address: instruments share one (§6.1).
     ///
     /// Two books: the fast one (5 levels, every 0.5 s) tells the venue's time, which contexts do not carry. At full
     /// precision even 20 levels reach only a few bp from the mid price, so depth is taken from 20 levels of
     /// three significant figures: each 0.1 % to 1 % of the price wide, they reach 2 % and more, every 5 s.
     fn connections(&self, listing: &Listing) -> Vec<ConnSpec> {
         let coin = history::quoted(&listing.symbol);
-        let subscribe = |kind: &str, more: &str| {
-            format!(r#"{{"method":"subscribe","subscription":{{"type":"{kind}","coin":{coin}{more}}}}}"#)
+        let streams = [
+            ("l2Book", r#","fast":true"#),
+            ("trades", ""),
+            ("activeAssetCtx", ""),
+            ("candle", r#","interval":"1m""#),
+            ("l2Book", r#","nSigFigs":3"#),
+        ];
+        let ask = |method: &str| {
+            let text = |(kind, more): &(&str, &str)| {
+                format!(r#"{{"method":"{method}","subscription":{{"type":"{kind}","coin":{coin}{more}}}}}"#)
+            };
+            streams.iter().map(text).collect::<Vec<_>>()
         };
         let stream = |name, first, idle, cadence| StreamSpec { name, first, idle, cadence };
         vec![ConnSpec {
             name: "public".into(),
             urls: vec![self.config.ws.clone()],
-            hello: vec![
-                subscribe("l2Book", r#","fast":true"#),
-                subscribe("trades", ""),
-                subscribe("activeAssetCtx", ""),
-                subscribe("candle", r#","interval":"1m""#),
-                subscribe("l2Book", r#","nSigFigs":3"#),
-            ],
+            hello: ask("subscribe"),
             again: Vec::new(),
             keep_alive: Some(KeepAlive {
                 // Where silence is not to last long, a dead link is not to stay unnoticed either.
@@ -138,6 +142,7 @@ impl Adapter for Hyperliquid {
                 // Nothing says that a bar comes before the coin trades.
                 stream("candle", None, Some(self.idle_trades), None),
             ],
+            shared: Some(Shared { name: listing.symbol.to_string(), goodbye: ask("unsubscribe") }),
         }]
     }
 
@@ -156,6 +161,10 @@ impl Adapter for Hyperliquid {
 
     fn nature(&self, text: &str) -> Nature {
         if stream::channel(text) == Some("pong") { Nature::Pong } else { Nature::Data }
+    }
+
+    fn addressee<'a>(&self, text: &'a str) -> Option<&'a str> {
+        stream::coin(text)
     }
 
     fn contact(&self, _listing: &Listing) -> Box<dyn Contact> {

@@ -70,15 +70,16 @@ impl Okx {
             name: Cow::Borrowed(name),
             urls: sockets(url),
             hello: vec![subscription("subscribe", args)],
+            again: Vec::new(),
             // OKX cuts a connection on which nothing was said for 30 s (§1.5). The patience is ten seconds unless set otherwise,
             // which makes it a ping every 25 s.
-            again: Vec::new(),
             keep_alive: Some(KeepAlive {
                 every: (self.pong * 5 / 2).min(Duration::from_secs(25)),
                 text: "ping".into(),
                 patience: self.pong,
             }),
             streams,
+            shared: None,
         }
     }
 }

@@ -31,6 +31,18 @@ pub fn channel(text: &str) -> Option<&str> {
     value.trim_ascii_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name)
 }
 
+/// The coin that a frame is about, as it is written there: the first that is named, as no subscription of ours brings several in one frame. An error
+/// quotes the request it refuses (§6.1). Reads no further than the name.
+pub fn coin(text: &str) -> Option<&str> {
+    let (key, end) = match channel(text)? {
+        "candle" => (r#""s":""#, '"'),
+        "error" => (r#"\"coin\":\""#, '\\'),
+        _ => (r#""coin":""#, '"'),
+    };
+    let (_, name) = text.split_once(key)?;
+    name.split_once(end).map(|(name, _)| name)
+}
+
 /// One row of `trades` (§6.2).
 ///
 /// `{"coin":"BTC","side":"A","px":"104320.0","sz":"0.01500","hash":"0x…","time":1769916002000,"tid":300003,"users":["0xbuyer3","0xseller3"]}`
@@ -155,6 +167,34 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(channel(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_frame_is_about_the_coin_it_names_first() {
+        for (text, expected) in [
+            (r#"{"channel":"trades","data":[{"coin":"kPEPE","side":"A"},{"coin":"BTC"}]}"#, Some("kPEPE")),
+            (r#"{"channel":"l2Book","data":{"coin":"BTC","levels":[[],[]],"time":1}}"#, Some("BTC")),
+            (r#"{"channel":"candle","data":{"t":1,"T":2,"s":"xyz:XYZ100","i":"1m"}}"#, Some("xyz:XYZ100")),
+            (r#"{"channel":"activeAssetCtx","data":{"coin":"BTC","ctx":{}}}"#, Some("BTC")),
+            (
+                r#"{"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":{"type":"trades","coin":"BTC"}}}"#,
+                Some("BTC"),
+            ),
+            (
+                r#"{"channel":"error","data":"Error parsing JSON into valid websocket request: {\"method\":\"subscribe\",\"subscription\":{\"type\":\"trades\",\"coin\":\"ETH\"}}"}"#,
+                Some("ETH"),
+            ),
+            (
+                r#"{"channel":"error","data":"Error parsing JSON into valid websocket request: {\"method\":\"subscribe\"}"}"#,
+                None,
+            ),
+            (r#"{"channel":"trades","data":[]}"#, None),
+            (r#"{"channel":"pong"}"#, None),
+            (r#"{"channel":"l2Book","data":{"coin":"BTC"#, None),
+            (GREETING, None),
+        ] {
+            assert_eq!(coin(text), expected, "{text}");
         }
     }
 }
