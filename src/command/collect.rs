@@ -2,14 +2,15 @@
 
 mod captures;
 mod report;
+mod turns;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::CollectArgs;
@@ -22,14 +23,20 @@ use crate::store::writer::Watch;
 
 use super::live::{self, ITEMS};
 use super::warm::{Ground, Use, Warm};
+use turns::Turns;
 
 /// How often captures are looked at for their size.
 const CAPTURES_EVERY: Duration = Duration::from_secs(60);
+/// How often those who wait for their turn to fetch history are looked after.
+const TURNS_EVERY: Duration = Duration::from_secs(1);
+
+/// Threads that all engines share: beside its state an engine needs room to make columns in, and a thread keeps its room.
+const ENGINES: usize = 2;
 
 /// One asset's feed, engine and writer.
 struct Lane {
     asset: Asset,
-    engine: JoinHandle<()>,
+    engine: JoinHandle<Result<(), JoinError>>,
     summary: watch::Receiver<Summary>,
     writing: Watch,
 }
@@ -43,51 +50,71 @@ pub fn run(args: &CollectArgs, config: &Config) -> anyhow::Result<()> {
     if !config.store.enabled {
         bail!("store.enabled = false: there is nothing to collect into");
     }
-    let mut assets = args.assets.clone();
-    assets.sort_unstable();
-    assets.dedup();
+    let mut assets = Vec::new();
+    for asset in &args.assets {
+        if !assets.contains(asset) {
+            assets.push(*asset);
+        }
+    }
     let capture = args.live.capture.clone().unwrap_or_else(|| config.feed.capture.clone());
     let feed_config = Arc::new(live::feed_config(config));
+    let engines = engines()?;
     live::runtime()?.block_on(async {
         let stop = CancellationToken::new();
         let _stopped = stop.clone().drop_guard();
-        let mut feeds = JoinSet::new();
-        let mut lanes = Vec::new();
+        let (mut lanes, mut turns) = (Vec::new(), Turns::default());
         for asset in assets {
             let ground = ground.clone();
             let warm = tokio::task::spawn_blocking(move || ground.open(asset, Use::Collect));
             let warm = warm.await.context("the history cannot be opened")?;
             let taps = live::open_capture(&capture, asset)?;
-            lanes.push(start(warm, asset, &feed_config, taps.into(), &mut feeds, &stop)?);
+            lanes.push(start(warm, asset, &feed_config, taps.into(), (&mut turns, engines.handle()), &stop)?);
         }
+        lanes.sort_unstable_by_key(|lane| lane.asset);
         let limit = u64::from(config.store.capture_max_mb) * 1_000_000;
         let recorded = (!capture.as_os_str().is_empty()).then_some(capture);
-        let ended = watch_over(&lanes, args, recorded.map(|dir| (dir, limit)), &mut feeds).await;
+        let mut feeds = JoinSet::new();
+        let recorded = recorded.map(|dir| (dir, limit));
+        let ended = watch_over(&lanes, args, recorded, &mut turns, &mut feeds).await;
+        let told = Instant::now();
         stop.cancel();
+        // An engine ends when nobody can feed it any more.
+        drop(turns);
         while feeds.join_next().await.is_some() {}
+        tracing::debug!("feeds ended in {:?}", told.elapsed());
         // Each engine keeps its state and closes its file.
-        let closed = tokio::task::spawn_blocking(move || {
-            for lane in lanes {
-                if lane.engine.join().is_err() {
-                    bail!("the engine of {} stopped unexpectedly; the log has the reason", lane.asset);
-                }
-                let status = lane.writing.status();
-                if status.dropped > 0 {
-                    eprintln!("meltline: {}: {} records were not written", lane.asset, status.dropped);
-                }
+        for lane in lanes {
+            let asset = lane.asset;
+            if lane.engine.await.and_then(|ended| ended).is_err() {
+                bail!("the engine of {asset} stopped unexpectedly; the log has the reason");
             }
-            Ok(())
-        });
-        ended.and(closed.await.context("the engines did not end")?)
+            let status = lane.writing.status();
+            if status.dropped > 0 {
+                eprintln!("meltline: {asset}: {} records were not written", status.dropped);
+            }
+        }
+        tracing::debug!("ended in {:?}", told.elapsed());
+        ended
     })
 }
 
+/// Where the engines run: not among the sockets, whose pongs no column may delay.
+fn engines() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(ENGINES)
+        .thread_name("engine")
+        .enable_time()
+        .build()
+        .context("cannot start the engines' threads")
+}
+
+/// Starts an asset's engine; its feed waits for its turn.
 fn start(
     warm: Warm,
     asset: Asset,
     config: &Arc<FeedConfig>,
     taps: feed::Taps,
-    feeds: &mut JoinSet<anyhow::Result<()>>,
+    (turns, engines): (&mut Turns, &Handle),
     stop: &CancellationToken,
 ) -> anyhow::Result<Lane> {
     let Warm { engine, watch: writing, known, notes, refused, .. } = warm;
@@ -103,9 +130,10 @@ fn start(
     let venues: Vec<_> = engine.venues().iter().map(VenueMarket::venue).collect();
     let (summaries, summary) = watch::channel(engine.summary());
     let (items, received) = mpsc::channel(ITEMS);
-    let engine = headless::spawn(engine, received, summaries)?;
+    let engine = engines.spawn(headless::run(engine, received, summaries));
     let (config, stop) = (Arc::clone(config), stop.clone());
-    feeds.spawn(async move { feed::resume(config, &venues, (asset, &known), items, taps, stop).await });
+    let feed = async move { feed::resume(config, &venues, (asset, &known), items, taps, stop).await };
+    turns.add(asset, summary.clone(), Box::pin(feed));
     Ok(Lane { asset, engine, summary, writing })
 }
 
@@ -114,11 +142,13 @@ async fn watch_over(
     lanes: &[Lane],
     args: &CollectArgs,
     captures: Option<(std::path::PathBuf, u64)>,
+    turns: &mut Turns,
     feeds: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let mut told = std::pin::pin!(super::sim::told_to_stop());
     let mut line = tokio::time::interval(Duration::from_secs(args.status_every));
     let mut tidy = tokio::time::interval(CAPTURES_EVERY);
+    let mut next = tokio::time::interval(TURNS_EVERY);
     // The first of an interval is at once, when there is nothing to tell.
     line.tick().await;
     loop {
@@ -128,7 +158,8 @@ async fn watch_over(
                 ended.context("a feed failed")??;
                 bail!("a feed ended by itself");
             }
-            _ = line.tick() => report::tell(lanes, args.status_json)?,
+            _ = next.tick(), if !turns.is_over() => turns.go_on(feeds),
+            _ = line.tick() => report::tell(lanes, turns, args.status_json)?,
             _ = tidy.tick(), if captures.is_some() => {
                 if let Some((dir, most)) = captures.clone() {
                     tokio::task::spawn_blocking(move || captures::tidy(&dir, most)).await?;

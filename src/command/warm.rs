@@ -229,7 +229,10 @@ impl Ground {
         }
         for note in &mut warm.notes {
             *note = clean(note, 300);
-            tracing::warn!("{note}");
+            // `collect` says it on standard error, where its log goes too.
+            if purpose != Use::Collect {
+                tracing::warn!("{note}");
+            }
         }
         warm
     }

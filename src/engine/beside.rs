@@ -14,8 +14,10 @@ use tokio::time;
 use crate::estimate::Column;
 use crate::estimate::calibrate::Tally;
 use crate::estimate::measured::Fit;
+use crate::market::event::Book;
 use crate::market::{Asset, Sampled, Venue};
 
+use super::depth;
 use super::record::Record;
 use super::snapshot::{
     AssetInfo, Counters, Course, History, LinkState, Snapshot, StreamStatus, VenueStatus, VenueView,
@@ -42,7 +44,18 @@ pub struct LiveMarket {
     /// The assets a user may pick.
     pub assets: Arc<[AssetInfo]>,
     /// The venues.
-    pub venues: Vec<(LiveVenue, LiveWeek)>,
+    pub venues: Vec<LiveParts>,
+}
+
+/// What is told of a venue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveParts {
+    /// What changes all the time.
+    pub now: LiveVenue,
+    /// What changes now and then.
+    pub week: LiveWeek,
+    /// What rests, in brief ([`depth::in_brief`]).
+    pub book: Option<Book>,
 }
 
 /// What is true of all venues.
@@ -189,11 +202,11 @@ impl LiveStatus {
 impl LiveMarket {
     /// Of a picture.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let now = Instant::now();
+        let told = Instant::now();
         let venue = |view: &VenueView| {
-            let live = LiveVenue {
+            let now = LiveVenue {
                 venue: view.venue,
-                status: LiveStatus::new(&view.status, now),
+                status: LiveStatus::new(&view.status, told),
                 mark: view.mark,
                 last: view.last,
                 oi_usd: view.oi_usd,
@@ -205,7 +218,8 @@ impl LiveMarket {
                 course: view.course,
                 column: view.live.clone(),
             };
-            (live, LiveWeek { distances: view.distances, tallies: Arc::clone(&view.tallies) })
+            let week = LiveWeek { distances: view.distances, tallies: Arc::clone(&view.tallies) };
+            LiveParts { now, week, book: view.book.as_deref().map(depth::in_brief) }
         };
         Self {
             head: LiveHead {
@@ -226,8 +240,14 @@ impl LiveVenue {
         self.status.status(self.venue, told)
     }
 
-    /// The picture of the venue. Books and other maps' columns are not told.
-    pub fn view(&self, week: &LiveWeek, history: &Arc<History>, told: Instant) -> VenueView {
+    /// The picture of the venue, with what else is known of it. Other maps' columns are not told.
+    pub fn view(
+        &self,
+        week: &LiveWeek,
+        book: Option<Arc<Book>>,
+        history: &Arc<History>,
+        told: Instant,
+    ) -> VenueView {
         VenueView {
             venue: self.venue,
             status: self.status(told),
@@ -242,7 +262,7 @@ impl LiveVenue {
             odd_prints: self.odd_prints,
             band_coverage: self.band_coverage,
             tallies: Arc::clone(&week.tallies),
-            book: None,
+            book,
             course: self.course,
             history: Arc::clone(history),
             live: self.column.clone(),
@@ -304,7 +324,14 @@ impl Duties {
     pub fn new(engine: &mut Engine) -> Self {
         let (now, wishes) = (time::Instant::now(), engine.wishes.take());
         let states = wishes.as_ref().map_or(0, |w| w.borrow().states);
-        Self { keep_at: now + FIRST_CHECKPOINT + stagger(engine.asset), wishes, states, tell_at: now }
+        let mut duties = Self { keep_at: now, wishes, states, tell_at: now };
+        duties.begin(engine.asset);
+        duties
+    }
+
+    /// The first items have come, perhaps long after the start: the state is worth keeping some time from now.
+    pub fn begin(&mut self, asset: Asset) {
+        self.keep_at = time::Instant::now() + FIRST_CHECKPOINT + stagger(asset);
     }
 
     /// Comes back when readers beside are owed something.

@@ -63,6 +63,29 @@ pub fn by_bin(book: &Book, bins: &BinTable, first: i32, out: &mut [f64]) -> Rang
     }
 }
 
+/// The same book in few rows: the best of each side as it is, then one row for each basis point of distance from it, with all that rests there at the
+/// price that comes first.
+pub fn in_brief(book: &Book) -> Book {
+    let side = |rows: &[(Price, Qty)]| {
+        let mut brief: Vec<(Price, Qty)> = Vec::new();
+        let mut last = None;
+        for &(price, qty) in rows {
+            let Some(&(best, _)) = brief.first() else {
+                brief.push((price, qty));
+                continue;
+            };
+            let step = (10_000.0 * (price.to_f64() / best.to_f64() - 1.0).abs()).floor();
+            match brief.last_mut() {
+                Some((_, sum)) if last == Some(step) => *sum = sum.checked_add(qty).unwrap_or(*sum),
+                _ => brief.push((price, qty)),
+            }
+            last = Some(step);
+        }
+        brief
+    };
+    Book { bids: side(&book.bids), asks: side(&book.asks) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +132,30 @@ mod tests {
         assert!((far.usd[1] - (1000.1 + 4.0 * 1001.1 + 2.0 * 1005.0)).abs() < 1e-9);
         assert!(!far.is_whole, "the asks end at half a percent");
         assert_eq!(within(&Book { bids: rows(&[]), ..book }, 0.01), None);
+    }
+
+    #[test]
+    fn a_book_in_brief_has_a_row_a_basis_point_behind_the_best() {
+        let rows = |rows: &[(&str, &str)]| {
+            rows.iter().map(|(p, q)| (p.parse().unwrap(), q.parse().unwrap())).collect::<Vec<(Price, Qty)>>()
+        };
+        // A basis point of 10,000 is 1.
+        let book = Book {
+            bids: rows(&[
+                ("10000", "1"),
+                ("9999.9", "2"),
+                ("9999.2", "3"),
+                ("9998.9", "4"),
+                ("9990", "5"),
+                ("9989.5", "6"),
+            ]),
+            asks: rows(&[("10000.1", "1"), ("10003", "2")]),
+        };
+        let brief = in_brief(&book);
+        assert_eq!(brief.bids, rows(&[("10000", "1"), ("9999.9", "5"), ("9998.9", "4"), ("9990", "11")]));
+        assert_eq!(brief.asks, book.asks);
+        assert_eq!(in_brief(&brief), brief);
+        let empty = Book { bids: Vec::new(), asks: Vec::new() };
+        assert_eq!(in_brief(&empty), empty);
     }
 }

@@ -1,10 +1,9 @@
 //! An engine nobody looks at: it keeps what it learns and tells how it does once a second.
 
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::Engine;
@@ -56,42 +55,42 @@ impl Engine {
     }
 }
 
-/// Runs an engine on a thread of its own until its items end. Then its state has been kept and its sink is closed.
-pub fn spawn(
+/// Runs an engine until its items end. Then its state has been kept and its sink is closed. Until then it computes, and waits for the disk, without
+/// ever giving its thread away: not for a runtime that serves sockets.
+///
+/// # Errors
+/// The sink could not be closed, for it panicked.
+pub async fn run(
     mut engine: Engine,
     mut items: mpsc::Receiver<FeedItem>,
     summaries: watch::Sender<Summary>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .context("cannot start the engine's timer")?;
-    let run = async move {
-        let mut batch = Vec::new();
-        let mut told = Instant::now();
-        let mut duties = Duties::new(&mut engine);
-        loop {
-            tokio::select! {
-                count = items.recv_many(&mut batch, 64) => {
-                    if count == 0 {
-                        break;
-                    }
-                    batch.drain(..).for_each(|item| engine.apply(item));
+) -> Result<(), JoinError> {
+    let mut batch = Vec::new();
+    let mut told = Instant::now();
+    let mut duties = Duties::new(&mut engine);
+    let mut has_begun = false;
+    loop {
+        tokio::select! {
+            count = items.recv_many(&mut batch, 64) => {
+                if count == 0 {
+                    break;
                 }
-                () = duties.due() => {}
+                if !std::mem::replace(&mut has_begun, true) {
+                    duties.begin(engine.asset);
+                }
+                batch.drain(..).for_each(|item| engine.apply(item));
             }
-            duties.perform(&mut engine);
-            let now = Instant::now();
-            if now >= told + SUMMARY_EVERY {
-                summaries.send_replace(engine.summary());
-                told = now;
-            }
+            () = duties.due() => {}
         }
-        engine.keep_checkpoint();
-        summaries.send_replace(engine.summary());
-    };
-    std::thread::Builder::new()
-        .name("engine".into())
-        .spawn(move || runtime.block_on(run))
-        .context("cannot start the engine's thread")
+        duties.perform(&mut engine);
+        let now = Instant::now();
+        if now >= told + SUMMARY_EVERY {
+            summaries.send_replace(engine.summary());
+            told = now;
+        }
+    }
+    engine.keep_checkpoint();
+    summaries.send_replace(engine.summary());
+    // All engines of a collector end at once: while this one's file is ended the next one can keep its state.
+    tokio::task::spawn_blocking(move || drop(engine)).await
 }

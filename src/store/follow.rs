@@ -12,13 +12,14 @@ use super::interest::Interest;
 use super::lock::{Lock, Owner};
 use super::open::OpenError;
 use super::read::{LiquidationRow, Reader};
-use super::rows::{ASSETS, HEAD, NOW, WEEK};
+use super::rows::{ASSETS, BOOK, HEAD, NOW, WEEK};
 use super::{Identity, StorePath};
 use crate::engine::beside::{LiveHead, LiveVenue, LiveWeek};
 use crate::engine::snapshot::{AssetInfo, LinkState, VenueStatus, weighted_mark};
 use crate::engine::{History, Origin, Print, Snapshot, VenueView};
 use crate::estimate::BinTable;
 use crate::market::Venue;
+use crate::market::event::Book;
 
 /// What was told longer ago than this is not how things stand, ms.
 const STALE: i64 = 5_000;
@@ -57,6 +58,7 @@ pub struct Follower {
     told_at: i64,
     now: BTreeMap<Venue, Told<LiveVenue>>,
     weeks: BTreeMap<Venue, (i64, LiveWeek)>,
+    books: BTreeMap<Venue, (i64, Option<Arc<Book>>)>,
     assets: (i64, Arc<[AssetInfo]>),
     tape: Arc<[Print]>,
     seq: u64,
@@ -113,6 +115,7 @@ impl Follower {
             told_at: i64::MIN,
             now: BTreeMap::new(),
             weeks: BTreeMap::new(),
+            books: BTreeMap::new(),
             assets: (0, Arc::from([])),
             tape: Arc::from([]),
             seq: 0,
@@ -269,6 +272,12 @@ impl Follower {
             {
                 self.weeks.insert(*venue, (digest, week));
             }
+            if let Some((_, digest)) = self.live_row(name, BOOK)?
+                && self.books.get(venue).is_none_or(|(known, _)| *known != digest)
+                && let Some(book) = self.live_body::<Option<Book>>(name, BOOK, digest)?
+            {
+                self.books.insert(*venue, (digest, book.map(Arc::new)));
+            }
         }
         self.now.retain(|venue, _| venues.contains(venue));
         self.head.venues = venues;
@@ -322,7 +331,8 @@ impl Follower {
         let live = self.head.venues.iter().filter_map(|venue| {
             let told = self.now.get(venue)?;
             let week = self.weeks.get(venue).map_or(&no_week, |(_, week)| week);
-            Some(told.value.view(week, known(venue), told.at))
+            let book = self.books.get(venue).and_then(|(_, book)| book.clone());
+            Some(told.value.view(week, book, known(venue), told.at))
         });
         let mut venues: Vec<VenueView> = live.collect();
         let mut mark = self.head.mark;

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 use super::codec;
-use crate::engine::beside::LiveMarket;
+use crate::engine::beside::{LiveMarket, LiveParts};
 use crate::engine::record::{Checkpoint, Record, STATE_VERSION};
 use crate::estimate::Column;
 use crate::market::{Liquidation, PriceKind, Sampled, Side, Venue};
@@ -60,6 +60,8 @@ pub const ASSETS: &str = "assets";
 pub const NOW: &str = "now";
 /// What of a venue changes now and then.
 pub const WEEK: &str = "week";
+/// What rests on a venue.
+pub const BOOK: &str = "book";
 
 /// What readers beside were told last, by its digest.
 #[derive(Debug, Default)]
@@ -148,9 +150,10 @@ impl<'a> Rows<'a> {
         told.0.remove(&(HEAD, "".into()));
         self.tell("", HEAD, &live.head, told)?;
         self.tell("", ASSETS, &live.assets, told)?;
-        live.venues.iter().try_for_each(|(venue, week)| {
-            self.tell(venue.venue.as_str(), NOW, venue, told)?;
-            self.tell(venue.venue.as_str(), WEEK, week, told)
+        live.venues.iter().try_for_each(|LiveParts { now, week, book }| {
+            self.tell(now.venue.as_str(), NOW, now, told)?;
+            self.tell(now.venue.as_str(), WEEK, week, told)?;
+            self.tell(now.venue.as_str(), BOOK, book, told)
         })
     }
 

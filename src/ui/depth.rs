@@ -19,8 +19,7 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
     if !resting.has_book {
         let row = Rect { y: area.y + area.height / 2, width: area.width - 1, height: 1, ..area };
-        let words = if canvas.app.latest().followed.is_some() { "not told" } else { "no book" };
-        return text::line(buf, row, words, theme.dim);
+        return text::line(buf, row, "no book", theme.dim);
     }
     // A column of air on the right: the map follows.
     let width = usize::from(area.width - 1);

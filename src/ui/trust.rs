@@ -198,10 +198,7 @@ fn details(canvas: &Canvas<'_>, view: &VenueView, shown: &[&Fact], width: u16) -
         say(vec![view.status.note.clone()], theme.warn);
     }
     if let Some(who) = &app.latest().followed {
-        say(
-            vec![format!("told by {who}, which has the feeds; books and presets are not told")],
-            Style::new(),
-        );
+        say(vec![format!("told by {who}, which has the feeds; presets are not told")], Style::new());
     }
     say(course(app, view), Style::new());
     let folded = FACTS.iter().filter(|f| f.rank > 0 && shown.iter().all(|s| s.title != f.title));

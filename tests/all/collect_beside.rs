@@ -13,12 +13,13 @@ use meltline::engine::{Engine, Origin, Snapshot, headless};
 use meltline::estimate::BinTable;
 use meltline::feed::FeedItem;
 use meltline::feed::status::VenueStatus;
-use meltline::market::{MarketEvent, Side, Venue};
+use meltline::market::event::{Book, EventKind};
+use meltline::market::{MarketEvent, Price, Qty, Side, Venue};
 use meltline::store::{Follower, Identity, Reader, StoreConfig, StorePath, codec, open_writer};
 use tokio::sync::{mpsc, watch};
 
 use crate::collect_killed::{collect, exchanges, is_live, meltline, store, until};
-use crate::support::{liquidation, mark, open_interest, trade};
+use crate::support::{event, liquidation, mark, open_interest, price, qty, trade};
 use crate::terminal::{PATIENCE, Terminal, hot_cells};
 
 const MINUTE: i64 = 60_000;
@@ -81,8 +82,10 @@ impl Collector {
         engine.set_sink(writer.into_sink());
         engine.forget_columns();
         let (items, received) = mpsc::channel(16);
+        let summaries = watch::channel(headless::Summary::default()).0;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let engine =
-            headless::spawn(engine, received, watch::channel(headless::Summary::default()).0).unwrap();
+            std::thread::spawn(move || runtime.block_on(headless::run(engine, received, summaries)).unwrap());
         Self { at, items, engine }
     }
 
@@ -134,6 +137,13 @@ fn what_comes_in_is_shown_beside_and_nothing_is_told_while_nobody_looks() {
 
     // A liquidation, the state of the feed, and columns that close.
     collector.send([liquidation(start + 10 * MINUTE, Side::Long, 60_100.0, 2.0)]);
+    // A basis point is six dollars.
+    let rows = |rows: &[(f64, f64)]| -> Vec<(Price, Qty)> {
+        rows.iter().map(|(p, q)| (price(*p), qty(*q))).collect()
+    };
+    let bids = rows(&[(60_100.0, 1.0), (60_099.0, 2.0), (60_098.0, 3.0), (60_090.0, 4.0)]);
+    let book = Book { bids, asks: rows(&[(60_101.0, 5.0)]) };
+    collector.send([event(start + 10 * MINUTE + 1, EventKind::Book(Box::new(book)))]);
     let status = VenueStatus {
         state: LinkState::Silent { stream: "trades".to_owned() },
         note: "nothing on trades".to_owned(),
@@ -153,6 +163,9 @@ fn what_comes_in_is_shown_beside_and_nothing_is_told_while_nobody_looks() {
     );
     assert_eq!((&last.venues[0].status.state, &last.venues[0].status.note), (&status.state, &status.note));
     assert_eq!(last.venues[0].live.as_ref().unwrap().start, start + 19 * MINUTE);
+    let brief = rows(&[(60_100.0, 1.0), (60_099.0, 5.0), (60_090.0, 4.0)]);
+    let book = last.venues[0].book.as_ref().expect("the book is told");
+    assert_eq!((&book.bids, book.asks.len()), (&brief, 1));
     assert_eq!(digests(&last), kept(&reader));
     assert!(digests(&last).len() >= 19 + 3);
 

@@ -7,16 +7,17 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::Lane;
+use super::turns::Turns;
 use crate::engine::headless::Summary;
 use crate::engine::snapshot::LinkState;
 use crate::market::Asset;
 use crate::store::WriterStatus;
 
 /// Writes one line for all assets: words on standard error, or an object on standard output.
-pub fn tell(lanes: &[Lane], as_json: bool) -> anyhow::Result<()> {
+pub fn tell(lanes: &[Lane], turns: &Turns, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         let mut out = std::io::stdout().lock();
-        serde_json::to_writer(&mut out, &object(lanes)).map_err(std::io::Error::from)?;
+        serde_json::to_writer(&mut out, &object(lanes, turns)).map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;
         out.flush()?;
     } else {
@@ -25,6 +26,7 @@ pub fn tell(lanes: &[Lane], as_json: bool) -> anyhow::Result<()> {
             asset: lane.asset,
             summary: lane.summary.borrow().clone(),
             status: lane.writing.status(),
+            waits: turns.waits(lane.asset),
         };
         let states: Vec<State> = lanes.iter().map(state).collect();
         writeln!(std::io::stderr(), "{}", words(&at, &states))?;
@@ -42,6 +44,8 @@ struct State {
     asset: Asset,
     summary: Summary,
     status: WriterStatus,
+    /// Whether it has not begun yet, for others fetch their history.
+    waits: bool,
 }
 
 /// What all assets have together; and what is not as it should be, each trouble with those that have it.
@@ -49,8 +53,12 @@ fn words(at: &str, states: &[State]) -> String {
     let venues = || states.iter().flat_map(|state| &state.summary.venues);
     let live = venues().filter(|v| v.status.state == LinkState::Live).count();
     let sum = |of: fn(&State) -> u64| states.iter().map(of).sum::<u64>();
+    let waiting = match states.iter().filter(|state| state.waits).count() {
+        0 => String::new(),
+        waiting => format!(" ({waiting} wait to begin)"),
+    };
     let mut line = format!(
-        "{at} · {} {}, {live}/{} venues live, {} events; kept {} columns, {} liquidations, {:.1} MB",
+        "{at} · {} {}{waiting}, {live}/{} venues live, {} events; kept {} columns, {} liquidations, {:.1} MB",
         states.len(),
         if states.len() == 1 { "asset" } else { "assets" },
         venues().count(),
@@ -86,7 +94,7 @@ fn in_short(assets: &[Asset]) -> String {
 /// What is not as it should be, the worst first, and which assets have it.
 fn troubles(states: &[State]) -> Vec<(String, Vec<Asset>)> {
     let mut all: BTreeMap<(u8, String), Vec<Asset>> = BTreeMap::new();
-    for State { asset, summary, status } in states {
+    for State { asset, summary, status, waits } in states {
         let mut add = |rank, trouble: String| {
             let assets = all.entry((rank, trouble)).or_default();
             // Two of its venues may have the same.
@@ -103,7 +111,7 @@ fn troubles(states: &[State]) -> Vec<(String, Vec<Asset>)> {
         if status.written.conflicts > 0 {
             add(2, "columns came otherwise again".to_owned());
         }
-        for venue in &summary.venues {
+        for venue in summary.venues.iter().filter(|_| !waits) {
             let is_live = venue.status.state == LinkState::Live;
             if !is_live {
                 // No trouble to speak of where a venue has no such contract.
@@ -115,6 +123,9 @@ fn troubles(states: &[State]) -> Vec<(String, Vec<Asset>)> {
             if is_live && venue.status.lag_ms.is_some_and(|lag| lag > BEHIND) {
                 add(4, format!("{} behind", venue.venue));
             }
+            if venue.status.counters.uncaptured > 0 {
+                add(1, "frames not captured".to_owned());
+            }
             if venue.status.counters.gaps > 0 {
                 add(5, format!("{} had gaps", venue.venue));
             }
@@ -123,7 +134,7 @@ fn troubles(states: &[State]) -> Vec<(String, Vec<Asset>)> {
     all.into_iter().map(|((_, trouble), assets)| (trouble, assets)).collect()
 }
 
-fn object(lanes: &[Lane]) -> serde_json::Value {
+fn object(lanes: &[Lane], turns: &Turns) -> serde_json::Value {
     let assets = lanes.iter().map(|lane| {
         let summary = lane.summary.borrow();
         let status = lane.writing.status();
@@ -132,12 +143,12 @@ fn object(lanes: &[Lane]) -> serde_json::Value {
             json!({
                 "venue": v.venue, "state": word(&v.status.state), "note": v.status.note, "lag_ms": v.status.lag_ms,
                 "mark": v.mark, "oi_usd": v.oi_usd, "frames": v.status.counters.frames, "malformed": v.status.counters.malformed,
-                "gaps": v.status.counters.gaps, "restored_until": v.course.restored, "live_since": v.course.live,
+                "gaps": v.status.counters.gaps, "uncaptured": v.status.counters.uncaptured, "restored_until": v.course.restored, "live_since": v.course.live,
                 "overlaps": v.course.overlaps,
             })
         }).collect();
         json!({
-            "asset": lane.asset, "now": summary.now, "events": summary.events, "venues": venues,
+            "asset": lane.asset, "waits": turns.waits(lane.asset), "now": summary.now, "events": summary.events, "venues": venues,
             "store": {
                 "bytes": status.bytes, "columns": w.columns, "liquidations": w.liquidations, "open_interest": w.open_interest,
                 "funding": w.funding, "checkpoints": w.checkpoints, "repeats": w.repeats, "conflicts": w.conflicts,
@@ -183,7 +194,7 @@ mod tests {
         let summary = Summary { now: 1, events: 1_000, venues: venues.collect() };
         let mut status = WriterStatus { bytes: 1_500_000, ..WriterStatus::default() };
         (status.written.columns, status.written.liquidations) = (40, 3);
-        State { asset: asset.parse().unwrap(), summary, status }
+        State { asset: asset.parse().unwrap(), summary, status, waits: false }
     }
 
     fn live() -> [LinkState; 4] {
@@ -198,6 +209,21 @@ mod tests {
             format!("{AT} · 2 assets, 8/8 venues live, 2000 events; kept 80 columns, 6 liquidations, 3.0 MB")
         );
         assert!(words(AT, &states[..1]).contains("· 1 asset, 4/4 venues live,"));
+    }
+
+    #[test]
+    fn who_waits_to_begin_is_counted_and_no_trouble() {
+        let mut states = ["BTC", "ETH", "SOL"].map(|asset| state(asset, live()));
+        for state in &mut states[1..] {
+            state.waits = true;
+            state.summary.venues.iter_mut().for_each(|v| v.status.state = LinkState::Connecting);
+        }
+        let line = words(AT, &states);
+        assert!(
+            line.starts_with(&format!("{AT} · 3 assets (2 wait to begin), 4/12 venues live, ")),
+            "{line}"
+        );
+        assert!(!line.contains("connecting"), "{line}");
     }
 
     #[test]
