@@ -28,8 +28,8 @@ use super::{screen, state};
 pub const SETTLE: Duration = Duration::from_secs(60);
 /// A state no older than this is the map now, ms.
 const FRESH: i64 = 60_000;
-/// Items under way between a feed and the engine.
-pub const ITEMS: usize = 256;
+/// Items under way between a feed and the engine. Few: who is told to stop takes in those that are under way, and of a history each holds a hundred minutes.
+pub const ITEMS: usize = 16;
 
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {

@@ -207,6 +207,15 @@ impl Merger<'_> {
         if taken.lost && link.outage.try_send(link.translator.complete_until()).is_ok() {
             link.waiting = true;
         }
+        self.hand_on(events).await
+    }
+
+    /// Hands events on, many in parts.
+    async fn hand_on(&mut self, mut events: Vec<MarketEvent>) -> Result<(), Gone> {
+        while let Some(at) = parted_at(&events) {
+            let rest = events.split_off(at);
+            self.send(FeedItem::Events(std::mem::replace(&mut events, rest))).await?;
+        }
         if events.is_empty() { Ok(()) } else { self.send(FeedItem::Events(events)).await }
     }
 
@@ -235,6 +244,17 @@ impl Merger<'_> {
             sent = self.out.send(item) => sent.map_err(|_| Gone),
         }
     }
+}
+
+/// Events handed on at once, about: a history comes in parts, so that who is told to stop need not take in all of it first.
+const PART: usize = 128;
+
+/// How many events the first part of these has, if there are too many for one. What becomes known at the same time stays together: a state kept
+/// between two parts is taken to hold all that was known by then.
+fn parted_at(events: &[MarketEvent]) -> Option<usize> {
+    let rest = events.get(PART..)?;
+    let known_at = events[PART - 1].known_at();
+    rest.iter().position(|event| event.known_at() != known_at).map(|more| PART + more)
 }
 
 /// Receive time less event time, less its minimum over five minutes: clocks differ, delays only add.
@@ -275,6 +295,28 @@ impl Lag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::{EventKind, Qty};
+
+    #[test]
+    fn a_history_is_parted_where_time_goes_on() {
+        let event = |ts: i64| MarketEvent {
+            venue: "okx".parse().unwrap(),
+            asset: "BTC".parse().unwrap(),
+            ts,
+            recv: None,
+            kind: EventKind::OpenInterest(Qty::ZERO),
+        };
+        let of = |times: &[i64]| times.iter().copied().map(event).collect::<Vec<_>>();
+        let each: Vec<i64> = (0..300).collect();
+        assert_eq!(parted_at(&of(&each[..PART])), None);
+        assert_eq!(parted_at(&of(&each[..=PART])), Some(PART));
+        // Three of a time, and the part would end after the second of them.
+        let threes: Vec<i64> = (0..300).map(|i| (i + 1) / 3).collect();
+        assert_eq!(threes[PART - 1..=PART + 1], [42, 43, 43]);
+        assert_eq!(parted_at(&of(&threes)), Some(PART));
+        assert_eq!(parted_at(&of(&threes[1..])), Some(PART + 2));
+        assert_eq!(parted_at(&of(&[7; 300])), None);
+    }
 
     #[test]
     fn lag_is_measured_against_the_least_of_five_minutes() {
