@@ -64,12 +64,7 @@ impl Kind {
 ///
 /// A clock that has run ahead removes nothing that is young beside the newest row of its kind.
 pub fn prune(conn: &mut Connection, config: &StoreConfig, now: i64) -> rusqlite::Result<usize> {
-    let tx = conn.transaction()?;
-    let mut gone = 0;
-    for (kind, before) in outlived(&tx, config, now)? {
-        gone += kind.remove_before(&tx, before)?;
-    }
-    tx.commit()?;
+    let mut gone = remove_outlived(conn, config, now)?;
     give_back(conn)?;
     let most = u64::from(config.max_mb) * 1_000_000;
     for _ in 0..ROUNDS {
@@ -87,6 +82,17 @@ pub fn prune(conn: &mut Connection, config: &StoreConfig, now: i64) -> rusqlite:
         gone += removed;
         give_back(conn)?;
     }
+    Ok(gone)
+}
+
+/// Removes what is too old as of `now` (UTC ms); the file keeps its size. Returns how many rows went.
+pub fn remove_outlived(conn: &mut Connection, config: &StoreConfig, now: i64) -> rusqlite::Result<usize> {
+    let tx = conn.transaction()?;
+    let mut gone = 0;
+    for (kind, before) in outlived(&tx, config, now)? {
+        gone += kind.remove_before(&tx, before)?;
+    }
+    tx.commit()?;
     Ok(gone)
 }
 

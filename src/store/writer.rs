@@ -34,8 +34,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often what is too old goes.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
-/// And the first time: when history has come that is older than it is kept.
+/// And the first time.
 const FIRST_PRUNE: Duration = Duration::from_secs(60);
+/// Columns after which rows that are too old go before their time: history that is fetched brings minutes by the thousand that are older than they are kept.
+const PRUNE_AFTER: u64 = 2_000;
 /// How often writing is tried at the end, before what is held is given up.
 const LAST_TRIES: u32 = 3;
 
@@ -93,6 +95,7 @@ impl Writer {
             tried: Instant::now(),
             looked: Instant::now(),
             prune_at: Instant::now() + FIRST_PRUNE,
+            unpruned: 0,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || worker.run(&from))?;
@@ -178,6 +181,8 @@ struct Worker {
     tried: Instant,
     looked: Instant,
     prune_at: Instant,
+    /// Columns written since rows were last looked at for their age.
+    unpruned: u64,
     _lock: Lock,
 }
 
@@ -262,11 +267,7 @@ impl Worker {
 
     fn written(&mut self, written: &Written) {
         self.held.clear();
-        let is_first = written.columns > 0 && self.status(|s| s.written.columns) == 0;
-        if is_first {
-            // A history has begun to come, perhaps long after the file was opened.
-            self.prune_at = Instant::now() + FIRST_PRUNE;
-        }
+        self.unpruned += written.columns;
         let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
         let was = self.status(|s| {
             s.written.add(written);
@@ -306,14 +307,22 @@ impl Worker {
         self.written(&sum);
     }
 
-    /// What is too old, or too much, goes.
+    /// What is too old goes, and now and then what is too much.
     fn prune(&mut self) {
-        if Instant::now() < self.prune_at {
+        let is_time = Instant::now() >= self.prune_at;
+        if !is_time && self.unpruned < PRUNE_AFTER {
             return;
         }
-        self.prune_at = Instant::now() + PRUNE_EVERY;
+        self.unpruned = 0;
         let (now, begun) = (jiff::Timestamp::now().as_millisecond(), Instant::now());
-        match retention::prune(&mut self.conn, &self.config, now) {
+        let pruned = if is_time {
+            self.prune_at = begun + PRUNE_EVERY;
+            retention::prune(&mut self.conn, &self.config, now)
+        } else {
+            // The room that this makes is taken by what comes next.
+            retention::remove_outlived(&mut self.conn, &self.config, now)
+        };
+        match pruned {
             Ok(gone) => {
                 tracing::debug!("{}: {gone} old rows removed in {:?}", self.path.display(), begun.elapsed());
             }

@@ -310,6 +310,7 @@ fn a_full_disk_holds_what_comes_and_goes_on_when_there_is_room() {
         tried: Instant::now(),
         looked: Instant::now(),
         prune_at: Instant::now() + FIRST_PRUNE,
+        unpruned: 0,
         _lock: lock,
     };
     for i in 0..3_000 {
@@ -357,6 +358,21 @@ fn old_rows_go_by_their_age_and_a_clock_ahead_takes_nothing() {
     assert_eq!(count(&conn, "liquidations"), 1, "kept for ever");
     // A clock that lags takes nothing more.
     assert_eq!(retention::prune(&mut conn, &StoreConfig::default(), T0 - day).unwrap(), 0);
+}
+
+#[test]
+fn history_that_is_older_than_it_is_kept_goes_while_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = at(&dir);
+    let (writer, _) = open(&at);
+    // Fifty hours, of which six are kept; what goes waits for two thousand that came.
+    let begin = T0 - 400 * 86_400_000;
+    write(&writer, (0..3_000).map(|i| columns(&[column(begin + i * 60_000, Interval::M1, 1.0)])));
+    assert_eq!(writer.close().written.columns, 3_000);
+    let conn = Connection::open(at.database()).unwrap();
+    let first: i64 = conn.query_row("SELECT min(start) FROM columns", [], |row| row.get(0)).unwrap();
+    let gone = (first - begin) / 60_000;
+    assert!((1_639..=2_639).contains(&gone), "{gone}");
 }
 
 #[test]
