@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::app::Settings;
-use crate::cli::{ReplayArgs, Time};
+use crate::cli::{Books, ReplayArgs, Time};
 use crate::config::Config;
+use crate::engine::playback::Speed;
 use crate::engine::{Command, Engine, Origin, SNAPSHOT_EVERY, Snapshot};
 use crate::estimate::BinTable;
 use crate::feed::recording::Recording;
@@ -73,7 +74,12 @@ fn show<S: Stage + Send + 'static>(
 /// A recording in which there is something of the asset, at its beginning.
 fn open(args: &ReplayArgs) -> anyhow::Result<Recording> {
     let mut recording = Recording::open_all(&args.files, args.asset)?;
-    if args.no_books {
+    let has_books = match args.books {
+        Books::Auto => args.speed != Speed::Max,
+        Books::Always => true,
+        Books::Never => false,
+    };
+    if !has_books {
         recording = recording.without_books();
     }
     if !recording.peek()? {

@@ -112,6 +112,8 @@ pub struct Playback {
     pub share: f64,
     /// It plays columns as they were kept, not events.
     pub is_kept: bool,
+    /// Order books are left unread.
+    pub is_bare: bool,
     /// What became of the last thing asked, where that needs words; else empty.
     pub told: Arc<str>,
 }

@@ -158,6 +158,11 @@ impl Recording {
         self
     }
 
+    /// Whether books are left out.
+    pub fn is_bare(&self) -> bool {
+        self.bare
+    }
+
     /// It as it stands here, to be read from here on once more: no file of it is open. Standard input cannot be read again.
     #[must_use]
     pub fn bookmark(&self) -> Self {

@@ -19,7 +19,8 @@ pub fn draw(canvas: &Canvas<'_>, buf: &mut Buffer) {
     }
     if !resting.has_book {
         let row = Rect { y: area.y + area.height / 2, width: area.width - 1, height: 1, ..area };
-        return text::line(buf, row, "no book", theme.dim);
+        let is_bare = canvas.app.latest().playback.as_ref().is_some_and(|p| p.is_bare);
+        return text::line(buf, row, if is_bare { "not read" } else { "no book" }, theme.dim);
     }
     // A column of air on the right: the map follows.
     let width = usize::from(area.width - 1);

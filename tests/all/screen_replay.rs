@@ -21,6 +21,7 @@ fn replay(motion: Motion, change: impl FnOnce(&mut Playback)) -> Arc<Snapshot> {
         at: snapshot.now + 500,
         share: 0.348,
         is_kept: false,
+        is_bare: false,
         told: Arc::from(""),
     };
     change(&mut playback);

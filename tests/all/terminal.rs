@@ -247,6 +247,35 @@ fn a_recording_stays_on_its_last_frame_until_q() {
 }
 
 #[test]
+fn a_recording_played_as_fast_as_it_can_be_leaves_books_unread_unless_asked() {
+    use meltline::market::EventKind;
+    use meltline::market::event::Book;
+
+    use crate::support::{event, price, qty};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = recording(&dir);
+    let book = Book { bids: vec![(price(59_990.0), qty(5.0))], asks: vec![(price(60_910.0), qty(5.0))] };
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    let last = event(1_718_758_799_500, EventKind::Book(Box::new(book)));
+    meltline::market::ndjson::write_event(&mut file, &last).unwrap();
+    for (options, is_read) in [
+        ([].as_slice(), false),
+        (&["--books", "always"], true),
+        (&["--speed", "1000"], true),
+        (&["--speed", "1000", "--books", "never"], false),
+    ] {
+        let args = ["replay", &path, "--range", "2h"].iter().chain(options).copied().collect::<Vec<_>>();
+        let mut terminal = Terminal::start(&args, 50, 160);
+        terminal.wait("end", |s| s.contents().contains("ENDED"));
+        // Told in the depth of market: what rests, or that nobody has looked.
+        terminal.wait("depth", |s| s.contents().contains(if is_read { "book $" } else { "not read" }));
+        terminal.press("q");
+        assert_eq!(terminal.ended(), 0);
+    }
+}
+
+#[test]
 fn a_picture_is_written_and_the_crosshair_copied() {
     let dir = tempfile::tempdir().unwrap();
     let path = recording(&dir);

@@ -307,6 +307,7 @@ impl<S: Stage> Player<S> {
             at: self.at,
             share: self.stage.share(self.at),
             is_kept: self.stage.is_kept(),
+            is_bare: self.stage.is_bare(),
             told: Arc::clone(&self.told),
         };
         let snapshot = Arc::unwrap_or_clone(shown);

@@ -58,6 +58,11 @@ pub trait Stage {
     fn is_kept(&self) -> bool {
         false
     }
+
+    /// Whether order books are left unread.
+    fn is_bare(&self) -> bool {
+        false
+    }
 }
 
 /// Events taken in at once.
@@ -224,6 +229,10 @@ impl Stage for Recorded {
 
     fn landmarks(&self, landmark: &Landmark, from: i64, until: i64) -> Vec<i64> {
         self.engine.landmarks(landmark, from, until)
+    }
+
+    fn is_bare(&self) -> bool {
+        self.recording.is_bare()
     }
 
     fn set_preset(&mut self, preset: Option<Preset>) {
