@@ -72,10 +72,11 @@ impl Bench {
             },
             hyperliquid: HyperliquidConfig { ws: at.hyperliquid.ws, rest: at.hyperliquid.rest },
             timeout: ms(8_000),
-            first_data: ms(6_000),
-            idle: ms(2_500),
-            idle_trades: ms(2_500),
-            pong: ms(800),
+            // Longer than a busy machine stalls: tests of silence set their own.
+            first_data: ms(20_000),
+            idle: ms(15_000),
+            idle_trades: ms(15_000),
+            pong: ms(5_000),
             backoff_first: ms(20),
             backoff_most: ms(200),
             overlap: ms(100),
@@ -254,6 +255,8 @@ async fn a_half_open_connection_is_noticed_by_its_silence(
     #[values(&BINANCE, &BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
 ) {
     let mut bench = Bench::start(venue).await;
+    let patience = Duration::from_millis(2_500);
+    (bench.config.idle, bench.config.idle_trades) = (patience, patience);
     let faults = bench.faults();
     let client = bench.live().await;
     let from = client.statuses.len();

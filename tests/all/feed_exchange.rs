@@ -187,9 +187,10 @@ impl Exchange {
                 rest: format!("http://{host}"),
             },
             timeout: ms(5_000),
-            first_data: ms(1_500),
-            idle: ms(1_500),
-            idle_trades: ms(1_500),
+            // Longer than a busy machine stalls: tests of silence set their own.
+            first_data: ms(15_000),
+            idle: ms(15_000),
+            idle_trades: ms(15_000),
             backoff_first: ms(20),
             backoff_most: ms(100),
             overlap: ms(60),

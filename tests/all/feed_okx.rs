@@ -352,7 +352,8 @@ async fn everything_is_subscribed_to_and_becomes_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ping_that_is_not_answered_costs_the_connection() {
     let venue = Okx::start(Trouble::Mute).await;
-    let config = FeedConfig { pong: Duration::from_secs(1), ..venue.config() };
+    let config =
+        FeedConfig { ping_most: Duration::from_secs(1), pong: Duration::from_secs(4), ..venue.config() };
     let mut feed = Listener::of("okx", config, None);
     feed.until("given up", |f| reconnects(f) == 1).await;
     assert!(feed.statuses.iter().any(|s| s.note.contains("does not answer our ping")), "{:?}", feed.status());
