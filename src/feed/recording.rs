@@ -281,8 +281,9 @@ impl Recording {
     fn read_events(&mut self, first: MarketEvent) -> anyhow::Result<Vec<MarketEvent>> {
         let mut events = Vec::new();
         let asset = *self.asset.get_or_insert(first.asset);
+        let bare = self.bare;
         let mut keep = |event: MarketEvent| {
-            if event.asset == asset {
+            if event.asset == asset && !(bare && matches!(event.kind, EventKind::Book(_))) {
                 events.push(event);
             }
         };

@@ -7,6 +7,7 @@ use axum::extract::WebSocketUpgrade;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use futures_util::SinkExt as _;
 
@@ -108,18 +109,22 @@ impl<E: Encoder> Session<E> {
                 }
                 message = socket.recv() => {
                     heard = Instant::now();
-                    self.hear(&mut socket, message).await
+                    // What was told before this was said goes out before its answer.
+                    let flow = match self.seat.letters.try_recv() {
+                        Ok(letter) => self.post_unless(&mut socket, letter, [&cut, &stop]).await,
+                        Err(_) => Flow::On,
+                    };
+                    match flow {
+                        Flow::On => self.hear(&mut socket, message).await,
+                        flow => flow,
+                    }
                 }
                 letter = self.seat.letters.recv() => {
                     if E::SENDING_COUNTS {
                         heard = Instant::now();
                     }
                     match letter {
-                        Some(letter) => tokio::select! {
-                            flow = self.post(&mut socket, letter) => flow,
-                            () = cut.cancelled() => Flow::Drop,
-                            () = stop.cancelled() => Flow::Drop,
-                        },
+                        Some(letter) => self.post_unless(&mut socket, letter, [&cut, &stop]).await,
                         None => Flow::Drop,
                     }
                 }
@@ -170,6 +175,20 @@ impl<E: Encoder> Session<E> {
             self.exchange.trouble.book(&rows);
         }
         Flow::On
+    }
+
+    /// As [`Self::post`], but not for longer than these let it.
+    async fn post_unless(
+        &mut self,
+        socket: &mut WebSocket,
+        first: Letter<E::Stream>,
+        [cut, stop]: [&CancellationToken; 2],
+    ) -> Flow {
+        tokio::select! {
+            flow = self.post(socket, first) => flow,
+            () = cut.cancelled() => Flow::Drop,
+            () = stop.cancelled() => Flow::Drop,
+        }
     }
 
     /// Sends a letter and all that wait behind it in one go.

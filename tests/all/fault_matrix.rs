@@ -91,6 +91,14 @@ impl Bench {
         Self { server, venue, config, client: None, _stop: stop.drop_guard() }
     }
 
+    /// Silence is noticed soon: for tests to which a false alarm does no harm.
+    fn hurries(&mut self) {
+        let patience = Duration::from_millis(2_500);
+        (self.config.idle, self.config.idle_trades) = (patience, patience);
+        self.config.first_data = Duration::from_secs(6);
+        self.config.pong = Duration::from_secs(1);
+    }
+
     fn faults(&self) -> Faults {
         self.server.faults(self.venue.name).unwrap()
     }
@@ -255,8 +263,7 @@ async fn a_half_open_connection_is_noticed_by_its_silence(
     #[values(&BINANCE, &BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
 ) {
     let mut bench = Bench::start(venue).await;
-    let patience = Duration::from_millis(2_500);
-    (bench.config.idle, bench.config.idle_trades) = (patience, patience);
+    bench.hurries();
     let faults = bench.faults();
     let client = bench.live().await;
     let from = client.statuses.len();
@@ -345,6 +352,7 @@ async fn a_stream_that_never_speaks_is_called_by_its_name(
     #[values(&BINANCE, &BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
 ) {
     let mut bench = Bench::start(venue).await;
+    bench.hurries();
     bench.config.first_data = Duration::from_secs(2);
     let faults = bench.faults();
     faults.mute(venue.trades);
@@ -530,6 +538,7 @@ async fn a_symbol_that_is_delisted_ends_with_a_plain_word(
     #[values(&BINANCE, &BYBIT, &OKX, &HYPERLIQUID)] venue: &'static Named,
 ) {
     let mut bench = Bench::start(venue).await;
+    bench.hurries();
     let faults = bench.faults();
     let client = bench.live().await;
     faults.delist(venue.symbol);

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use super::sim_server::{PATIENCE, Socket, connect, get, next, server};
+use super::sim_wire::http;
 
 async fn binance(speed: f64) -> (SimServer, Faults, CancellationToken) {
     let (server, stop) = server(Scenario::Base, speed).await;
@@ -233,7 +234,7 @@ async fn a_wrong_clock_is_wrong_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_of_instruments_can_be_spoilt() {
     let (server, faults, stop) = binance(1.0).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http();
     let info = async || {
         let url = format!("{}/fapi/v1/exchangeInfo", server.rest_url());
         client.get(url).send().await.unwrap().text().await.unwrap()
