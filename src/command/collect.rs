@@ -59,7 +59,7 @@ pub fn run(args: &CollectArgs, config: &Config) -> anyhow::Result<()> {
     let capture = args.live.capture.clone().unwrap_or_else(|| config.feed.capture.clone());
     let feed_config = Arc::new(live::feed_config(config));
     let engines = engines()?;
-    live::runtime()?.block_on(async {
+    let collect = async {
         let stop = CancellationToken::new();
         let _stopped = stop.clone().drop_guard();
         let (mut lanes, mut turns) = (Vec::new(), Turns::default());
@@ -95,7 +95,8 @@ pub fn run(args: &CollectArgs, config: &Config) -> anyhow::Result<()> {
         }
         tracing::debug!("ended in {:?}", told.elapsed());
         ended
-    })
+    };
+    live::on_network(|runtime| runtime.block_on(collect))
 }
 
 /// Where the engines run: not among the sockets, whose pongs no column may delay.

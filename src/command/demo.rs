@@ -17,15 +17,16 @@ pub fn run(args: &DemoArgs, mut config: Config) -> anyhow::Result<()> {
     if let Some(dir) = &args.live.capture {
         config.feed.capture.clone_from(dir);
     }
-    let runtime = live::runtime()?;
-    let stop = CancellationToken::new();
-    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
-    point_at(&mut config, server.endpoints());
-    let shown = live::watch_live(&runtime, &config, None);
-    stop.cancel();
-    runtime.block_on(server.stopped())?;
-    shown
+    live::on_network(|runtime| {
+        let stop = CancellationToken::new();
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = runtime.block_on(sim::start(sim_config(&args.market, listen), stop.clone()))?;
+        point_at(&mut config, server.endpoints());
+        let shown = live::watch_live(runtime, &config, None);
+        stop.cancel();
+        runtime.block_on(server.stopped())?;
+        shown
+    })
 }
 
 /// The simulator's part of the command line.

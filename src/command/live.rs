@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -33,25 +34,31 @@ pub const ITEMS: usize = 16;
 
 /// Runs the screen on the exchanges of the configuration.
 pub fn run(config: &Config) -> anyhow::Result<()> {
-    let runtime = runtime()?;
     // A simulator is a place to try things: what is switched there is not kept.
     let state = if config.feed.simulated { None } else { state::default_path() };
-    watch_live(&runtime, config, state.map(StateFile::open))
+    on_network(|runtime| watch_live(runtime, config, state.map(StateFile::open)))
 }
 
-/// The runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// How long what was begun and is not waited for may hold up the end.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Acts on the runtime the sockets live on: two threads, so that a slow parse does not delay a pong.
+pub fn on_network<T>(act: impl FnOnce(&Runtime) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("feed")
         .enable_all()
         .build()
-        .context("cannot start the network runtime")
+        .context("cannot start the network runtime")?;
+    let done = act(&runtime);
+    // Where no name server answers, the system looks a name up for ten seconds and more, and cannot be told to leave off.
+    runtime.shutdown_timeout(LINGER);
+    done
 }
 
 /// Feed, engine and screen, until the user quits. With a state file, as it was opened, the screen starts as it was left.
 pub fn watch_live(
-    runtime: &tokio::runtime::Runtime,
+    runtime: &Runtime,
     config: &Config,
     state: Option<(StateFile, Option<String>)>,
 ) -> anyhow::Result<()> {
@@ -173,7 +180,7 @@ fn settled(asset: Asset, config: &Config, patience: Duration, purpose: Use) -> a
         }
         return Ok(Settled { engine, missing: Vec::new() });
     }
-    runtime()?.block_on(async {
+    let settle = async {
         let (items, mut received) = mpsc::channel(ITEMS);
         let stop = CancellationToken::new();
         let _stop = stop.clone().drop_guard();
@@ -198,7 +205,8 @@ fn settled(asset: Asset, config: &Config, patience: Duration, purpose: Use) -> a
             bail!("no venue is live for {asset}: {}", missing.join("; "));
         }
         Ok(Settled { engine, missing })
-    })
+    };
+    on_network(|runtime| runtime.block_on(settle))
 }
 
 /// All that is expected of a venue is there: every stream delivers, and there is something to estimate from.
@@ -220,4 +228,29 @@ fn why_missing(market: &VenueMarket) -> String {
         _ => "no data yet",
     };
     format!("{} is not live: {why}", market.venue())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_looked_up_for_long_does_not_hold_up_the_end() {
+        let (answer, looked_up) = channel::<()>();
+        let (told, ended) = channel();
+        std::thread::spawn(move || {
+            let ran = on_network(|runtime| {
+                runtime.spawn_blocking(move || looked_up.recv());
+                Ok(7)
+            });
+            told.send(ran.ok()).unwrap();
+        });
+        // Nobody answers before it has ended.
+        let ended = ended.recv_timeout(Duration::from_secs(60));
+        assert_ne!(ended, Err(RecvTimeoutError::Timeout));
+        assert_eq!(ended, Ok(Some(7)));
+        drop(answer);
+    }
 }

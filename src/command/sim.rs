@@ -38,7 +38,7 @@ fn write_events(args: &SimArgs, events: &Path, config: &Config) -> anyhow::Resul
         events: events.into(),
         truth: args.truth.clone(),
     };
-    live::runtime()?.block_on(async {
+    let recorded = async {
         let (stop, begun) = (CancellationToken::new(), Instant::now());
         let stopping = stop.clone();
         let mut recording = tokio::task::spawn_blocking(move || sim::record::record(&record, &stopping));
@@ -56,12 +56,13 @@ fn write_events(args: &SimArgs, events: &Path, config: &Config) -> anyhow::Resul
         let hours = seconds as f64 / 3_600.0;
         eprintln!("{hours:.1} h simulated in {took:.1} s, {events} market events");
         Ok(())
-    })
+    };
+    live::on_network(|runtime| runtime.block_on(recorded))
 }
 
 /// The exchanges on sockets.
 fn serve(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
-    live::runtime()?.block_on(async {
+    let serve = async {
         let stop = CancellationToken::new();
         let server = sim::start(demo::sim_config(&args.market, args.listen), stop.clone()).await?;
         if let Some(path) = &args.truth {
@@ -84,7 +85,8 @@ fn serve(args: &SimArgs, mut config: Config) -> anyhow::Result<()> {
         }
         stop.cancel();
         server.stopped().await
-    })
+    };
+    live::on_network(|runtime| runtime.block_on(serve))
 }
 
 /// Waits for SIGINT or SIGTERM.

@@ -31,7 +31,7 @@ pub fn run(args: &TapArgs, mut config: Config) -> anyhow::Result<()> {
         config.venues.choose(&args.venue)?;
     }
     config.feed.capture = args.live.capture.clone().unwrap_or(config.feed.capture);
-    live::runtime()?.block_on(tap_live(args, &config, &mut out))
+    live::on_network(|runtime| runtime.block_on(tap_live(args, &config, &mut out)))
 }
 
 fn write(out: &mut impl Write, args: &TapArgs, batch: &[MarketEvent]) -> std::io::Result<()> {
