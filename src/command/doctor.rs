@@ -58,7 +58,7 @@ pub fn run(args: &DoctorArgs, config: &Config, named: Option<&Path>) -> anyhow::
     let asset = args.asset.unwrap_or(config.asset);
     let feed = live::feed_config(config);
     let venues = venues(&mut report, config.venues.enabled(), asset, feed, args.watch);
-    live::on_network(|runtime| Ok(runtime.block_on(venues)?))?;
+    live::on_network(|runtime| runtime.block_on(venues))?;
     if report.wrong > 0 {
         bail!("{} of the checks above are not ok", report.wrong);
     }
