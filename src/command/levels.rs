@@ -136,7 +136,7 @@ fn csv(out: &mut impl Write, map: &LevelMap, header: bool) -> anyhow::Result<()>
     if header {
         write!(out, "ts,asset,side,price_low,price_high,usd,usd_low,usd_high,position_usd,measured_usd")?;
         for tier in Tier::MODELLED {
-            write!(out, ",usd_{tier}")?;
+            write!(out, ",tier_{tier}_usd")?;
         }
         writeln!(out, ",venues")?;
     }

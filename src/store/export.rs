@@ -366,7 +366,7 @@ fn header(what: What) -> Vec<String> {
     let mut names: Vec<String> = ["ts", "venue", "asset"].map(str::to_owned).into();
     names.extend(own.split(' ').map(str::to_owned));
     if what == What::Levels {
-        names.extend(Tier::ALL.map(|tier| format!("usd_{tier}")));
+        names.extend(Tier::ALL.map(|tier| format!("tier_{tier}_usd")));
     }
     names
 }

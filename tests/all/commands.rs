@@ -1,5 +1,6 @@
 //! The headless commands of the real binary: output, exit codes, complaints.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -83,7 +84,17 @@ fn every_form_of_levels_tells_the_same_market() {
     let rows = json["levels"].as_array().unwrap();
     let csv = levels("csv");
     assert_eq!(csv.lines().count(), rows.len() + 1);
-    assert!(csv.starts_with("ts,asset,side,price_low"));
+    let (header, first) = (csv.lines().next().unwrap(), csv.lines().nth(1).unwrap());
+    assert_eq!(
+        header,
+        "ts,asset,side,price_low,price_high,usd,usd_low,usd_high,position_usd,measured_usd,\
+         tier_low_usd,tier_5x_usd,tier_10x_usd,tier_25x_usd,tier_50x_usd,tier_100x_usd,venues",
+        "as docs/FORMATS.md has it, each name once"
+    );
+    let by_name: BTreeMap<_, _> = header.split(',').zip(first.split(',')).collect();
+    for (name, of) in [("usd_low", &rows[0]["usd_low"]), ("tier_low_usd", &rows[0]["tiers"]["low"])] {
+        assert_eq!(by_name[name].parse::<f64>().unwrap(), of.as_f64().unwrap(), "{name}");
+    }
     let total: f64 = rows.iter().filter(|l| l["side"] == "long").map(|l| l["usd"].as_f64().unwrap()).sum();
     assert!((total - json["totals"]["long_usd"].as_f64().unwrap()).abs() < 0.01);
     for row in rows {

@@ -145,6 +145,12 @@ fn exports_are_the_rows_as_they_came() {
     let csv = said(&store(dir.path(), &["export", "BTC", "levels", "--to", "2026-11-22T10:02:00Z"]));
     let cells: usize = columns.iter().map(|c| c["levels"].as_array().unwrap().len()).sum();
     assert_eq!(csv.lines().count(), 1 + cells);
+    assert_eq!(
+        csv.lines().next().unwrap(),
+        "ts,venue,asset,interval,price_low,price_high,usd,\
+         tier_low_usd,tier_5x_usd,tier_10x_usd,tier_25x_usd,tier_50x_usd,tier_100x_usd,tier_known_usd",
+        "as docs/FORMATS.md has it"
+    );
 }
 
 #[test]
