@@ -292,6 +292,7 @@ impl VenueMarket {
                 return;
             }
             if self.seen >= start {
+                self.estimator.settle();
                 let column = self.column(start);
                 self.estimator.take_activity();
                 if let Some(lane) = &mut self.preset {

@@ -40,22 +40,28 @@ fn pack_tier(readout: &Readout, tier: Tier) -> (Packed, Packed) {
     let floor = FLOOR.max(readout.oi * readout.mark * FLOOR_SHARE);
     let i = tier.index();
     let [long, short] = Side::BOTH.map(|side| Half {
-        first: readout.side(side).first,
+        first: readout.side(side).first[i],
         levels: &readout.side(side).levels[i],
         positions: &readout.side(side).positions[i],
     });
     let (long, short) = (long.trim_low(floor), short.trim_high(floor));
     let (levels, positions) = (join(long, short, |h| h.levels), join(long, short, |h| h.positions));
     let first = if long.levels.is_empty() { short.first } else { long.first };
-    let factors = levels.clone().zip(positions).map(|(level, position)| {
-        if level >= floor { nearest(position / level / FACTOR_STEP) * FACTOR_STEP } else { 0.0 }
-    });
-    (Packed::from_values(first, levels, floor), Packed::from_values(first, factors, f64::MIN_POSITIVE))
+    let factor = |(level, position): (&f64, &f64)| {
+        let steps = nearest(position / level / FACTOR_STEP);
+        if *level >= floor { steps * FACTOR_STEP } else { 0.0 }
+    };
+    let factors: Vec<f64> = levels.iter().zip(&positions).map(factor).collect();
+    (Packed::new(first, &levels, floor), Packed::new(first, &factors, f64::MIN_POSITIVE))
 }
 
-/// The nearest whole number of a positive one; `f64::round` is a call on machines without an instruction for it.
+/// The nearest whole number of a positive one below 2⁵¹, half up. By additions alone, which take several numbers at once: above 2⁵² there is
+/// nothing but whole numbers.
 fn nearest(value: f64) -> f64 {
-    (value + 0.5) as i64 as f64
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    let up = value + 0.5;
+    let even = (up + WHOLE) - WHOLE;
+    if even > up { even - 1.0 } else { even }
 }
 
 /// One side of a tier.
@@ -89,26 +95,21 @@ impl Half<'_> {
 
 /// The values of both sides bin by bin, from the first of the longs to the last of the shorts; they share one bin at most,
 /// that of the mark.
-fn join<'a>(
-    long: Half<'a>,
-    short: Half<'a>,
-    of: impl Fn(&Half<'a>) -> &'a [f64],
-) -> impl Iterator<Item = f64> + Clone {
+fn join<'a>(long: Half<'a>, short: Half<'a>, of: impl Fn(&Half<'a>) -> &'a [f64]) -> Vec<f64> {
     let (below, above) = (of(&long), of(&short));
+    if below.is_empty() || above.is_empty() {
+        return [below, above].concat();
+    }
     let end = long.first + below.len() as i32;
-    let (shared, hole) = match (below.is_empty(), above.is_empty()) {
-        (false, false) => ((end - short.first).max(0) as usize, (short.first - end).max(0) as usize),
-        _ => (0, 0),
-    };
-    let shared = shared.min(below.len()).min(above.len());
-    let (alone, both) = below.split_at(below.len() - shared);
-    let both = both.iter().zip(above).map(|(a, b)| a + b);
-    alone
-        .iter()
-        .copied()
-        .chain(both)
-        .chain(std::iter::repeat_n(0.0, hole))
-        .chain(above[shared..].iter().copied())
+    let hole = (short.first - end).max(0) as usize;
+    let shared = ((end - short.first).max(0) as usize).min(below.len()).min(above.len());
+    let mut values = Vec::with_capacity(below.len() + hole + above.len());
+    values.extend_from_slice(below);
+    values.resize(below.len() + hole, 0.0);
+    let (both, alone) = above.split_at(shared);
+    values[below.len() - shared..].iter_mut().zip(both).for_each(|(sum, more)| *sum += more);
+    values.extend_from_slice(alone);
+    values
 }
 
 /// Packs amounts by bin.
@@ -136,7 +137,7 @@ mod tests {
             let mut levels: [Vec<f64>; TIERS] = Default::default();
             levels[2] = usd.to_vec();
             let positions = levels.clone().map(|tier| tier.iter().map(|usd| 1.5 * usd).collect());
-            SideLevels { first, levels, positions, scale: 1.0 }
+            SideLevels { first: [first; TIERS], levels, positions, scale: 1.0 }
         };
         let readout = Readout {
             mark: 100.0,
@@ -176,7 +177,7 @@ mod tests {
                 let mut positions = levels.clone();
                 levels[0] = rows.iter().map(|r| r.0).collect();
                 positions[0] = rows.iter().map(|r| r.0 * r.1).collect();
-                SideLevels { first, levels, positions, scale: 1.0 }
+                SideLevels { first: [first; TIERS], levels, positions, scale: 1.0 }
             };
             let first = 1_000 - long.len() as i32 + 1;
             let sides = [side(first, &long), side(1_000, &short)];

@@ -11,7 +11,7 @@ use super::beside::LiveMarket;
 use super::snapshot::{History, Print};
 
 /// Raised with every change of what a [`Checkpoint`] holds or of how the state it holds is meant: an older one is then of no use.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// One thing to keep.
 #[derive(Debug, Clone)]

@@ -20,6 +20,8 @@ pub struct BinTable {
     edges: Vec<f64>,
     /// Geometric middles.
     middles: Vec<f64>,
+    /// One over each of them: a division takes as long as all else that is computed of a bin.
+    inverses: Vec<f64>,
     log_step: f64,
 }
 
@@ -34,8 +36,9 @@ impl BinTable {
             edges.push(edge);
             edge *= factor;
         }
-        let middles = edges.windows(2).map(|pair| (pair[0] * pair[1]).sqrt()).collect();
-        Self { bp, edges, middles, log_step: libm::log(factor) }
+        let middles: Vec<f64> = edges.windows(2).map(|pair| (pair[0] * pair[1]).sqrt()).collect();
+        let inverses = middles.iter().map(|middle| 1.0 / middle).collect();
+        Self { bp, edges, middles, inverses, log_step: libm::log(factor) }
     }
 
     /// Bin width in basis points.
@@ -91,8 +94,17 @@ impl BinTable {
 
     /// Geometric middles of these bins, USD; of none where they do not all lie in the table.
     pub fn mids(&self, bins: &Range<i32>) -> &[f64] {
+        Self::of(&self.middles, bins)
+    }
+
+    /// One over the geometric middles of these bins, coins per USD; likewise.
+    pub fn inverse_mids(&self, bins: &Range<i32>) -> &[f64] {
+        Self::of(&self.inverses, bins)
+    }
+
+    fn of<'a>(values: &'a [f64], bins: &Range<i32>) -> &'a [f64] {
         let place = |bin: i32| usize::try_from(bin).unwrap_or(usize::MAX);
-        self.middles.get(place(bins.start)..place(bins.end)).unwrap_or_default()
+        values.get(place(bins.start)..place(bins.end)).unwrap_or_default()
     }
 
     /// Where a price lies, counted in bins with the fraction of the way through its bin (by logarithm); for drawing.

@@ -19,6 +19,8 @@ const SLACK: i32 = 32;
 const SMALLEST_SCALE: f64 = 1e-30;
 /// When nearly all of a side comes to be known, at least this share stays.
 const SMALLEST_SHARE: f64 = 1e-6;
+/// Bins whose openings wait to be spread, at most.
+const MOST_WAITING: usize = 32;
 /// Largest hazard applied at one reading.
 const LARGEST_HAZARD: f64 = 5.0;
 
@@ -147,6 +149,22 @@ impl Row {
         }
     }
 
+    /// Adds masses to its cells from that of `first` on, to each class so many times.
+    fn add(&mut self, first: i32, masses: &[f64], times: [f64; H]) {
+        let at = self.place(first);
+        // Two cells at once: what is added to them side by side is as much as a processor adds in three steps.
+        let (pairs, last) = self.cells[at..at + masses.len()].as_chunks_mut::<2>();
+        let (masses, last_mass) = masses.as_chunks::<2>();
+        let [a, b, c] = times;
+        for (pair, [mass, next]) in pairs.iter_mut().zip(masses) {
+            let added = [mass * a, mass * b, mass * c, next * a, next * b, next * c];
+            pair.as_flattened_mut().iter_mut().zip(added).for_each(|(slot, mass)| *slot += mass);
+        }
+        for (cell, mass) in last.iter_mut().zip(last_mass) {
+            cell.iter_mut().zip(times).for_each(|(slot, times)| *slot += mass * times);
+        }
+    }
+
     /// Keeps only cells of these bins; the mass of the others leaves the grid.
     fn restrict(&mut self, bins: &Range<i32>, scale: [f64; H], ledgers: &mut [Ledger]) {
         let kept = common(&self.span(), bins);
@@ -164,6 +182,14 @@ impl Row {
     }
 }
 
+/// Coins opened at one bin that are not spread over their levels yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    bin: i32,
+    /// Unit masses before scaling, by class.
+    coins: [f64; H],
+}
+
 /// The cohorts of one side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cohorts {
@@ -174,6 +200,10 @@ pub struct Cohorts {
     rows: Vec<Row>,
     scale: [f64; H],
     ledger: Vec<Ledger>,
+    /// What was opened since the path was last near a level of it. A market opens at the same few bins every second, and spreading what was opened there
+    /// is most of the estimator's work: it is done once for all of it, before the path comes to the first level of it ([`Self::is_awaited`]) and before
+    /// the cells are read ([`Self::spread`]).
+    waiting: Vec<Waiting>,
 }
 
 impl Cohorts {
@@ -185,6 +215,7 @@ impl Cohorts {
             rows: vec![Row::default(); components],
             scale: [1.0; H],
             ledger: vec![Ledger::default(); components * H],
+            waiting: Vec::new(),
         }
     }
 
@@ -200,6 +231,7 @@ impl Cohorts {
             && (0..=i64::from(i32::MAX / 2)).contains(&(i64::from(end) + i64::from(REACH)))
             && self.rows.len() == components
             && self.rows.iter().all(lies_inside)
+            && self.waiting.iter().all(|w| (-REACH..=end.saturating_add(REACH)).contains(&w.bin))
             && self.ledger.len() == components * H
     }
 
@@ -250,6 +282,88 @@ impl Cohorts {
 
     /// Opens `share` of these coins, as seen from `center`, the bin the path is in now.
     pub fn open(&mut self, components: &Components, openings: &[Opening], share: f64, center: i32) {
+        let levels = components.levels(self.side);
+        // Where nothing of it is gone yet and nothing lies out of reach.
+        let can_wait = |o: &Opening| {
+            let (lowest, highest) = (o.bin + levels.start, o.bin + levels.end - 1);
+            let is_whole =
+                if self.side == 0 { highest <= o.trail.maybe_low } else { lowest >= o.trail.maybe_high };
+            is_whole && lowest >= (center - REACH).max(0) && highest < center + REACH
+        };
+        let (waiting, others): (Vec<Opening>, Vec<Opening>) = openings.iter().partition(|o| can_wait(o));
+        for opening in waiting {
+            self.wait(components, opening.bin, share * opening.qty, center);
+        }
+        self.open_now(components, &others, share, center);
+    }
+
+    /// Opens coins that need not be spread yet.
+    fn wait(&mut self, components: &Components, bin: i32, qty: f64, center: i32) {
+        let levels = components.levels(self.side);
+        let (lowest, highest) = (bin + levels.start, bin + levels.end - 1);
+        let is_new = self.waiting.iter().all(|w| w.bin != bin);
+        let has_room = self.span.contains(&lowest) && self.span.contains(&highest);
+        if !has_room || is_new && self.waiting.len() >= MOST_WAITING {
+            self.spread(components);
+            self.reserve(lowest, highest, center);
+        }
+        let coins = self.scale.map(|scale| qty / scale);
+        match self.waiting.iter_mut().find(|w| w.bin == bin) {
+            Some(waiting) => waiting.coins.iter_mut().zip(coins).for_each(|(sum, more)| *sum += more),
+            None => self.waiting.push(Waiting { bin, coins }),
+        }
+        let ledgers = self.ledger.chunks_exact_mut(H).zip(components.iter());
+        for (ledgers, component) in ledgers.filter(|(_, c)| c.weight > 0.0) {
+            let kernel = &component.kernels[self.side];
+            let kept = qty * kernel.share_of(&(0..kernel.shares.len()));
+            for ledger in ledgers {
+                ledger.inserted += qty;
+                ledger.resting += kept;
+                ledger.left += qty - kept;
+            }
+        }
+    }
+
+    /// Whether the path, moving through these bins, comes to a level of what is not spread yet.
+    pub fn is_awaited(&self, components: &Components, bins: &Range<i32>) -> bool {
+        let levels = components.levels(self.side);
+        self.waiting.iter().any(|w| {
+            if self.side == 0 { bins.start < w.bin + levels.end } else { bins.end > w.bin + levels.start }
+        })
+    }
+
+    /// Whether all that was opened lies in the cells.
+    pub fn is_spread(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Spreads all that was opened over its levels, by the components it was opened with. When that is done decides about the last digits of sums: it must
+    /// follow from events alone.
+    pub fn spread(&mut self, components: &Components) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        for (row, component) in self.rows.iter_mut().zip(components).filter(|(_, c)| c.weight > 0.0) {
+            let kernel = &component.kernels[self.side];
+            for Waiting { bin, coins } in &waiting {
+                let begin = bin + kernel.offset;
+                let levels = common(&self.span, &(begin..begin + kernel.shares.len() as i32));
+                if levels.is_empty() {
+                    continue;
+                }
+                row.cover(&levels, &self.span);
+                let shares = &kernel.shares[(levels.start - begin) as usize..(levels.end - begin) as usize];
+                row.add(levels.start, shares, *coins);
+            }
+        }
+        // Its room is used again.
+        self.waiting = waiting;
+        self.waiting.clear();
+    }
+
+    /// Opens `share` of these coins and spreads them at once.
+    fn open_now(&mut self, components: &Components, openings: &[Opening], share: f64, center: i32) {
         let bins = openings.iter().map(|o| o.bin);
         let (Some(lowest), Some(highest)) = (bins.clone().min(), bins.max()) else { return };
         let qty: f64 = share * openings.iter().map(|o| o.qty).sum::<f64>();
@@ -273,15 +387,16 @@ impl Cohorts {
                     if bins.is_empty() {
                         continue;
                     }
-                    let shares = &kernel.shares[(bins.start - begin) as usize..(bins.end - begin) as usize];
-                    for (slot, part_of_bin) in
-                        added[(bins.start - inside.start) as usize..].iter_mut().zip(shares)
-                    {
-                        let mass = share * opening.qty * part_of_bin;
-                        let stays = part * mass;
-                        *slot += stays;
-                        kept += stays;
-                        crossed += mass - stays;
+                    let of_kernel = (bins.start - begin) as usize..(bins.end - begin) as usize;
+                    let mass = share * opening.qty;
+                    let stays = part * mass;
+                    let all = mass * kernel.share_of(&of_kernel);
+                    kept += part * all;
+                    crossed += all - part * all;
+                    if stays > 0.0 {
+                        let slots = &mut added[(bins.start - inside.start) as usize..];
+                        let shares = &kernel.shares[of_kernel];
+                        slots.iter_mut().zip(shares).for_each(|(slot, share)| *slot += stays * share);
                     }
                 }
             }
@@ -293,20 +408,12 @@ impl Cohorts {
                 ledger.left += qty - kept - crossed;
             }
             if !inside.is_empty() {
-                self.reserve(inside.start, inside.end - 1, center);
-                self.add(k, inside.start, &added, inverse);
-            }
-        }
-    }
-
-    /// Adds masses to one component of the cells from `first` on.
-    fn add(&mut self, component: usize, first: i32, masses: &[f64], inverse: [f64; H]) {
-        let row = &mut self.rows[component];
-        row.cover(&(first..first + masses.len() as i32), &self.span);
-        let at = row.place(first);
-        for (cell, mass) in row.cells[at..].iter_mut().zip(masses) {
-            for (slot, inverse) in cell.iter_mut().zip(inverse) {
-                *slot += mass * inverse;
+                if !(self.span.contains(&inside.start) && self.span.contains(&(inside.end - 1))) {
+                    self.spread(components);
+                    self.reserve(inside.start, inside.end - 1, center);
+                }
+                self.rows[k].cover(&inside, &self.span);
+                self.rows[k].add(inside.start, &added, inverse);
             }
         }
     }
@@ -333,6 +440,9 @@ impl Cohorts {
             if self.scale[h] < SMALLEST_SCALE {
                 for cell in self.rows.iter_mut().flat_map(|row| &mut row.cells) {
                     cell[h] *= self.scale[h];
+                }
+                for waiting in &mut self.waiting {
+                    waiting.coins[h] *= self.scale[h];
                 }
                 self.scale[h] = 1.0;
             }
@@ -384,7 +494,7 @@ impl Cohorts {
         }
     }
 
-    /// The mass of every slot as the cells hold it now, to check the ledger against.
+    /// The mass of every slot as the cells hold it now, to check the ledger against; all must be spread.
     pub fn held(&self) -> Vec<f64> {
         let sum = |row: &Row, h: usize| row.cells.iter().map(|cell| cell[h] * self.scale[h]).sum::<f64>();
         self.rows.iter().flat_map(|row| (0..H).map(move |h| sum(row, h))).collect()

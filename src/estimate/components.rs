@@ -3,6 +3,8 @@
 //! Nine spikes stand for isolated positions at the usual leverages, fourteen log-spaced smears for cross margin, odd
 //! leverages and positions built in steps. On logarithmic bins a component is one constant shift, computed once.
 
+use std::ops::Range;
+
 use crate::market::{Instrument, Side, Venue};
 
 use super::bins::BinTable;
@@ -50,6 +52,8 @@ pub struct Kernel {
     pub offset: i32,
     /// Share in each bin from there on; they sum to 1.
     pub shares: Box<[f64]>,
+    /// Their sums: of none of them, of the first, of the first two and so on.
+    sums: Box<[f64]>,
 }
 
 /// One distance component.
@@ -67,7 +71,11 @@ pub struct Component {
 
 /// All components of one venue's instrument.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Components(Vec<Component>);
+pub struct Components {
+    all: Vec<Component>,
+    /// From the lowest to the highest level by side, bins relative to the entry's; of those with weight.
+    levels: [Range<i32>; 2],
+}
 
 /// The log-normal prior of the smears: median distance and sigma of its logarithm.
 struct Smears {
@@ -93,7 +101,7 @@ impl Components {
         };
         if venue.as_str() == "hyperliquid" {
             let smears = Smears { count: 16, farthest: 0.90, median: 0.28, sigma: 1.16 };
-            return Self(fitted(smears).components(1.0, bins));
+            return Self::of(fitted(smears).components(1.0, bins));
         }
         let spiked = 0.5 * (1.0 - trust);
         let tiers: Vec<margin::Tier> =
@@ -117,29 +125,44 @@ impl Components {
         for component in &mut all {
             component.weight /= total;
         }
-        Self(all)
+        Self::of(all)
+    }
+
+    fn of(all: Vec<Component>) -> Self {
+        let levels = [0, 1].map(|side| {
+            let kernels = all.iter().filter(|c| c.weight > 0.0).map(|c| &c.kernels[side]);
+            let start = kernels.clone().map(|k| k.offset).min().unwrap_or(0);
+            let end = kernels.map(|k| k.offset + k.shares.len() as i32).max().unwrap_or(0);
+            start..end
+        });
+        Self { all, levels }
+    }
+
+    /// Where levels of a side lie, from the lowest to the highest: bins relative to the entry's.
+    pub fn levels(&self, side: usize) -> Range<i32> {
+        self.levels[side].clone()
     }
 
     /// Number of components.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Never: there are always smears.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// The components in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Component> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Prior weight of every slot (component-major, then class): the share of a unit cohort that is expected to be
     /// force-closed when its level is swept.
     pub fn prior(&self) -> Vec<f64> {
         let weight = |c: &Component, class: f64| c.weight * class * LIQUIDATABLE * SURVIVAL;
-        self.0.iter().flat_map(|c| CLASSES.map(|(_, class)| weight(c, class))).collect()
+        self.all.iter().flat_map(|c| CLASSES.map(|(_, class)| weight(c, class))).collect()
     }
 }
 
@@ -198,7 +221,15 @@ impl Kernel {
             let bin = f64::from(bin);
             ((bin + 1.0).min(to) - bin.max(from)) / width
         };
-        Self { offset: first, shares: (first..=last.max(first)).map(share).collect() }
+        let shares: Box<[f64]> = (first..=last.max(first)).map(share).collect();
+        let sum = |sum: &mut f64, share: &f64| Some(std::mem::replace(sum, *sum + share));
+        let sums = shares.iter().chain([&0.0]).scan(0.0, sum).collect();
+        Self { offset: first, shares, sums }
+    }
+
+    /// What lies in some of its bins, which are counted from its first.
+    pub fn share_of(&self, bins: &Range<usize>) -> f64 {
+        self.sums[bins.end] - self.sums[bins.start]
     }
 }
 
@@ -217,6 +248,11 @@ mod tests {
                 let sum: f64 = kernel.shares.iter().sum();
                 assert!((sum - 1.0).abs() < 1e-12);
                 assert!(kernel.shares.iter().all(|&s| s >= 0.0));
+                let length = kernel.shares.len();
+                for bins in [0..0, 0..1, 1..length, length - 1..length, 0..length, length..length] {
+                    let sum: f64 = kernel.shares[bins.clone()].iter().sum();
+                    assert!((kernel.share_of(&bins) - sum).abs() < 1e-12, "{bins:?}");
+                }
             }
         }
     }

@@ -42,35 +42,20 @@ fn decode(code: u16) -> f64 {
 impl Packed {
     /// Packs non-negative values for the bins from `first_bin` on; values below `floor` become nothing.
     pub fn new(first_bin: i32, values: &[f64], floor: f64) -> Self {
-        Self::from_values(first_bin, values.iter().copied(), floor)
-    }
-
-    /// As [`Packed::new`], from values as they come.
-    pub fn from_values(first_bin: i32, values: impl Iterator<Item = f64>, floor: f64) -> Self {
+        // All codes first and then their runs: without a branch between them several codes are made at once.
+        let code = |&value: &f64| if value >= floor && value < f64::INFINITY { encode(value) } else { 0 };
+        let codes: Vec<u16> = values.iter().map(code).collect();
+        let Some(start) = codes.iter().position(|code| *code != 0) else { return Self::default() };
+        let end = codes.iter().rposition(|code| *code != 0).map_or(start, |last| last + 1);
+        let mut rest = &codes[start..end];
         let mut runs: Vec<Run> = Vec::new();
-        let mut start = first_bin;
-        let mut run = Run { code: 0, len: 0 };
-        // Values come as chains of parts: these are quicker passed from inside than asked for one by one.
-        values.for_each(|value| {
-            let code = if value >= floor && value.is_finite() { encode(value) } else { 0 };
-            if code == run.code && run.len < u16::MAX {
-                run.len += 1;
-                return;
-            }
-            if run.code == 0 && runs.is_empty() {
-                start += i32::from(run.len);
-            } else {
-                runs.push(run);
-            }
-            run = Run { code, len: 1 };
-        });
-        runs.push(run);
-        while runs.last().is_some_and(|r| r.code == 0) {
-            runs.pop();
+        while let Some(&code) = rest.first() {
+            let most = rest.len().min(usize::from(u16::MAX));
+            let len = rest[..most].iter().position(|other| *other != code).unwrap_or(most);
+            runs.push(Run { code, len: len as u16 });
+            rest = &rest[len..];
         }
-        // Nothing is the same nothing everywhere.
-        let first_bin = if runs.is_empty() { 0 } else { start };
-        Self { first_bin, runs: runs.into() }
+        Self { first_bin: first_bin + start as i32, runs: runs.into() }
     }
 
     /// Adds the values of the bins `first..first + out.len()` onto `out`.

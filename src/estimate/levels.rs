@@ -5,6 +5,7 @@
 
 mod state;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -185,9 +186,17 @@ impl Estimator {
     }
 
     fn set_components(&mut self) {
+        self.settle();
         let Self { venue, instrument, fit, bins, .. } = self;
         self.components = Components::new(venue, instrument.as_ref(), fit.as_ref(), bins);
         self.calibration.set_components(&self.components);
+    }
+
+    /// Spreads all that was opened over its levels. It changes none of them but in its last digit, and when it is done must follow from events alone.
+    pub fn settle(&mut self) {
+        for book in &mut self.books {
+            book.spread(&self.components);
+        }
     }
 
     /// A public position: exact mass from now on. What was not known of it before was part of what is estimated.
@@ -357,6 +366,8 @@ impl Estimator {
     }
 
     fn liquidation(&mut self, ts: i64, liquidation: &Liquidation) {
+        // What lies around its level is looked at.
+        self.settle();
         let (side, qty) = (liquidation.position, liquidation.qty.to_f64());
         let price = liquidation.price.to_f64();
         let Some((path, path_bin)) = self.path else { return };
@@ -418,11 +429,14 @@ impl Estimator {
         self.version += 1;
         let Some((from, from_bin)) = self.path.replace((price, bin)) else { return };
         let side = usize::from(price > from);
+        let (low, high) = if side == 0 { (bin, from_bin) } else { (from_bin, bin) };
+        if self.books[side].is_awaited(&self.components, &(low..high + 1)) {
+            self.books[side].spread(&self.components);
+        }
         let span = self.books[side].span();
         let background = self.background.span(side, from_bin);
         let background_mass = self.background.mass(self.oi.unwrap_or(0.0));
         let floor = self.calibration.background(side) * background_mass;
-        let (low, high) = if side == 0 { (bin, from_bin) } else { (from_bin, bin) };
         for b in low.max(span.start)..=high.min(span.end - 1) {
             let (bottom, top) = (self.bins.edge(b), self.bins.edge(b + 1));
             let fraction = if side == 0 {
@@ -486,7 +500,13 @@ impl Estimator {
     /// As [`Self::readout`], for one who reads again and again.
     pub fn readout_in(&self, room: &mut Room) -> Option<Readout> {
         let (price, bin) = self.path?;
-        let Self { bins, components, calibration, background, books, measured, .. } = self;
+        let Self { bins, components, calibration, background, measured, .. } = self;
+        // Who reads changes nothing, not a last digit.
+        let mut books = Cow::Borrowed(&self.books);
+        if !self.books.iter().all(Cohorts::is_spread) {
+            books.to_mut().iter_mut().for_each(|book| book.spread(components));
+        }
+        let books = &*books;
         let sources = Sources { bins, components, calibration, background, books, measured };
         Some(Readout::new(&sources, self.oi?, (price, bin), room))
     }

@@ -51,9 +51,9 @@ impl Background {
 /// One side's levels, USD by tier and bin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SideLevels {
-    /// The first bin.
-    pub first: i32,
-    /// T2 by tier: USD expected to be force-closed if price sweeps the bin. Empty for tiers the venue does not have.
+    /// The first bin by tier: that of the lowest covers all others, most of which lie near the mark.
+    pub first: [i32; TIERS],
+    /// T2 by tier: USD expected to be force-closed if price sweeps the bin. Empty for tiers that have nothing.
     pub levels: [Vec<f64>; TIERS],
     /// T1 by tier: USD of positions there now.
     pub positions: [Vec<f64>; TIERS],
@@ -64,7 +64,8 @@ pub struct SideLevels {
 impl SideLevels {
     /// The bins covered.
     pub fn span(&self) -> Range<i32> {
-        self.first..self.first + self.levels[0].len() as i32
+        let low = Tier::Low.index();
+        self.first[low]..self.first[low] + self.levels[low].len() as i32
     }
 
     /// T2 of a bin over all tiers, USD.
@@ -83,8 +84,10 @@ impl SideLevels {
     }
 
     fn at(&self, from: &[Vec<f64>; TIERS], bin: i32) -> [f64; TIERS] {
-        let i = usize::try_from(bin - self.first).unwrap_or(usize::MAX);
-        Tier::ALL.map(|t| from[t.index()].get(i).copied().unwrap_or(0.0))
+        Tier::ALL.map(|t| {
+            let i = usize::try_from(bin - self.first[t.index()]).unwrap_or(usize::MAX);
+            from[t.index()].get(i).copied().unwrap_or(0.0)
+        })
     }
 }
 
@@ -117,14 +120,9 @@ impl Room {
         }
     }
 
-    fn empty(&mut self) -> Vec<f64> {
+    fn zeros(&mut self, length: usize) -> Vec<f64> {
         let mut values = self.0.pop().unwrap_or_default();
         values.clear();
-        values
-    }
-
-    fn zeros(&mut self, length: usize) -> Vec<f64> {
-        let mut values = self.empty();
         values.resize(length, 0.0);
         values
     }
@@ -202,7 +200,7 @@ impl Reading<'_> {
         let scale = book.scale();
         let weights: Vec<f64> = theta.iter().enumerate().map(|(slot, t)| t * scale[slot % H]).collect();
         // progress = (entry − mark) / (entry − level) with entry = level / (1 ∓ d); with r = mark / level that is
-        // (1 − r·(1 − d)) / d for a long and (r·(1 + d) − 1) / d for a short: linear in r.
+        // (1 − r·(1 − d)) / d for a long and (r·(1 + d) − 1) / d for a short: linear in r, and so in 1 / level.
         let lines: Vec<(usize, f64, f64)> = components
             .iter()
             .map(|c| {
@@ -212,41 +210,51 @@ impl Reading<'_> {
                 (c.tier.index(), at_zero, slope)
             })
             .collect();
-        let middles = bins.mids(&live);
-        let mut ratios = room.empty();
-        ratios.extend(middles.iter().map(|middle| mark / middle));
-        // Tiers the venue does not have stay empty.
-        let known_tier = Tier::Known.index();
+        // A tier has room for the bins its components have: most of them lie near the mark, and nothing is as dear as passing over nothing.
         let has_known = measured.coins(side) > 0.0;
-        let used = |tier: usize| {
-            tier == Tier::Low.index()
-                || tier == known_tier && has_known
-                || lines.iter().any(|(t, ..)| *t == tier)
-        };
-        let mut zeros = |tier: usize| if used(tier) { room.zeros(live.len()) } else { Vec::new() };
+        let mut spans: [Range<i32>; TIERS] = std::array::from_fn(|_| 0..0);
+        for (k, &(tier, ..)) in lines.iter().enumerate() {
+            let extent = common(&book.extent(k), &live);
+            if !extent.is_empty() {
+                spans[tier] = hull(&spans[tier], &extent);
+            }
+        }
+        spans[Tier::Low.index()] = live.clone();
+        if has_known {
+            spans[Tier::Known.index()] = live.clone();
+        }
+        let mut zeros = |tier: usize| room.zeros(spans[tier].len());
         let mut levels: [Vec<f64>; TIERS] = std::array::from_fn(&mut zeros);
         let mut positions: [Vec<f64>; TIERS] = std::array::from_fn(&mut zeros);
         let mut coins = room.zeros(live.len());
+        let middles = bins.mids(&live);
+        let inverses = bins.inverse_mids(&live);
         // Component by component, over the bins it has: every sum still takes its parts in the order of the components.
-        for ((k, weights), (tier, at_zero, slope)) in weights.chunks_exact(H).enumerate().zip(&lines) {
+        for ((k, weights), &(tier, at_zero, slope)) in
+            weights.as_chunks::<H>().0.iter().enumerate().zip(&lines)
+        {
             let extent = common(&book.extent(k), &live);
-            if extent.is_empty() {
+            let masses = book.masses(k, &extent);
+            if masses.is_empty() {
                 continue;
             }
-            let from = (extent.start - live.start) as usize;
-            let rows = levels[*tier][from..].iter_mut().zip(&mut positions[*tier][from..]);
-            let rows = rows.zip(&mut coins[from..]).zip(middles[from..].iter().zip(&ratios[from..]));
-            for (cell, (((usd, position_usd), coins), (middle, ratio))) in
-                book.masses(k, &extent).iter().zip(rows)
+            let in_live = (extent.start - live.start) as usize..(extent.end - live.start) as usize;
+            let in_tier =
+                (extent.start - spans[tier].start) as usize..(extent.end - spans[tier].start) as usize;
+            // Without a branch, so that several bins are computed at once: where nothing is, nothing is added.
+            let places = levels[tier][in_tier.clone()].iter_mut().zip(&mut positions[tier][in_tier]);
+            let places = places.zip(&mut coins[in_live.clone()]);
+            let prices = middles[in_live.clone()].iter().zip(&inverses[in_live]);
+            let slope = slope * mark;
+            for ((cell, ((usd, position_usd), coins)), (middle, inverse)) in
+                masses.iter().zip(places).zip(prices)
             {
                 let level = cell.iter().zip(weights).map(|(u, w)| u * w).sum::<f64>();
-                if level > 0.0 {
-                    let progress = (at_zero + slope * ratio).clamp(0.0, 1.0);
-                    let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
-                    *usd += level * middle;
-                    *position_usd += position * middle;
-                    *coins += position;
-                }
+                let progress = (at_zero + slope * inverse).clamp(0.0, 1.0);
+                let position = level * (1.0 - (1.0 - SURVIVAL) * progress) / SURVIVAL;
+                *usd += level * middle;
+                *position_usd += position * middle;
+                *coins += position;
             }
         }
         let low = Tier::Low.index();
@@ -260,7 +268,7 @@ impl Reading<'_> {
         }
         // What is public is exact; the estimate may fill what is left of open interest, not more.
         let known = measured.coins(side).min(oi);
-        let modelled: f64 = coins.iter().sum();
+        let modelled = sum(&coins);
         let scale = if modelled > oi - known { (oi - known) / modelled } else { 1.0 };
         if scale < 1.0 {
             for value in levels.iter_mut().chain(&mut positions).flatten() {
@@ -268,7 +276,7 @@ impl Reading<'_> {
             }
         }
         if has_known {
-            let exact = known / measured.coins(side);
+            let (exact, known_tier) = (known / measured.coins(side), Tier::Known.index());
             for (level, qty) in measured.levels(Side::BOTH[side]) {
                 let bin = bins.bin(level).filter(|bin| live.contains(bin));
                 if let Some(i) = bin.map(|bin| (bin - live.start) as usize) {
@@ -277,9 +285,24 @@ impl Reading<'_> {
                 }
             }
         }
-        room.0.extend([ratios, coins]);
+        room.0.push(coins);
         let covered = known + modelled * scale;
         let share = if oi > 0.0 { (covered / oi).min(1.0) } else { 0.0 };
-        (SideLevels { first: live.start, levels, positions, scale }, share)
+        (SideLevels { first: spans.map(|span| span.start), levels, positions, scale }, share)
     }
+}
+
+/// The bins from the first to the last of two runs of bins.
+fn hull(a: &Range<i32>, b: &Range<i32>) -> Range<i32> {
+    if a.is_empty() { b.clone() } else { a.start.min(b.start)..a.end.max(b.end) }
+}
+
+/// The sum of values, every eighth by itself first: a sum in one row waits for each addition before the next.
+fn sum(values: &[f64]) -> f64 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value);
+    }
+    sums.iter().chain(rest).sum()
 }

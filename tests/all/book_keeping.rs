@@ -75,11 +75,43 @@ proptest! {
         for event in events(&steps) {
             estimator.apply(&event);
         }
+        estimator.settle();
         for book in estimator.books() {
             for (ledger, held) in book.ledger().iter().zip(book.held()) {
                 let accounted = held + ledger.swept + ledger.closed + ledger.left;
                 prop_assert!((ledger.inserted - accounted).abs() <= 1e-9 * ledger.inserted.max(1e-9), "{ledger:?} {held}");
                 prop_assert!(held >= -1e-9 * ledger.inserted);
+            }
+        }
+    }
+
+    /// What was opened waits to be spread: whether it does makes no difference but in the last digits.
+    #[test]
+    fn openings_that_wait_to_be_spread_are_read_and_swept_as_if_they_had_not_waited(steps in steps()) {
+        let fresh = || Estimator::new("test".parse().unwrap(), Arc::new(BinTable::new(5.0)));
+        let (mut waits, mut does_not) = (fresh(), fresh());
+        for event in events(&steps) {
+            waits.apply(&event);
+            does_not.apply(&event);
+            does_not.settle();
+        }
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-7 * a.abs().max(b.abs()).max(1e-3);
+        prop_assert_eq!(waits.readout().is_some(), does_not.readout().is_some());
+        if let (Some(a), Some(b)) = (waits.readout(), does_not.readout()) {
+            let before = waits.clone();
+            waits.settle();
+            prop_assert!(waits.readout() == before.readout(), "reading is as settling, to the last digit");
+            for side in [0, 1] {
+                let (a, b) = (&a.sides[side], &b.sides[side]);
+                for bin in a.span().start.min(b.span().start)..a.span().end.max(b.span().end) {
+                    prop_assert!(near(a.level(bin), b.level(bin)), "{} {}", a.level(bin), b.level(bin));
+                    prop_assert!(near(a.position(bin), b.position(bin)));
+                }
+            }
+        }
+        for (a, b) in waits.books().iter().zip(does_not.books()) {
+            for (a, b) in a.ledger().iter().zip(b.ledger()) {
+                prop_assert!(near(a.swept, b.swept) && near(a.resting, b.resting), "{a:?} {b:?}");
             }
         }
     }
@@ -118,6 +150,7 @@ proptest! {
         ] {
             estimator.apply(&event);
         }
+        estimator.settle();
         let before = estimator.books().clone();
         estimator.apply(&mark(2_000, b));
         let bins = BinTable::new(5.0);

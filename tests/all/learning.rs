@@ -23,6 +23,7 @@ fn run(events: &[MarketEvent]) -> Estimator {
     for event in events {
         estimator.apply(event);
     }
+    estimator.settle();
     estimator
 }
 

@@ -256,7 +256,7 @@ impl VenueScore {
         let maps = self.estimator.readout().map(|readout| {
             let ours = [0, 1].map(|side| {
                 let levels = &readout.sides[side];
-                (levels.first, levels.span().map(|bin| levels.level(bin)).collect())
+                (levels.span().start, levels.span().map(|bin| levels.level(bin)).collect())
             });
             let presets = self.presets.iter().map(|p| Side::BOTH.map(|side| p.levels(side)));
             std::iter::once(ours).chain(presets).collect()
