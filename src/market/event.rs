@@ -1,5 +1,6 @@
 //! What happens on a market, in one form for every venue.
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 use super::candle::{Candle, Interval};
@@ -123,19 +124,25 @@ pub struct Trade {
     pub taker: TakerSide,
     /// The venue's own number for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Box<str>>,
+    pub id: Option<TradeId>,
     /// Who traded with whom, where the venue says it (Hyperliquid).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parties: Option<Box<Parties>>,
+    pub parties: Option<Parties>,
 }
 
+/// What a venue calls a trade, at most 40 bytes: a number or a UUID. It lies within the event, as there are more trades than all else.
+pub type TradeId = ArrayString<40>;
+
+/// What a venue calls an account, at most 44 bytes: `0x` and 40 digits, or 32 bytes in base 58.
+pub type Account = ArrayString<44>;
+
 /// The two accounts of a trade, as the venue names them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parties {
     /// Who bought.
-    pub buyer: Box<str>,
+    pub buyer: Account,
     /// Who sold.
-    pub seller: Box<str>,
+    pub seller: Account,
 }
 
 /// Mark price as published, with what came along.

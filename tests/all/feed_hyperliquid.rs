@@ -294,9 +294,7 @@ async fn history_and_live_data_become_one_run_of_events() {
     assert!(matches!(&events[0].kind, EventKind::Instrument(i) if i.tiers.len() == 2));
     let first_trade = events.iter().position(|e| matches!(e.kind, EventKind::Trade(_))).unwrap();
     let EventKind::Trade(trade) = &events[first_trade].kind else { panic!() };
-    assert!(
-        events[first_trade].ts > START - 600_000 && trade.parties.as_ref().unwrap().seller.as_ref() == "0xs"
-    );
+    assert!(events[first_trade].ts > START - 600_000 && &*trade.parties.unwrap().seller == "0xs");
     // A book is the first that a socket says.
     let history = events.iter().position(|e| matches!(e.kind, EventKind::Book(_))).unwrap();
     assert!(history < first_trade && events[..history].is_sorted_by_key(MarketEvent::order));

@@ -1,7 +1,7 @@
 //! What every wire does with a text and the numbers in it.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, Visitor};
 
 use crate::feed::instruments::Listing;
 use crate::market::candle::Ohlc;
-use crate::market::event::is_time;
+use crate::market::event::{TradeId, is_time};
 use crate::market::{Candle, Interval, Price, Qty};
 
 use super::json;
@@ -110,6 +110,13 @@ pub fn minute(
 /// A time, UTC ms. It is checked before it is remembered: one wild time would make all later rows look old.
 pub fn time(ms: i64) -> Result<i64, &'static str> {
     if is_time(ms) { Ok(ms) } else { Err("time out of range") }
+}
+
+/// The name of a trade that has a number: its 20 digits at most fit.
+pub fn numbered(number: u64) -> TradeId {
+    let mut id = TradeId::new();
+    let _ = write!(id, "{number}");
+    id
 }
 
 #[cfg(test)]

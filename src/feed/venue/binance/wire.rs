@@ -10,7 +10,7 @@ use crate::feed::instruments::{Listing, guess, percent_decode};
 use crate::feed::series::{Series, Sink};
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::json;
-use crate::feed::venue::read::{Fault, minute, object, parse, positive};
+use crate::feed::venue::read::{Fault, minute, numbered, object, parse, positive};
 use crate::market::event::{Mark, is_time};
 use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, TakerSide, Trade, Venue};
 
@@ -447,7 +447,7 @@ fn print(
         price: positive(series.price(price)?)?,
         qty: positive(series.qty(qty)?)?,
         taker: if buyer_is_maker { TakerSide::Sell } else { TakerSide::Buy },
-        id: Some(number.to_string().into()),
+        id: Some(numbered(number)),
         parties: None,
     })
 }

@@ -13,7 +13,7 @@ use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::read::{Fault, minute, parse, positive, time};
-use crate::market::event::Mark;
+use crate::market::event::{Mark, TradeId};
 use crate::market::{
     Asset, Liquidation, MarginTier, Price, PriceKind, Qty, Rate, Sampled, Side, TakerSide, Trade, Venue,
 };
@@ -400,7 +400,7 @@ fn print(series: &Series, row: &TradeRow<'_>) -> Result<Trade, &'static str> {
         _ => return Err("side is neither Buy nor Sell"),
     };
     let (price, qty) = (series.price(positive(row.p)?)?, series.qty(positive(row.v)?)?);
-    Ok(Trade { price: positive(price)?, qty, taker, id: Some(row.i.as_ref().into()), parties: None })
+    Ok(Trade { price: positive(price)?, qty, taker, id: TradeId::from(&row.i).ok(), parties: None })
 }
 
 fn liquidation(series: &Series, row: &LiquidationRow<'_>) -> Result<Liquidation, &'static str> {

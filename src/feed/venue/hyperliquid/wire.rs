@@ -18,8 +18,8 @@ use crate::feed::instruments::Listing;
 use crate::feed::series::{Series, Sink};
 use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
-use crate::feed::venue::read::{Fault, parse, positive, time};
-use crate::market::event::{Mark, Parties};
+use crate::feed::venue::read::{Fault, numbered, parse, positive, time};
+use crate::market::event::{Account, Mark, Parties};
 use crate::market::{Asset, Candle, Interval, Price, Qty, TakerSide, Trade, Venue};
 
 use super::history::{self, Ask};
@@ -482,10 +482,10 @@ fn print(contract: &Contract, coin: &str, row: &TradeRow<'_>) -> Result<Trade, &
             "A" => TakerSide::Sell,
             _ => return Err("side is neither A nor B"),
         },
-        id: Some(row.tid.to_string().into()),
-        parties: row
-            .users
-            .map(|(buyer, seller)| Box::new(Parties { buyer: buyer.into(), seller: seller.into() })),
+        id: Some(numbered(row.tid)),
+        parties: row.users.and_then(|(buyer, seller)| {
+            Some(Parties { buyer: Account::from(buyer).ok()?, seller: Account::from(seller).ok()? })
+        }),
     })
 }
 

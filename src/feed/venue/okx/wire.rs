@@ -14,7 +14,7 @@ use crate::feed::status::clean;
 use crate::feed::translate::{Class, Wire};
 use crate::feed::venue::Want;
 use crate::feed::venue::read::{Fault, object, parse};
-use crate::market::event::Mark;
+use crate::market::event::{Mark, TradeId};
 use crate::market::{Asset, Price, Qty, TakerSide, Trade, Venue};
 
 use super::depth::{Depth, Step, Update};
@@ -270,7 +270,7 @@ impl OkxWire {
                 OrderSide::Buy => TakerSide::Buy,
                 OrderSide::Sell => TakerSide::Sell,
             },
-            id: Some(t.trade_id.as_ref().into()),
+            id: TradeId::from(&t.trade_id).ok(),
             parties: None,
         };
         contract.series.keyed_trade(out, u128::from(number), t.ts.0, trade);
