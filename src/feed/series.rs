@@ -2,9 +2,7 @@
 //!
 //! Every rule here looks only at what the venue sent, never at a clock, so that a replay drops and tells the same.
 
-use std::collections::{HashSet, VecDeque};
-
-use foldhash::fast::FixedState;
+use std::collections::VecDeque;
 
 use crate::market::event::{Book, Gap, Mark, is_time};
 use crate::market::{Asset, Candle, EventKind, Liquidation, MarketEvent, Price, Qty, Trade, Venue};
@@ -47,25 +45,25 @@ const REMEMBERED: usize = 4_096;
 /// trades a second.
 const REMEMBERED_TRADES: usize = 16_384;
 
-/// The last few keys of trades. A fast hash will do: a venue that chose its keys to collide would only slow its own feed.
+/// The keys of the last few trades, in order of time. Nearly all are newer than all before: those are known to be new without a search.
 #[derive(Debug, Clone, Default)]
-struct Recent {
-    seen: HashSet<u128, FixedState>,
-    order: VecDeque<u128>,
-}
+struct Recent(VecDeque<(i64, u128)>);
 
 impl Recent {
-    /// Whether the key is new; if so it is remembered and the oldest forgotten.
-    fn insert(&mut self, key: u128) -> bool {
-        if !self.seen.insert(key) {
+    /// Whether the key is new at `ts`; if so it is remembered and the oldest forgotten.
+    fn insert(&mut self, ts: i64, key: u128) -> bool {
+        let Self(recent) = self;
+        let after = match recent.back() {
+            Some(&(newest, _)) if ts < newest => recent.partition_point(|&(at, _)| at <= ts),
+            _ => recent.len(),
+        };
+        if recent.range(..after).rev().take_while(|(at, _)| *at == ts).any(|(_, other)| *other == key) {
             return false;
         }
-        if self.order.len() == REMEMBERED_TRADES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.seen.remove(&oldest);
+        recent.insert(after, (ts, key));
+        if recent.len() > REMEMBERED_TRADES {
+            recent.pop_front();
         }
-        self.order.push_back(key);
         true
     }
 }
@@ -208,7 +206,7 @@ impl Series {
         if !out.takes(ts) {
             return;
         }
-        if !self.trades.insert(key) {
+        if !self.trades.insert(ts, key) {
             out.counters.duplicates += 1;
             return;
         }
