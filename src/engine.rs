@@ -150,8 +150,9 @@ impl Engine {
             return;
         }
         self.events += 1;
-        if self.market(event.venue).has_taken(event) {
-            self.market(event.venue).apply(event);
+        let market = self.place_of(event.venue);
+        if self.venues[market].has_taken(event) {
+            self.venues[market].apply(event);
             return;
         }
         if !matches!(event.kind, EventKind::Instrument(_)) && !event.kind.is_of_book() {
@@ -171,7 +172,7 @@ impl Engine {
                 usd: price * l.qty.to_f64(),
             });
         }
-        self.market(event.venue).apply(event);
+        self.venues[market].apply(event);
         self.hand_on(event);
     }
 
@@ -196,7 +197,13 @@ impl Engine {
     }
 
     fn market(&mut self, venue: Venue) -> &mut VenueMarket {
-        let at = self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
+        let at = self.place_of(venue);
+        &mut self.venues[at]
+    }
+
+    /// Where a venue's market stands; one that has none yet gets it.
+    fn place_of(&mut self, venue: Venue) -> usize {
+        self.venues.iter().position(|m| m.venue() == venue).unwrap_or_else(|| {
             // In recordings venues turn up as they speak; on screen each has its place.
             let at = self.venues.partition_point(|m| place(m.venue()) <= place(venue));
             let mut market = VenueMarket::new(venue, Arc::clone(&self.bins));
@@ -206,8 +213,7 @@ impl Engine {
             }
             self.venues.insert(at, market);
             at
-        });
-        &mut self.venues[at]
+        })
     }
 
     /// Of a venue only bars of this length will come: its columns are as long.

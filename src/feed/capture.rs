@@ -1,10 +1,14 @@
 //! Captures: what sockets and REST calls really delivered, one frame a line (`design.md` §6).
 //!
 //! ```json
-//! {"recv":1718755200125000000,"venue":"binance","conn":"market","raw":"<the frame's text>"}
-//! {"recv":1718755200125000000,"venue":"binance","conn":"backfill","rest":"/fapi/v1/time","raw":"<the answer>"}
+//! {"recv":1718755200125000000,"venue":"binance","conn":"market","json":{"stream":"btcusdt@aggTrade","data":{}}}
+//! {"recv":1718755200125000000,"venue":"binance","conn":"backfill","rest":"/fapi/v1/time","json":{"serverTime":1718755200100}}
+//! {"recv":1718755200125000000,"venue":"okx","conn":"public","raw":"pong"}
 //! {"recv":1718755200125000000,"venue":"binance","conn":"market","event":"open"}
 //! ```
+//!
+//! A frame that is JSON written by machine, as nearly all are, stands as it came in `json`, byte for byte and last in its line: nothing of it
+//! has to be escaped, read and copied again. Any other text is a string in `raw`.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -13,7 +17,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use zstd::zstd_safe::CParameter;
 
 use crate::market::{Asset, Interval, Venue};
@@ -22,18 +28,20 @@ use super::frame::{Body, POLL, RawFrame};
 use super::venue::{self, json};
 
 /// A line as it stands in the file.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Line<'a> {
     recv: i64,
     venue: Venue,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     conn: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     rest: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     event: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     raw: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    json: Option<&'a RawValue>,
 }
 
 /// Why a line is not a frame.
@@ -43,21 +51,31 @@ pub enum CaptureError {
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// Neither a frame nor an answer nor an opening or closing.
-    #[error("neither `raw` nor a known `event`")]
+    #[error("neither `json` nor `raw` nor a known `event`")]
     Empty,
 }
 
 /// Reads one line.
 pub fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
-    if let Some(frame) = socket_line(line) {
+    parse_line_in(line, &mut String::new())
+}
+
+/// As [`parse_line`], with the text of a socket's frame in the place of a string that is not needed any more.
+pub fn parse_line_in(line: &str, spare: &mut String) -> Result<RawFrame, CaptureError> {
+    if let Some(frame) = socket_line(line, spare) {
         return Ok(frame);
     }
     let line: Line<'_> = serde_json::from_str(line)?;
-    let body = match (line.event.as_deref(), line.rest, line.raw) {
+    let text = match (line.json, line.raw) {
+        (Some(json), None) => Some(json.get().to_owned()),
+        (None, raw) => raw.map(Cow::into_owned),
+        (Some(_), Some(_)) => return Err(CaptureError::Empty),
+    };
+    let body = match (line.event.as_deref(), line.rest, text) {
         (Some("open"), None, None) => Body::Open,
         (Some("close"), None, None) => Body::Close,
-        (None, Some(path), Some(text)) => Body::Rest { path: path.into_owned(), text: text.into_owned() },
-        (None, None, Some(text)) => Body::Ws(text.into_owned()),
+        (None, Some(path), Some(text)) => Body::Rest { path: path.into_owned(), text },
+        (None, None, Some(text)) => Body::Ws(text),
         _ => return Err(CaptureError::Empty),
     };
     // `design.md` §6 shows answers without a connection.
@@ -65,69 +83,96 @@ pub fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
     Ok(RawFrame { recv: line.recv, venue: line.venue, conn, body })
 }
 
+/// Whether a line looks like one of a capture rather than an event of ours.
+pub fn is_line(line: &str) -> bool {
+    ["\"json\"", "\"raw\"", "\"event\""].iter().any(|key| line.contains(key))
+}
+
+/// Whether a line holds its frame as a string, and so with escapes.
+pub fn is_escaped(line: &str) -> bool {
+    line.contains(r#""raw":""#)
+}
+
 /// The names most connections have: those need no copy.
 const CONNS: [&str; 3] = ["market", "public", "business"];
 
 /// Reads the line of a socket's frame as [`write_line`] writes it: nearly all lines are such. `None` is left to `serde_json`, right or wrong.
-fn socket_line(line: &str) -> Option<RawFrame> {
-    let (recv, rest) = line.strip_prefix(r#"{"recv":"#)?.split_once(',')?;
-    let (venue, rest) = json::lead(rest, r#""venue":""#)?;
+fn socket_line(line: &str, spare: &mut String) -> Option<RawFrame> {
+    let line = line.strip_prefix(r#"{"recv":"#)?;
+    let (recv, rest) = line.split_at_checked(memchr::memchr(b',', line.as_bytes())?)?;
+    let (venue, rest) = json::lead(rest, r#","venue":""#)?;
     let (conn, rest) = json::lead(rest, r#","conn":""#)?;
-    let raw = rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?;
+    let mut text = std::mem::take(spare);
+    if let Some(json) = rest.strip_prefix(r#","json":"#) {
+        let json = json.strip_suffix('}').filter(|json| json.ends_with(['}', ']']))?;
+        text.clear();
+        text.push_str(json);
+    } else {
+        text = unescaped(rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?, text)?;
+    }
     // Rust reads numbers that are none to JSON, such as `+1` and `01`.
     let recv = recv.parse().ok().filter(|_| recv.starts_with(|first| matches!(first, '1'..='9')))?;
-    let body = Body::Ws(unescaped(raw)?);
     let usual = CONNS.into_iter().find(|name| *name == conn);
     let conn = usual.map_or_else(|| Cow::Owned(conn.into()), Cow::Borrowed);
-    Some(RawFrame { recv, venue: venue.parse().ok()?, conn, body })
+    Some(RawFrame { recv, venue: venue.parse().ok()?, conn, body: Body::Ws(text) })
 }
 
-/// What a JSON string says in which only quotes and backslashes are escaped, as they are in a frame that is JSON itself.
-fn unescaped(string: &str) -> Option<String> {
-    let mut text = Vec::with_capacity(string.len());
-    let mut rest = string.as_bytes();
-    while !rest.is_empty() {
-        let plain = if let Some(eight) = rest.first_chunk() {
-            // Eight bytes are copied at once, and those that are not plain taken off again.
-            text.extend_from_slice(eight);
-            let plain = json::plain_len(*eight);
-            text.truncate(text.len() + plain - eight.len());
-            plain
-        } else {
-            let plain = rest.iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..b' ')).count();
-            text.extend_from_slice(&rest[..plain]);
-            plain
-        };
-        rest = match &rest[plain..] {
+/// What a JSON string says in which only quotes and backslashes are escaped, as they are in a frame that is JSON itself; in place of `spare`.
+fn unescaped(string: &str, spare: String) -> Option<String> {
+    const EIGHT: usize = 8;
+    let mut text = spare.into_bytes();
+    // Eight bytes are copied at once, and those that are not plain written over.
+    text.resize(string.len() + EIGHT, 0);
+    let (mut from, mut to) = (string.as_bytes(), 0);
+    while let Some(eight) = from.first_chunk::<EIGHT>() {
+        text.get_mut(to..to + EIGHT)?.copy_from_slice(eight);
+        let plain = json::plain_len(*eight);
+        (from, to) = match &from[plain..] {
+            after if plain == EIGHT => (after, to + plain),
             [b'\\', escaped @ (b'"' | b'\\'), after @ ..] => {
-                text.push(*escaped);
-                after
+                *text.get_mut(to + plain)? = *escaped;
+                (after, to + plain + 1)
             }
-            [b'"' | b'\\' | ..b' ', ..] => return None,
-            after => after,
+            _ => return None,
         };
     }
+    while let [first, after @ ..] = from {
+        let (byte, after) = match (first, after) {
+            (b'\\', [escaped @ (b'"' | b'\\'), after @ ..]) => (*escaped, after),
+            (b'"' | b'\\' | ..b' ', _) => return None,
+            (plain, after) => (*plain, after),
+        };
+        *text.get_mut(to)? = byte;
+        (from, to) = (after, to + 1);
+    }
+    text.truncate(to);
     String::from_utf8(text).ok()
 }
 
 /// Writes one line.
 pub fn write_line(out: &mut impl Write, frame: &RawFrame) -> io::Result<()> {
-    let (rest, event, raw) = match &frame.body {
-        Body::Ws(text) => (None, None, Some(text)),
-        Body::Rest { path, text } => (Some(path), None, Some(text)),
-        Body::Open => (None, Some("open"), None),
-        Body::Close => (None, Some("close"), None),
-    };
-    let line = Line {
-        recv: frame.recv,
-        venue: frame.venue,
-        conn: Some(Cow::Borrowed(&frame.conn)),
-        rest: rest.map(|p| Cow::Borrowed(p.as_str())),
-        event: event.map(Cow::Borrowed),
-        raw: raw.map(|t| Cow::Borrowed(t.as_str())),
-    };
-    serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+    write!(out, r#"{{"recv":{},"venue":"{}","conn":"#, frame.recv, frame.venue)?;
+    serde_json::to_writer(&mut *out, &frame.conn)?;
+    match &frame.body {
+        Body::Open => out.write_all(br#","event":"open""#)?,
+        Body::Close => out.write_all(br#","event":"close""#)?,
+        Body::Ws(text) => write_text(out, text)?,
+        Body::Rest { path, text } => {
+            out.write_all(br#","rest":"#)?;
+            serde_json::to_writer(&mut *out, path)?;
+            write_text(out, text)?;
+        }
+    }
+    out.write_all(b"}\n")
+}
+
+fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    if text.starts_with(['{', '[']) && json::plain::<IgnoredAny>(text).is_some() {
+        out.write_all(br#","json":"#)?;
+        return out.write_all(text.as_bytes());
+    }
+    out.write_all(br#","raw":"#)?;
+    serde_json::to_writer(out, text).map_err(Into::into)
 }
 
 /// Where a capture goes.
@@ -345,16 +390,53 @@ mod tests {
     fn the_documented_lines_are_read() {
         let ws = parse_line(r#"{"recv":1,"venue":"binance","conn":"market","raw":"{}"}"#).unwrap();
         assert_eq!(ws.body, Body::Ws("{}".into()));
-        let rest = parse_line(r#"{"recv":1,"venue":"binance","rest":"/x?y=1","raw":"[]"}"#).unwrap();
-        assert_eq!(rest.body, Body::Rest { path: "/x?y=1".into(), text: "[]".into() });
+        for text in [r#""json":[]"#, r#""raw":"[]""#] {
+            let rest = format!(r#"{{"recv":1,"venue":"binance","rest":"/x?y=1",{text}}}"#);
+            let rest = parse_line(&rest).unwrap();
+            assert_eq!(rest.body, Body::Rest { path: "/x?y=1".into(), text: "[]".into() });
+        }
         assert!(parse_line(r#"{"recv":1,"venue":"binance","conn":"market"}"#).is_err());
+        assert!(parse_line(r#"{"recv":1,"venue":"binance","conn":"market","json":{},"raw":"{}"}"#).is_err());
         assert!(parse_line(r#"{"recv":1,"venue":"binance","conn":"market","event":"paused"}"#).is_err());
+    }
+
+    #[test]
+    fn a_frame_written_by_machine_stands_as_it_came_and_any_other_as_a_string() {
+        let line = |text: &str| {
+            let (mut line, frame) = (Vec::new(), frame(17, Body::Ws(text.into())));
+            write_line(&mut line, &frame).unwrap();
+            let line = String::from_utf8(line).unwrap();
+            assert_eq!(parse_line(line.trim_end()).unwrap(), frame);
+            // However its fields are ordered.
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(value["recv"], 17);
+            line
+        };
+        for text in [r#"{"e":"x","p":["1.50",-2,3.25,null],"m":{}}"#, "[]", r#"[{"a":"é"}]"#] {
+            let stands = format!(r#"{{"recv":17,"venue":"binance","conn":"market","json":{text}}}"#);
+            assert_eq!(line(text), stands + "\n");
+        }
+        for text in
+            ["pong", "", "5", "[3e9]", "{}{}", "{\"a\": 1}", "{\"a\":\n1}", "{\"a\":\"\\n\"}", "{\"a\":1"]
+        {
+            assert!(line(text).contains(r#","raw":""#), "{text}");
+        }
+        let other = r#"{"conn":"market","json":{"a":1},"recv":17,"venue":"binance"}"#;
+        assert_eq!(parse_line(other).unwrap(), frame(17, Body::Ws(r#"{"a":1}"#.into())));
+        for broken in
+            [r#","json":{"a":1"#, r#","json":{"a":1}"#, r#","json":5}"#, r#","json":{"a":1},"b":2}"#]
+        {
+            let broken = format!(r#"{{"recv":17,"venue":"binance","conn":"market"{broken}"#);
+            assert!(socket_line(&broken, &mut String::new()).is_none(), "{broken}");
+        }
     }
 
     #[test]
     fn a_usual_line_is_read_as_serde_reads_it() {
         let with = |raw: &str| format!(r#"{{"recv":17,"venue":"okx","conn":"public","raw":"{raw}"}}"#);
-        let says = |raw: &str| match socket_line(&with(raw)).map(|frame| frame.body) {
+        let says = |raw: &str| match socket_line(&with(raw), &mut String::from("a text of before"))
+            .map(|frame| frame.body)
+        {
             Some(Body::Ws(text)) => Some(text),
             _ => None,
         };
@@ -379,9 +461,9 @@ mod tests {
             assert_eq!(says(&format!("{plain}\\")), None);
         }
         for odd in ["+17", "017", "-17", "1.7", "", "99999999999999999999"] {
-            assert_eq!(socket_line(&with("x").replace("17", odd)), None, "{odd}");
+            assert_eq!(socket_line(&with("x").replace("17", odd), &mut String::new()), None, "{odd}");
         }
-        assert_eq!(socket_line(&with("x").replace("okx", "OKX")), None);
+        assert_eq!(socket_line(&with("x").replace("okx", "OKX"), &mut String::new()), None);
         assert!(parse_line(&with("a\"b")).is_err());
     }
 

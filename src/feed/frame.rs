@@ -46,6 +46,16 @@ pub enum Body {
     Close,
 }
 
+impl Body {
+    /// Its text, if it has one.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Ws(text) | Self::Rest { text, .. } => text,
+            Self::Open | Self::Close => String::new(),
+        }
+    }
+}
+
 impl RawFrame {
     /// A frame received now.
     pub fn now(venue: Venue, conn: impl Into<Cow<'static, str>>, body: Body) -> Self {

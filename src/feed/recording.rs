@@ -19,6 +19,8 @@ use source::{Next, Source, files};
 
 /// Events handed out at once from a file of events.
 const CHUNK: usize = 1_024;
+/// Events of a capture that are gathered before they are handed out.
+const BATCH: usize = 256;
 
 /// What a read through recordings found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +86,7 @@ impl fmt::Display for RecordingTally {
 enum Content {
     /// All of them, in engine order, and the place of the next.
     Events(Arc<[MarketEvent]>, usize),
-    Capture(BTreeMap<Venue, Option<Translator>>),
+    Capture(Vec<(Venue, Option<Translator>)>),
 }
 
 /// Files being read, as one stream of events of one asset.
@@ -108,6 +110,10 @@ pub struct Recording {
     books: BookLimits,
     /// No book is told at all.
     bare: bool,
+    /// The text of a frame that is done with: the next one's goes in its place.
+    spare: String,
+    /// Why it cannot be read on, until that is told.
+    failure: Option<anyhow::Error>,
 }
 
 impl Recording {
@@ -140,6 +146,8 @@ impl Recording {
             ahead: None,
             books: BookLimits::default(),
             bare: false,
+            spare: String::new(),
+            failure: None,
         })
     }
 
@@ -173,6 +181,8 @@ impl Recording {
             content: self.content.clone(),
             tally: self.tally.clone(),
             ahead: self.ahead.clone(),
+            spare: String::new(),
+            failure: None,
             ..*self
         }
     }
@@ -226,7 +236,7 @@ impl Recording {
     pub fn tally(&self) -> RecordingTally {
         let mut tally = self.tally.clone();
         if let Some(Content::Capture(venues)) = &self.content {
-            for frames in venues.values().flatten().map(Translator::tally) {
+            for frames in venues.iter().filter_map(|(_, t)| t.as_ref()).map(Translator::tally) {
                 tally.counters.add(&frames.counters);
                 frames.kinds.iter().for_each(|(kind, n)| *tally.kinds.entry(kind).or_default() += n);
             }
@@ -259,7 +269,7 @@ impl Recording {
     fn find_content(&mut self) -> anyhow::Result<()> {
         while let Some(mut source) = self.waiting.pop_front() {
             loop {
-                match source.next(None, &mut self.tally)? {
+                match source.next(None, &mut self.tally, &mut self.spare)? {
                     Next::End => break,
                     Next::Skipped => {}
                     Next::Event(event) => {
@@ -290,7 +300,7 @@ impl Recording {
         keep(first);
         while let Some(mut source) = self.waiting.pop_front() {
             loop {
-                match source.next(Some(false), &mut self.tally)? {
+                match source.next(Some(false), &mut self.tally, &mut self.spare)? {
                     Next::End => break,
                     Next::Skipped | Next::Frame(_) => {}
                     Next::Event(event) => keep(event),
@@ -313,7 +323,7 @@ impl Recording {
         self.waiting.push_front(first);
         self.waiting.make_contiguous().sort_by_key(|source| source.begins);
         self.begins = self.waiting.iter().map(|source| source.begins).find(|at| *at > i64::MIN);
-        self.content = Some(Content::Capture(BTreeMap::new()));
+        self.content = Some(Content::Capture(Vec::new()));
     }
 
     /// The next frame of all files, by receive time; in each file they stay in its order.
@@ -325,7 +335,7 @@ impl Recording {
                     at += 1;
                     continue;
                 }
-                match source.next(Some(true), &mut self.tally)? {
+                match source.next(Some(true), &mut self.tally, &mut self.spare)? {
                     Next::Frame(frame) => source.head = Some(frame),
                     Next::Event(_) => {}
                     Next::Skipped => return Ok(Next::Skipped),
@@ -346,43 +356,67 @@ impl Recording {
         }
     }
 
+    /// Events of the next frames. Room for hundreds of events is asked for once rather than with each frame; what comes through a pipe may come
+    /// slowly and is handed out as it does.
     fn next_frame_batch(&mut self) -> anyhow::Result<Option<Vec<MarketEvent>>> {
         let mut events = Vec::new();
-        while !self.ended {
-            match self.next_frame()? {
-                Next::Frame(frame) => self.translate(&frame, &mut events),
-                Next::Skipped if self.open.iter().any(Source::is_on_the_way) => return Ok(Some(events)),
-                Next::Skipped | Next::Event(_) => {}
-                Next::End => self.end_capture(&mut events),
+        let enough = if self.can_be_read_again().is_ok() { BATCH } else { 1 };
+        while !self.ended && events.len() < enough {
+            let before = events.len();
+            match self.failure.take().map_or_else(|| self.next_frame(), Err) {
+                Ok(Next::Frame(frame)) => {
+                    self.translate(&frame, &mut events);
+                    self.spare = frame.body.into_text();
+                }
+                Ok(Next::Skipped) if self.open.iter().any(Source::is_on_the_way) => return Ok(Some(events)),
+                Ok(Next::Skipped | Next::Event(_)) => {}
+                Ok(Next::End) => self.end_capture(&mut events),
+                Err(failure) if events.is_empty() => return Err(failure),
+                // What came before it is handed out first.
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
             }
-            let asset = self.asset.or_else(|| events.first().map(|e| e.asset));
-            self.asset = asset;
-            let bare = self.bare;
-            events.retain(|e| Some(e.asset) == asset && !(bare && matches!(e.kind, EventKind::Book(_))));
-            if !events.is_empty() {
-                return Ok(Some(events));
-            }
+            self.leave_out(&mut events, before);
         }
-        Ok(None)
+        Ok((!events.is_empty()).then_some(events))
+    }
+
+    /// Takes out of the events from a place on those of other assets, and books where they are not wanted.
+    fn leave_out(&mut self, events: &mut Vec<MarketEvent>, from: usize) {
+        let bare = self.bare;
+        let Some(asset) = self.asset.or_else(|| events.get(from).map(|e| e.asset)) else { return };
+        self.asset = Some(asset);
+        let counts = |e: &MarketEvent| e.asset == asset && !(bare && matches!(e.kind, EventKind::Book(_)));
+        if !events[from..].iter().all(counts) {
+            let kept: Vec<MarketEvent> = events.drain(from..).filter(counts).collect();
+            events.extend(kept);
+        }
     }
 
     fn translate(&mut self, frame: &RawFrame, events: &mut Vec<MarketEvent>) {
         let Some(Content::Capture(venues)) = &mut self.content else { return };
         let (asset, books) = (self.asset, self.books);
-        if let Some(translator) =
-            venues.entry(frame.venue).or_insert_with(|| venue::translator(frame.venue, asset, books))
-        {
-            translator.take(frame, events);
-        } else {
-            self.tally.usable -= 1;
-            self.tally.unknown += 1;
+        let at = venues.iter().position(|(venue, _)| *venue == frame.venue).unwrap_or_else(|| {
+            venues.push((frame.venue, venue::translator(frame.venue, asset, books)));
+            venues.len() - 1
+        });
+        match &mut venues[at].1 {
+            Some(translator) => {
+                translator.take(frame, events);
+            }
+            None => {
+                self.tally.usable -= 1;
+                self.tally.unknown += 1;
+            }
         }
     }
 
     fn end_capture(&mut self, events: &mut Vec<MarketEvent>) {
         self.ended = true;
         if let Some(Content::Capture(venues)) = &mut self.content {
-            venues.values_mut().flatten().for_each(|t| t.finish(events));
+            venues.iter_mut().filter_map(|(_, t)| t.as_mut()).for_each(|t| t.finish(events));
         }
     }
 }

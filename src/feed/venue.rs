@@ -8,8 +8,10 @@ pub mod okx;
 pub(super) mod read;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use memchr::memmem::Finder;
 
 use crate::market::{Asset, Qty, Sampled, Venue};
 
@@ -235,8 +237,8 @@ pub fn adapter(venue: Venue, config: &FeedConfig) -> Option<Arc<dyn Adapter>> {
 /// What is known of a line of a capture that tells a book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BookLine {
-    /// What ends one list of levels and begins another. The lists stand side by side and can be emptied without harm to anything but the book, as
-    /// numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2, §6.2).
+    /// What ends one list of levels and begins another, where the frame stands in its line as it came. The lists stand side by side and can be emptied
+    /// without harm to anything but the book, as numbers and times stand beside them (`exchanges.md` §3.2, §4.2, §5.2, §6.2).
     pub sides: [&'static str; 2],
     /// Whether nothing but the book is made of it. Hyperliquid's contexts tell no time, so its books are the clock by which those are dated.
     pub only_book: bool,
@@ -244,32 +246,26 @@ pub struct BookLine {
 
 /// Whether a line of a capture tells a book.
 pub fn book_line(line: &str) -> Option<BookLine> {
-    const KINDS: [(&str, &str, BookLine); 4] = [
-        (
-            binance::NAME,
-            r#"e\":\"depthUpdate\"#,
-            BookLine { sides: [r#"],\"b\":["#, r#"],\"a\":["#], only_book: true },
-        ),
-        (
-            bybit::NAME,
-            r#"topic\":\"orderbook."#,
-            BookLine { sides: [r#"],\"b\":["#, r#"],\"a\":["#], only_book: true },
-        ),
-        (
-            okx::NAME,
-            r#"channel\":\"books\"#,
-            BookLine { sides: [r#"],\"asks\":["#, r#"],\"bids\":["#], only_book: true },
-        ),
-        // Its lists have no names: `"levels":[[…],[…]]`.
-        (hyperliquid::NAME, r#"channel\":\"l2Book\"#, BookLine { sides: ["[],[]", ""], only_book: false }),
-    ];
     /// What kind a frame is stands in its first words.
     const WORDS: usize = 220;
     let head = line.get(..WORDS).unwrap_or(line);
-    let (venue, frame) = json::lead(head.split_once(',')?.1, r#""venue":""#)?;
-    let (_, kind, book) = KINDS.iter().find(|(name, ..)| *name == venue)?;
-    frame.contains(kind).then_some(*book)
+    let after_recv = memchr::memchr(b',', head.as_bytes())? + 1;
+    let (venue, frame) = json::lead(head.get(after_recv..)?, r#""venue":""#)?;
+    let (_, kind, book) = BOOKS.iter().find(|(name, ..)| *name == venue)?;
+    kind.find(frame.as_bytes()).map(|_| *book)
 }
+
+/// By what each venue's books are known; quotes end with an escape or without one.
+static BOOKS: LazyLock<[(&str, Finder<'static>, BookLine); 4]> = LazyLock::new(|| {
+    let of = |name, kind, sides, only_book| (name, Finder::new(kind), BookLine { sides, only_book });
+    [
+        of(binance::NAME, r#""depthUpdate"#, [r#"],"b":["#, r#"],"a":["#], true),
+        of(bybit::NAME, r#""orderbook."#, [r#"],"b":["#, r#"],"a":["#], true),
+        of(okx::NAME, r#""books"#, [r#"],"asks":["#, r#"],"bids":["#], true),
+        // Its lists have no names: `"levels":[[…],[…]]`.
+        of(hyperliquid::NAME, r#""l2Book"#, ["[],[]", ""], false),
+    ]
+});
 
 /// The translator of a venue's frames, for one asset or for whatever comes.
 pub fn translator(venue: Venue, asset: Option<Asset>, book: BookLimits) -> Option<Translator> {

@@ -156,7 +156,8 @@ macro_rules! fixed_point {
             /// As a float, right to the last place or the one before: for estimator weights and drawing only.
             pub fn to_f64(self) -> f64 {
                 const SCALE: f64 = 10_u64.pow($digits) as f64;
-                self.0 as f64 / SCALE
+                // Nearly all fit into 64 bits, which take an instruction and not a call.
+                i64::try_from(self.0).map_or_else(|_| self.0 as f64, |raw| raw as f64) / SCALE
             }
 
             /// The nearest value to a float, for generated data; `None` if it is not finite or does not fit.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use crate::feed::capture;
 use crate::feed::instruments::Listing;
 use crate::feed::venue::{self, binance};
 use crate::market::{Qty, Venue};
@@ -44,7 +45,7 @@ const ENDINGS: [&str; 4] = [".gz", ".zst", ".zip", ".csv"];
 /// Tells what a file holds, and whether its first line is a header.
 pub fn tell(path: &Path, first: &str) -> anyhow::Result<(Kind, bool)> {
     if first.starts_with('{') {
-        if first.contains("\"raw\"") || first.contains("\"event\"") {
+        if capture::is_line(first) {
             bail!(
                 "it is a capture of raw frames: make events of it first, with `meltline tap ASSET --input FILE`"
             );

@@ -1,5 +1,6 @@
 //! One file of a recording: its lines, and how far it has been read.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,6 +17,9 @@ use crate::market::MarketEvent;
 use crate::market::ndjson::{self, LineError, Lines, Place};
 
 use super::RecordingTally;
+
+/// Books in lines of so many bytes are not worth a look for their levels.
+const SHORT: usize = 512;
 
 /// The files that are meant: of folders, what a capture may be made of, by name.
 pub fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -166,7 +170,7 @@ impl Source {
         let mut look = Self::new(self.path.clone());
         let mut unheard = RecordingTally::default();
         self.begins = loop {
-            match look.next(Some(true), &mut unheard) {
+            match look.next(Some(true), &mut unheard, &mut String::new()) {
                 Ok(Next::Frame(frame)) => break frame.recv,
                 Ok(Next::Skipped | Next::Event(_)) => {}
                 Ok(Next::End) | Err(_) => break i64::MIN,
@@ -174,8 +178,14 @@ impl Source {
         };
     }
 
-    /// The next line as a frame of a capture or as an event; without an answer to which of them, as what it looks like.
-    pub fn next(&mut self, capture: Option<bool>, tally: &mut RecordingTally) -> anyhow::Result<Next> {
+    /// The next line as a frame of a capture or as an event; without an answer to which of them, as what it looks like. A frame's text takes the
+    /// place of `spare`.
+    pub fn next(
+        &mut self,
+        capture: Option<bool>,
+        tally: &mut RecordingTally,
+        spare: &mut String,
+    ) -> anyhow::Result<Next> {
         self.open()?;
         let Some(lines) = &mut self.lines else { return Ok(Next::End) };
         let name = || self.path.display().to_string();
@@ -209,14 +219,14 @@ impl Source {
                 return Ok(Next::Skipped);
             }
         };
-        let capture = capture.unwrap_or_else(|| line.contains("\"raw\"") || line.contains("\"event\""));
+        let capture = capture.unwrap_or_else(|| capture::is_line(line));
         let read = if capture {
-            let book = if self.thins { venue::book_line(line) } else { None };
+            let book = if self.thins && line.len() > SHORT { venue::book_line(line) } else { None };
             let line = match book {
                 Some(book) if thin(line, book.sides, &mut self.thinned) => &self.thinned,
                 _ => line,
             };
-            capture::parse_line(line).map(Next::Frame).map_err(|e| Some(e.to_string()))
+            capture::parse_line_in(line, spare).map(Next::Frame).map_err(|e| Some(e.to_string()))
         } else {
             ndjson::parse_line(line).map(Next::Event).map_err(|e| match e {
                 LineError::UnknownType(_) => None,
@@ -251,12 +261,14 @@ fn thin(line: &str, sides: [&str; 2], out: &mut String) -> bool {
         return false;
     }
     let (Some(before), Some(after)) = (line.get(..=first), line.get(last..)) else { return false };
+    let is_escaped = capture::is_escaped(line);
     out.clear();
     out.push_str(before);
     for side in sides {
+        let side = if is_escaped { Cow::Owned(side.replace('"', r#"\""#)) } else { Cow::Borrowed(side) };
         let key = side.trim_start_matches("],");
         if !before.contains(key) && !after.contains(key) {
-            out.push_str(side);
+            out.push_str(&side);
         }
     }
     out.push_str(after);
@@ -306,9 +318,17 @@ mod tests {
             let line = format!(r#"{{"levels":{levels},"time":5}}"#);
             assert_eq!(unnamed(&line).unwrap(), r#"{"levels":[[],[]],"time":5}"#);
         }
-        let book =
-            r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"arg\":{\"channel\":\"books\",\"instId\":"#;
-        assert!(venue::book_line(book).is_some());
-        assert!(venue::book_line(&book.replace("books", "trades")).is_none());
+        let escaped = r#"{"recv":1,"venue":"okx","conn":"public","raw":"{\"data\":[{\"asks\":[[\"1\"]],\"bids\":[[\"2\"]]}]}"}"#;
+        let sides = [r#"],"asks":["#, r#"],"bids":["#];
+        let mut out = String::new();
+        assert!(thin(escaped, sides, &mut out));
+        assert_eq!(out, escaped.replace(r#"[\"1\"]"#, "").replace(r#"[\"2\"]"#, ""));
+        let book = r#"{"recv":1,"venue":"okx","conn":"public","json":{"arg":{"channel":"books","instId":"#;
+        let escaped =
+            book.replace(r#""json":{"arg":{"channel":"books""#, r#""raw":"{\"arg\":{\"channel\":\"books\""#);
+        for book in [book, &escaped] {
+            assert_eq!(venue::book_line(book).unwrap().sides, sides);
+            assert!(venue::book_line(&book.replace("books", "trades")).is_none());
+        }
     }
 }
