@@ -402,14 +402,11 @@ impl Recording {
             venues.push((frame.venue, venue::translator(frame.venue, asset, books)));
             venues.len() - 1
         });
-        match &mut venues[at].1 {
-            Some(translator) => {
-                translator.take(frame, events);
-            }
-            None => {
-                self.tally.usable -= 1;
-                self.tally.unknown += 1;
-            }
+        if let Some(translator) = &mut venues[at].1 {
+            translator.take(frame, events);
+        } else {
+            self.tally.usable -= 1;
+            self.tally.unknown += 1;
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is replayed: something that goes forward by events and can go back to where it was.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::engine::landmark::Landmark;
@@ -10,7 +9,7 @@ use crate::estimate::Preset;
 use crate::feed::FeedItem;
 use crate::feed::recording::{Recording, RecordingTally};
 use crate::feed::status::{LinkState, VenueStatus, clean};
-use crate::market::{MarketEvent, Venue};
+use crate::market::{EventKind, MarketEvent, Venue};
 
 use super::checkpoints::{Checkpoint, Checkpoints};
 
@@ -73,7 +72,7 @@ pub struct Recorded {
     recording: Recording,
     engine: Engine,
     /// Events that were read and not taken in.
-    pending: VecDeque<MarketEvent>,
+    pending: std::vec::IntoIter<MarketEvent>,
     /// When the newest event was known, UTC ms; 0 before the first.
     newest: i64,
     /// Events taken in.
@@ -94,7 +93,7 @@ impl Recorded {
         Self {
             recording,
             engine,
-            pending: VecDeque::new(),
+            pending: Vec::new().into_iter(),
             newest: 0,
             count: 0,
             checkpoints: Checkpoints::new(first),
@@ -129,7 +128,7 @@ impl Recorded {
             });
         }
         match self.recording.next_batch() {
-            Ok(Some(batch)) => self.pending = batch.into(),
+            Ok(Some(batch)) => self.pending = batch.into_iter(),
             Ok(None) => self.end(),
             // A recording that breaks off shows what came before.
             Err(error) => {
@@ -167,7 +166,11 @@ impl Recorded {
         }
         self.newest = self.newest.max(event.known_at());
         self.count += 1;
-        self.engine.take(event);
+        match event.kind {
+            // What is large of it stays where it is.
+            EventKind::Book(_) => self.engine.take(event),
+            _ => self.engine.apply_event(&event),
+        }
     }
 }
 
@@ -182,20 +185,20 @@ impl Stage for Recorded {
     }
 
     fn next_at(&mut self) -> Option<i64> {
-        while self.pending.is_empty() && !self.ended {
+        while self.pending.as_slice().is_empty() && !self.ended {
             self.read();
         }
-        self.pending.iter().map(MarketEvent::known_at).find(|at| *at > 0)
+        self.pending.as_slice().iter().map(MarketEvent::known_at).find(|at| *at > 0)
     }
 
     fn advance(&mut self, until: i64) -> Progress {
         for _ in 0..SOME {
-            let Some(event) = self.pending.front() else {
+            let Some(event) = self.pending.as_slice().first() else {
                 if self.ended {
                     return Progress::End;
                 }
                 self.read();
-                if self.pending.is_empty() && !self.ended {
+                if self.pending.as_slice().is_empty() && !self.ended {
                     return Progress::More;
                 }
                 continue;
@@ -204,7 +207,7 @@ impl Stage for Recorded {
             if event.known_at() > 0 && event.known_at() >= until {
                 return Progress::There;
             }
-            if let Some(event) = self.pending.pop_front() {
+            if let Some(event) = self.pending.next() {
                 self.take(event);
             }
         }
@@ -221,7 +224,7 @@ impl Stage for Recorded {
         self.engine = nearest.engine.fork();
         self.recording = nearest.recording.bookmark();
         (self.newest, self.count) = (nearest.newest, nearest.count);
-        self.pending.clear();
+        self.pending = Vec::new().into_iter();
         self.ended = false;
         self.engine.set_preset(self.preset);
         Ok(())
@@ -241,7 +244,7 @@ impl Stage for Recorded {
     }
 
     fn share(&self, at: i64) -> f64 {
-        if self.ended && self.pending.is_empty() {
+        if self.ended && self.pending.as_slice().is_empty() {
             return 1.0;
         }
         let share = match self.recording.span() {
