@@ -107,6 +107,50 @@ fn segments_of_a_capture_are_one_run() {
     assert!(missing.is_err(), "told before the run, not in it");
 }
 
+/// [`FRAME`] with a number and a time of its own, as it stood in captures of earlier versions or as it stands now.
+fn numbered(n: u64, is_string: bool) -> String {
+    let (number, time) = ((5_933_014 + n).to_string(), (123_456_785 + n).to_string());
+    let line = FRAME
+        .replace("5933014", &number)
+        .replace("123456785", &time)
+        .replace("\"recv\":1", &format!("\"recv\":{}", n + 1));
+    let frame = line.replace('\\', "").replace("\"raw\":\"", "\"json\":").replace("\"}", "}");
+    if is_string { line } else { frame }
+}
+
+#[test]
+fn a_capture_reads_the_same_whether_its_frames_are_strings_or_stand_as_they_came() {
+    let lines = |is_string: fn(u64) -> bool| -> String {
+        (0..2_000).map(|n| numbered(n, is_string(n)) + "\n").collect()
+    };
+    let strings = read_text("x.ndjson", &lines(|_| true), None);
+    assert_eq!((strings.0.len(), strings.1.broken, strings.1.counters.missed), (2_000, 0, 0));
+    assert!(lines(|_| false).contains(r#""json":{"e":"aggTrade""#));
+    assert_eq!(read_text("x.ndjson", &lines(|_| false), None), strings);
+    assert_eq!(read_text("x.ndjson", &lines(|n| n % 3 == 0), None), strings);
+}
+
+#[test]
+fn what_came_before_a_file_that_vanished_is_handed_out_before_that_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = ["1.ndjson", "2.ndjson"].iter().map(|n| dir.path().join(n)).collect();
+    let lines = |from: u64, to: u64| (from..to).map(|n| numbered(n, false) + "\n").collect::<String>();
+    fs::write(&paths[0], lines(0, 300)).unwrap();
+    fs::write(&paths[1], lines(300, 400)).unwrap();
+    let mut recording = Recording::open_all(&paths, None).unwrap();
+    let mut events = recording.next_batch().unwrap().unwrap().len();
+    assert!(events < 300, "hundreds at once, not all");
+    fs::remove_file(&paths[1]).unwrap();
+    let failure = loop {
+        match recording.next_batch() {
+            Ok(batch) => events += batch.expect("it fails before it ends").len(),
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(events, 300);
+    assert!(failure.to_string().contains("2.ndjson"), "{failure}");
+}
+
 #[test]
 fn a_cut_off_archive_keeps_what_came_before() {
     let dir = tempfile::tempdir().unwrap();
