@@ -302,11 +302,10 @@ impl Cohorts {
         let levels = components.levels(self.side);
         let (lowest, highest) = (bin + levels.start, bin + levels.end - 1);
         let is_new = self.waiting.iter().all(|w| w.bin != bin);
-        let has_room = self.span.contains(&lowest) && self.span.contains(&highest);
-        if !has_room || is_new && self.waiting.len() >= MOST_WAITING {
+        if is_new && self.waiting.len() >= MOST_WAITING {
             self.spread(components);
-            self.reserve(lowest, highest, center);
         }
+        self.reserve(components, lowest, highest, center);
         let coins = self.scale.map(|scale| qty / scale);
         match self.waiting.iter_mut().find(|w| w.bin == bin) {
             Some(waiting) => waiting.coins.iter_mut().zip(coins).for_each(|(sum, more)| *sum += more),
@@ -408,10 +407,7 @@ impl Cohorts {
                 ledger.left += qty - kept - crossed;
             }
             if !inside.is_empty() {
-                if !(self.span.contains(&inside.start) && self.span.contains(&(inside.end - 1))) {
-                    self.spread(components);
-                    self.reserve(inside.start, inside.end - 1, center);
-                }
+                self.reserve(components, inside.start, inside.end - 1, center);
                 self.rows[k].cover(&inside, &self.span);
                 self.rows[k].add(inside.start, &added, inverse);
             }
@@ -472,12 +468,14 @@ impl Cohorts {
         forced
     }
 
-    /// Makes room for the bins `low..=high`; what lies out of reach of `center` then leaves the grid.
-    fn reserve(&mut self, low: i32, high: i32, center: i32) {
+    /// Makes room for the bins `low..=high`; what lies out of reach of `center` then leaves the grid. What waits is spread first, as it was meant for
+    /// the bins there were.
+    fn reserve(&mut self, components: &Components, low: i32, high: i32, center: i32) {
         let span = self.span();
         if low >= span.start && high < span.end {
             return;
         }
+        self.spread(components);
         let (start, end) =
             if span.is_empty() { (low, high + 1) } else { (low.min(span.start), (high + 1).max(span.end)) };
         let start = if start < span.start || span.is_empty() { start - SLACK } else { start };
