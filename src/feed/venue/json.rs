@@ -22,6 +22,9 @@ pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
 
 /// Reads JSON in the shape venues send, or says `None`: not in that shape, not of that type, or not JSON.
 pub fn plain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    if !is_plain(text) {
+        return None;
+    }
     let mut plain = Plain { text, at: 0, depth: 0 };
     let value = T::deserialize(&mut plain).ok()?;
     (plain.at == text.len()).then_some(value)
@@ -31,80 +34,69 @@ pub fn plain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 /// starts otherwise or the string is not plain. `before` ends with the opening quote: `{"topic":"`.
 pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
     let rest = text.strip_prefix(before)?;
-    let string = rest.get(..string_len(rest.as_bytes())?)?;
+    let string = rest.get(..string_len(rest.as_bytes())?).filter(|string| is_plain(string))?;
     Some((string, rest.get(string.len() + 1..)?))
 }
 
-/// Length of the string that ends at the first quote; `None` for escapes and control characters. Most of the time of reading
-/// goes here, so eight bytes are looked at together.
+/// Length of the string that ends at the first quote. Most of the time of reading goes here, so eight bytes are looked at together.
 #[inline]
 fn string_len(bytes: &[u8]) -> Option<usize> {
-    match bytes.first_chunk().map(|eight| end(u64::from_le_bytes(*eight))) {
-        Some(End::Quote(length)) => Some(length),
-        Some(End::Odd) => None,
-        Some(End::Later) => long_string_len(bytes),
-        None => string_tail_len(bytes),
+    match bytes.first_chunk().map(|eight| quotes(u64::from_le_bytes(*eight))) {
+        Some(0) | None => long_string_len(bytes),
+        Some(quotes) => Some(first_byte(quotes)),
     }
 }
 
-/// [`string_len`] of eight bytes or more.
+/// [`string_len`] of more or less than eight bytes.
 fn long_string_len(bytes: &[u8]) -> Option<usize> {
     let (eights, tail) = bytes.as_chunks();
     for (i, eight) in eights.iter().enumerate() {
-        match end(u64::from_le_bytes(*eight)) {
-            End::Quote(length) => return Some(8 * i + length),
-            End::Odd => return None,
-            End::Later => {}
+        let quotes = quotes(u64::from_le_bytes(*eight));
+        if quotes != 0 {
+            return Some(8 * i + first_byte(quotes));
         }
     }
-    string_tail_len(tail).map(|length| 8 * eights.len() + length)
-}
-
-/// [`string_len`] byte by byte.
-fn string_tail_len(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < b' ')?;
-    (bytes.get(length) == Some(&b'"')).then_some(length)
-}
-
-/// Where a string ends.
-enum End {
-    /// At a quote after so many bytes.
-    Quote(usize),
-    /// It has an escape or a control character first.
-    Odd,
-    /// Not within these bytes.
-    Later,
+    tail.iter().position(|&b| b == b'"').map(|length| 8 * eights.len() + length)
 }
 
 /// How many of eight bytes of a string come before its first quote, escape or control character.
 #[inline]
 pub fn plain_len(eight: [u8; 8]) -> usize {
-    let (_, ends) = ends(u64::from_le_bytes(eight));
-    ends.trailing_zeros() as usize / 8
+    let eight = u64::from_le_bytes(eight);
+    first_byte(quotes(eight) | equal(eight, b'\\') | below(eight, b' '))
 }
 
-/// Where a string ends within its next eight bytes.
+/// The top bits of those of eight bytes that are quotes: exact up to the first.
 #[inline]
-fn end(eight: u64) -> End {
-    let (quote, ends) = ends(eight);
-    let first = ends & ends.wrapping_neg();
-    match first {
-        0 => End::Later,
-        _ if first & quote != 0 => End::Quote(first.trailing_zeros() as usize / 8),
-        _ => End::Odd,
-    }
+const fn quotes(eight: u64) -> u64 {
+    equal(eight, b'"')
 }
 
-/// The top bits of those of eight bytes that are quotes, and of those that are quotes, escapes or control characters: exact up to the
-/// first.
+/// The top bits of those of eight bytes that are this one: exact up to the first.
 #[inline]
-fn ends(eight: u64) -> (u64, u64) {
-    const ONES: u64 = u64::MAX / 255;
-    // The top bit of each byte below a limit: exact up to the first such byte, as a borrow runs only into bytes after it.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
-    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-    let quote = equal(b'"');
-    (quote, quote | equal(b'\\') | below(eight, b' '))
+const fn equal(eight: u64, byte: u8) -> u64 {
+    below(eight ^ (ONES * byte as u64), 1)
+}
+
+/// The top bits of those of eight bytes that are below a limit: exact up to the first, as a borrow runs only into bytes after it.
+#[inline]
+const fn below(eight: u64, limit: u8) -> u64 {
+    eight.wrapping_sub(ONES * limit as u64) & !eight & (ONES << 7)
+}
+
+/// A one in each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+
+/// Which of eight bytes is the first that has its top bit here; 8 where none has.
+#[inline]
+const fn first_byte(top_bits: u64) -> usize {
+    top_bits.trailing_zeros() as usize / 8
+}
+
+/// Whether nothing in a text is an escape or a control character. Asked once for a whole frame, where it takes many bytes at a time, rather than for each
+/// of its strings.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(0, |odd, byte| odd | u8::from(byte < b' ') | u8::from(byte == b'\\')) == 0
 }
 
 /// Deepest nesting read; no venue's frame comes near.

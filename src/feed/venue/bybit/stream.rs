@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::feed::venue::json;
 use crate::market::{Price, Qty};
 
 /// Trades as they happen.
@@ -24,8 +25,8 @@ pub const STREAMS: [&str; 5] = [TRADES, LIQUIDATIONS, TICKERS, KLINES, BOOK];
 /// writes the topic first, others put blanks or a message id before it.
 pub fn topic(text: &str) -> Option<&str> {
     const KEY: &[u8] = b"\"topic\"";
-    if let Some(rest) = text.strip_prefix("{\"topic\":\"") {
-        return rest.split_once('"').map(|(topic, _)| topic);
+    if let Some((topic, _)) = json::lead(text, r#"{"topic":""#) {
+        return Some(topic);
     }
     let head = text.as_bytes();
     let at = head.windows(KEY.len()).take(200).position(|w| w == KEY)?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::feed::venue::json;
 use crate::feed::venue::read::Text;
 use crate::market::{Price, Qty, Rate};
 
@@ -26,6 +27,9 @@ pub struct Head<'a> {
 
 /// The channel of a frame that begins with it, as all frames seen do. Reads no further than the name.
 pub fn channel(text: &str) -> Option<&str> {
+    if let Some((name, _)) = json::lead(text, r#"{"channel":""#) {
+        return Some(name);
+    }
     let key = text.trim_ascii_start().strip_prefix('{')?.trim_ascii_start();
     let value = key.strip_prefix("\"channel\"")?.trim_ascii_start().strip_prefix(':')?;
     value.trim_ascii_start().strip_prefix('"')?.split_once('"').map(|(name, _)| name)

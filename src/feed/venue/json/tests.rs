@@ -122,8 +122,13 @@ fn a_string_ends_where_it_ends_at_any_length() {
             let string = fill.repeat(length);
             let text = format!("{string}\"\\\u{1}");
             assert_eq!(string_len(text.as_bytes()), Some(string.len()), "{text}");
-            for end in ["", "\\\"", "\u{1f}\"", "\u{0}\""] {
-                assert_eq!(string_len(format!("{string}{end}").as_bytes()), None);
+            assert_eq!(string_len(string.as_bytes()), None);
+            assert_eq!(lead(&text, ""), Some((&*string, "\\\u{1}")));
+            for odd in ["\\\\", "\\n", "\u{1f}", "\u{0}"] {
+                let text = format!("[\"{string}{odd}{string}\"]");
+                assert_eq!(lead(&text, "[\""), None, "{text}");
+                assert_eq!(plain::<Vec<Cow<'_, str>>>(&text), None, "{text}");
+                assert_eq!(plain_len(*format!("{odd}12345678").as_bytes().first_chunk().unwrap()), 0);
             }
         }
     }
