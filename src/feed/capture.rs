@@ -55,16 +55,62 @@ pub enum CaptureError {
     Empty,
 }
 
-/// Reads one line.
-pub fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
-    parse_line_in(line, &mut String::new())
+/// Reads the lines of a capture.
+#[derive(Debug, Default)]
+pub struct LineReader {
+    /// Who sent the frame of the line before, as it stands there: most lines of a file say the same.
+    origin: Option<Origin>,
 }
 
-/// As [`parse_line`], with the text of a socket's frame in the place of a string that is not needed any more.
-pub fn parse_line_in(line: &str, spare: &mut String) -> Result<RawFrame, CaptureError> {
-    if let Some(frame) = socket_line(line, spare) {
-        return Ok(frame);
+/// What a line says between the time and the frame.
+#[derive(Debug)]
+struct Origin {
+    /// `,"venue":"okx","conn":"public"`.
+    text: Box<str>,
+    venue: Venue,
+    conn: Cow<'static, str>,
+}
+
+impl LineReader {
+    /// Reads one line. The text of a socket's frame goes in the place of a string that is not needed any more.
+    pub fn read(&mut self, line: &str, spare: &mut String) -> Result<RawFrame, CaptureError> {
+        self.socket_line(line, spare).map_or_else(|| any_line(line), Ok)
     }
+
+    /// Reads the line of a socket's frame as [`write_line`] writes it: nearly all lines are such. `None` is left to `serde_json`, right or wrong.
+    fn socket_line(&mut self, line: &str, spare: &mut String) -> Option<RawFrame> {
+        let line = line.strip_prefix(r#"{"recv":"#)?;
+        let (recv, rest) = line.split_at_checked(memchr::memchr(b',', line.as_bytes())?)?;
+        if self.origin.as_ref().is_none_or(|origin| !rest.starts_with(&*origin.text)) {
+            self.origin = Some(Origin::read(rest)?);
+        }
+        let Origin { text: origin, venue, conn } = self.origin.as_ref()?;
+        let rest = rest.get(origin.len()..)?;
+        let mut text = std::mem::take(spare);
+        if let Some(json) = rest.strip_prefix(r#","json":"#) {
+            let json = json.strip_suffix('}').filter(|json| json.ends_with(['}', ']']))?;
+            text.clear();
+            text.push_str(json);
+        } else {
+            text = unescaped(rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?, text)?;
+        }
+        // Rust reads numbers that are none to JSON, such as `+1` and `01`.
+        let recv = recv.parse().ok().filter(|_| recv.starts_with(|first| matches!(first, '1'..='9')))?;
+        Some(RawFrame { recv, venue: *venue, conn: conn.clone(), body: Body::Ws(text) })
+    }
+}
+
+impl Origin {
+    fn read(text: &str) -> Option<Self> {
+        let (venue, rest) = json::lead(text, r#","venue":""#)?;
+        let (conn, rest) = json::lead(rest, r#","conn":""#)?;
+        let usual = CONNS.into_iter().find(|name| *name == conn);
+        let conn = usual.map_or_else(|| Cow::Owned(conn.into()), Cow::Borrowed);
+        Some(Self { text: text.get(..text.len() - rest.len())?.into(), venue: venue.parse().ok()?, conn })
+    }
+}
+
+fn any_line(line: &str) -> Result<RawFrame, CaptureError> {
     let line: Line<'_> = serde_json::from_str(line)?;
     let text = match (line.json, line.raw) {
         (Some(json), None) => Some(json.get().to_owned()),
@@ -95,27 +141,6 @@ pub fn is_escaped(line: &str) -> bool {
 
 /// The names most connections have: those need no copy.
 const CONNS: [&str; 3] = ["market", "public", "business"];
-
-/// Reads the line of a socket's frame as [`write_line`] writes it: nearly all lines are such. `None` is left to `serde_json`, right or wrong.
-fn socket_line(line: &str, spare: &mut String) -> Option<RawFrame> {
-    let line = line.strip_prefix(r#"{"recv":"#)?;
-    let (recv, rest) = line.split_at_checked(memchr::memchr(b',', line.as_bytes())?)?;
-    let (venue, rest) = json::lead(rest, r#","venue":""#)?;
-    let (conn, rest) = json::lead(rest, r#","conn":""#)?;
-    let mut text = std::mem::take(spare);
-    if let Some(json) = rest.strip_prefix(r#","json":"#) {
-        let json = json.strip_suffix('}').filter(|json| json.ends_with(['}', ']']))?;
-        text.clear();
-        text.push_str(json);
-    } else {
-        text = unescaped(rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?, text)?;
-    }
-    // Rust reads numbers that are none to JSON, such as `+1` and `01`.
-    let recv = recv.parse().ok().filter(|_| recv.starts_with(|first| matches!(first, '1'..='9')))?;
-    let usual = CONNS.into_iter().find(|name| *name == conn);
-    let conn = usual.map_or_else(|| Cow::Owned(conn.into()), Cow::Borrowed);
-    Some(RawFrame { recv, venue: venue.parse().ok()?, conn, body: Body::Ws(text) })
-}
 
 /// What a JSON string says in which only quotes and backslashes are escaped, as they are in a frame that is JSON itself; in place of `spare`.
 fn unescaped(string: &str, spare: String) -> Option<String> {
@@ -365,6 +390,14 @@ mod tests {
     use super::*;
     use std::io::Read;
 
+    fn parse_line(line: &str) -> Result<RawFrame, CaptureError> {
+        LineReader::default().read(line, &mut String::new())
+    }
+
+    fn socket_line(line: &str, mut spare: String) -> Option<RawFrame> {
+        LineReader::default().socket_line(line, &mut spare)
+    }
+
     fn frame(recv: i64, body: Body) -> RawFrame {
         RawFrame { recv, venue: "binance".parse().unwrap(), conn: "market".into(), body }
     }
@@ -427,14 +460,14 @@ mod tests {
             [r#","json":{"a":1"#, r#","json":{"a":1}"#, r#","json":5}"#, r#","json":{"a":1},"b":2}"#]
         {
             let broken = format!(r#"{{"recv":17,"venue":"binance","conn":"market"{broken}"#);
-            assert!(socket_line(&broken, &mut String::new()).is_none(), "{broken}");
+            assert!(socket_line(&broken, String::new()).is_none(), "{broken}");
         }
     }
 
     #[test]
     fn a_usual_line_is_read_as_serde_reads_it() {
         let with = |raw: &str| format!(r#"{{"recv":17,"venue":"okx","conn":"public","raw":"{raw}"}}"#);
-        let says = |raw: &str| match socket_line(&with(raw), &mut String::from("a text of before"))
+        let says = |raw: &str| match socket_line(&with(raw), String::from("a text of before"))
             .map(|frame| frame.body)
         {
             Some(Body::Ws(text)) => Some(text),
@@ -461,10 +494,24 @@ mod tests {
             assert_eq!(says(&format!("{plain}\\")), None);
         }
         for odd in ["+17", "017", "-17", "1.7", "", "99999999999999999999"] {
-            assert_eq!(socket_line(&with("x").replace("17", odd), &mut String::new()), None, "{odd}");
+            assert_eq!(socket_line(&with("x").replace("17", odd), String::new()), None, "{odd}");
         }
-        assert_eq!(socket_line(&with("x").replace("okx", "OKX"), &mut String::new()), None);
+        assert_eq!(socket_line(&with("x").replace("okx", "OKX"), String::new()), None);
         assert!(parse_line(&with("a\"b")).is_err());
+    }
+
+    #[test]
+    fn lines_of_several_senders_in_one_file_are_told_apart() {
+        let mut reader = LineReader::default();
+        let senders =
+            [("okx", "public"), ("okx", "public2"), ("okx", "public"), ("bybit", "public"), ("okx", "poll")];
+        for (n, (venue, conn)) in senders.into_iter().cycle().take(20).enumerate() {
+            let form = ["json", "raw"][n % 2];
+            let text = ["{}", "\"pong\""][n % 2];
+            let line = format!(r#"{{"recv":{},"venue":"{venue}","conn":"{conn}","{form}":{text}}}"#, n + 1);
+            let frame = reader.read(&line, &mut String::new()).unwrap();
+            assert_eq!((frame.venue.as_str(), &*frame.conn, frame.recv), (venue, conn, n as i64 + 1));
+        }
     }
 
     #[test]

@@ -359,8 +359,9 @@ impl Recording {
     /// Events of the next frames. Room for hundreds of events is asked for once rather than with each frame; what comes through a pipe may come
     /// slowly and is handed out as it does.
     fn next_frame_batch(&mut self) -> anyhow::Result<Option<Vec<MarketEvent>>> {
-        let mut events = Vec::new();
         let enough = if self.can_be_read_again().is_ok() { BATCH } else { 1 };
+        // The last frame may bring more than is needed.
+        let mut events = Vec::with_capacity(enough + enough / 8);
         while !self.ended && events.len() < enough {
             let before = events.len();
             match self.failure.take().map_or_else(|| self.next_frame(), Err) {

@@ -247,7 +247,8 @@ pub fn unpacked(path: &Path, file: impl Read + Send + 'static) -> anyhow::Result
         Some("zst") => Box::new(zstd::Decoder::new(file)?),
         _ => Box::new(file),
     };
-    Ok(Box::new(BufReader::with_capacity(1 << 16, raw)))
+    // Files of a capture are read side by side: what waits of all of them should lie near the processor.
+    Ok(Box::new(BufReader::with_capacity(1 << 14, raw)))
 }
 
 /// A line's number, and its text or why it cannot be read as text.
@@ -361,7 +362,7 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 fn text(line: &[u8]) -> Result<&str, &'static str> {
-    std::str::from_utf8(line).map(str::trim).map_err(|_| "not UTF-8 text")
+    std::str::from_utf8(line.trim_ascii()).map_err(|_| "not UTF-8 text")
 }
 
 #[cfg(test)]

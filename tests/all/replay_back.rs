@@ -13,7 +13,7 @@ use meltline::engine::market::GRACE;
 use meltline::engine::playback::{Motion, Speed, Transport};
 use meltline::engine::{Engine, Origin};
 use meltline::estimate::BinTable;
-use meltline::feed::capture::{self, Capture};
+use meltline::feed::capture::{self, Capture, LineReader};
 use meltline::feed::recording::Recording;
 use meltline::market::{EventKind, MarketEvent, Side};
 
@@ -226,7 +226,8 @@ fn books_are_captured_apart_and_what_needs_none_leaves_their_files_alone() {
     let mut frames = Vec::new();
     for name in ["bybit.ndjson.zst", "binance.ndjson.zst"] {
         let text = zstd::decode_all(std::fs::File::open(mixed.join(name)).unwrap()).unwrap();
-        frames.extend(text.lines().map(|line| capture::parse_line(&line.unwrap()).unwrap()));
+        let mut reader = LineReader::default();
+        frames.extend(text.lines().map(|line| reader.read(&line.unwrap(), &mut String::new()).unwrap()));
     }
     frames.sort_by_key(|frame| frame.recv);
     let mut writer = Capture::directory(&apart, "BTC".parse().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
 
-use crate::feed::capture;
+use crate::feed::capture::{self, LineReader};
 use crate::feed::frame::RawFrame;
 use crate::feed::venue;
 use crate::market::MarketEvent;
@@ -71,6 +71,7 @@ pub struct Source {
     /// The levels of books are left out.
     thins: bool,
     thinned: String,
+    reader: LineReader,
     /// Receive time of its first frame, UTC ns; very small where there is none.
     pub begins: i64,
     /// A frame that was read and waits for those of other files.
@@ -90,6 +91,7 @@ impl Source {
             on_the_way: false,
             thins: false,
             thinned: String::new(),
+            reader: LineReader::default(),
             begins: i64::MIN,
             head: None,
         }
@@ -104,6 +106,7 @@ impl Source {
             taken: Arc::new(AtomicU64::new(self.taken())),
             head: self.head.clone(),
             thinned: String::new(),
+            reader: LineReader::default(),
             ..*self
         }
     }
@@ -226,7 +229,7 @@ impl Source {
                 Some(book) if thin(line, book.sides, &mut self.thinned) => &self.thinned,
                 _ => line,
             };
-            capture::parse_line_in(line, spare).map(Next::Frame).map_err(|e| Some(e.to_string()))
+            self.reader.read(line, spare).map(Next::Frame).map_err(|e| Some(e.to_string()))
         } else {
             ndjson::parse_line(line).map(Next::Event).map_err(|e| match e {
                 LineError::UnknownType(_) => None,
