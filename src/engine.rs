@@ -90,6 +90,7 @@ pub struct Engine {
     shared_at: i64,
     sink: Outlet,
     forgets: bool,
+    skips_outlived: bool,
     /// What readers beside ask for, until the loop takes it.
     wishes: Option<watch::Receiver<Wishes>>,
 }
@@ -112,6 +113,7 @@ impl Engine {
             shared_at: i64::MIN,
             sink: Outlet::default(),
             forgets: false,
+            skips_outlived: false,
             wishes: None,
         }
     }
@@ -173,7 +175,7 @@ impl Engine {
             });
         }
         self.venues[market].apply(event);
-        self.hand_on(event);
+        self.hand_on(market, event);
     }
 
     /// Once an hour of event time, venues whose feed leaves liquidations out, or that have none, take what the best-observed venue
@@ -210,6 +212,9 @@ impl Engine {
             market.set_preset(self.preset, self.asset);
             if self.forgets {
                 market.forget_columns();
+            }
+            if self.skips_outlived {
+                market.skip_outlived();
             }
             self.venues.insert(at, market);
             at

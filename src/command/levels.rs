@@ -54,6 +54,9 @@ fn from_recording(
     };
     let mut recording = Recording::open(path, Some(args.asset))?.without_books();
     let mut engine = Engine::new(args.asset, Origin::Replay, Arc::new(BinTable::new(config.bin_bp)), &[]);
+    if at.is_none() && args.every.is_none() {
+        engine.skip_outlived();
+    }
     let mut next = None;
     let mut rows = 0_usize;
     while let Some(batch) = recording.next_batch()? {

@@ -41,7 +41,12 @@ pub fn run(args: &ReplayArgs, config: &Config) -> anyhow::Result<()> {
     let recording = open(args)?;
     let asset = args.asset.or(recording.asset()).unwrap_or(config.asset);
     let bins = Arc::new(BinTable::new(config.bin_bp));
-    let stage = Recorded::new(recording, Engine::new(asset, Origin::Replay, bins, &[]));
+    let mut engine = Engine::new(asset, Origin::Replay, bins, &[]);
+    // There is no way to a time before it was begun but to start there.
+    if from.is_none_or(|from| recording.begins().is_some_and(|begins| begins <= from)) {
+        engine.skip_outlived();
+    }
+    let stage = Recorded::new(recording, engine);
     let stage = show(Player::new(stage, args.speed, from, to), settings, caps)?;
     match stage.finish()? {
         Some(tally) => super::report(&tally),

@@ -91,6 +91,13 @@ impl Engine {
         self.venues.iter_mut().for_each(VenueMarket::forget_columns);
     }
 
+    /// Minutes that are received when they are older than they are kept are not made from now on, only what they are rolled up to. For a recording that nobody
+    /// looks at as it was before it began: most of the minutes that it fetched are such.
+    pub fn skip_outlived(&mut self) {
+        self.skips_outlived = true;
+        self.venues.iter_mut().for_each(VenueMarket::skip_outlived);
+    }
+
     /// Nobody has listened since the newest event of each venue.
     pub fn interrupted(&mut self) {
         self.venues.iter_mut().for_each(VenueMarket::interrupted);
@@ -124,12 +131,13 @@ impl Engine {
             recv: None,
             kind: EventKind::Gap(gap),
         });
-        self.hand_on_columns(venue);
+        let market = self.place_of(venue);
+        self.hand_on_columns(market);
     }
 
-    /// Hands on what an event that was just taken in tells and closed.
-    pub(super) fn hand_on(&mut self, event: &MarketEvent) {
-        self.hand_on_columns(event.venue);
+    /// Hands on what an event that was just taken in by a market tells and closed.
+    pub(super) fn hand_on(&mut self, market: usize, event: &MarketEvent) {
+        self.hand_on_columns(market);
         let (venue, ts) = (event.venue, event.ts);
         let record = match &event.kind {
             EventKind::Liquidation(liquidation) => {
@@ -145,8 +153,9 @@ impl Engine {
         self.sink.send(record);
     }
 
-    fn hand_on_columns(&mut self, venue: Venue) {
-        let columns = self.market(venue).take_closed();
+    fn hand_on_columns(&mut self, market: usize) {
+        let market = &mut self.venues[market];
+        let (venue, columns) = (market.venue(), market.take_closed());
         if !columns.is_empty() {
             self.sink.send(Record::Columns { venue, columns });
         }

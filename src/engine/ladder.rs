@@ -66,11 +66,20 @@ impl Ladder {
 
     /// Adds a closed column and what it completes above it.
     pub fn push(&mut self, column: Column) {
-        self.begun = true;
-        let (newest, before) = (column.end(), self.closed.len());
+        let before = self.closed.len();
         let column = Arc::new(column);
         self.closed.push(Arc::clone(&column));
-        self.roll_up(&column);
+        self.complete(&column, before);
+    }
+
+    /// Adds what a closed column completes above it, but not the column: it is older than such columns are kept.
+    pub fn pass(&mut self, column: &Column) {
+        self.complete(column, self.closed.len());
+    }
+
+    fn complete(&mut self, column: &Column, before: usize) {
+        self.begun = true;
+        self.roll_up(column);
         if self.forgets {
             return;
         }
@@ -78,7 +87,7 @@ impl Ladder {
         for column in &self.closed[before..] {
             history.ladder[level(column)].push(Arc::clone(column));
         }
-        history.forget(newest);
+        history.forget(column.end());
     }
 
     fn roll_up(&mut self, column: &Column) {

@@ -44,6 +44,8 @@ pub struct VenueMarket {
     seen: i64,
     /// Columns that start before this were closed in an earlier run: they stay as they are.
     closed_until: i64,
+    /// Minutes that history tells when they are not kept any more are not made.
+    skips_outlived: bool,
     /// Events up to here are in the state that was taken up; and how many came again.
     taken_until: i64,
     overlaps: u64,
@@ -88,6 +90,7 @@ impl VenueMarket {
             open: None,
             seen: i64::MIN,
             closed_until: i64::MIN,
+            skips_outlived: false,
             taken_until: i64::MIN,
             overlaps: 0,
             unheard_since: None,
@@ -162,6 +165,11 @@ impl VenueMarket {
         self.ladder.forget();
     }
 
+    /// Minutes that are received when they are older than they are kept are not made from now on, only what they are rolled up to.
+    pub fn skip_outlived(&mut self) {
+        self.skips_outlived = true;
+    }
+
     /// The closed columns.
     pub fn history(&self) -> &Arc<History> {
         &self.ladder.history
@@ -192,7 +200,7 @@ impl VenueMarket {
             _ => {}
         }
         self.changes += 1;
-        self.close_columns(known_at);
+        self.close_columns(known_at, event.recv);
         match &event.kind {
             EventKind::Trade(t) => {
                 self.traded = true;
@@ -285,33 +293,53 @@ impl VenueMarket {
         }
     }
 
-    fn close_columns(&mut self, known_at: i64) {
+    /// Closes the columns whose time has passed when an event becomes known (UTC ms) that was received then (UTC ns).
+    fn close_columns(&mut self, known_at: i64, recv: Option<i64>) {
         while let Some(start) = self.open {
             let end = start + self.base.ms();
             if known_at < end + GRACE {
                 return;
             }
+            // Where nothing was heard after this bucket, the next one that may hold something follows.
+            let next = if self.seen >= end { end } else { self.base.floor(known_at - GRACE).max(end) };
+            // A bucket in which nothing was heard stays empty.
             if self.seen >= start {
                 self.estimator.settle();
-                let column = self.column(start);
+                self.close(start, next, recv);
                 self.estimator.take_activity();
-                if let Some(lane) = &mut self.preset {
-                    lane.close(&column);
-                }
-                if start >= self.closed_until {
-                    self.ladder.push(column);
-                }
-                self.open = Some(end);
-            } else {
-                // Nothing was heard in this bucket: it stays empty, and the next one that may hold something follows.
-                self.open = Some(self.base.floor(known_at - GRACE).max(end));
             }
-            let open = self.open.unwrap_or(end);
-            self.bars = self.bars.split_off(&open);
+            self.open = Some(next);
+            self.bars = self.bars.split_off(&next);
             for stretches in [&mut self.gaps, &mut self.held] {
-                stretches.retain(|&(_, to)| to > open);
+                stretches.retain(|&(_, to)| to > next);
             }
         }
+    }
+
+    /// Closes the column that starts at `start`; another that starts at `next` will follow.
+    fn close(&mut self, start: i64, next: i64, recv: Option<i64>) {
+        let is_skipped = self.skips_outlived && self.is_unseen(start, next, recv);
+        let levels = if is_skipped { None } else { self.packed().cloned() };
+        let column = self.column(start, levels.unwrap_or_default());
+        if let Some(lane) = &mut self.preset {
+            lane.close(&column);
+        }
+        if start < self.closed_until {
+            return;
+        }
+        if is_skipped {
+            self.ladder.pass(&column);
+        } else {
+            self.ladder.push(column);
+        }
+    }
+
+    /// Whether a column is no longer kept when what follows it is received, and is rolled up with the next, whose levels stand for both.
+    fn is_unseen(&self, start: i64, next: i64, recv: Option<i64>) -> bool {
+        let mut kept = History::INTERVALS.into_iter().zip(History::KEPT).skip_while(|(i, _)| *i != self.base);
+        let (Some((_, kept)), Some((above, _))) = (kept.next(), kept.next()) else { return false };
+        let is_outlived = recv.is_some_and(|ns| next < (ns / 1_000_000).saturating_sub(kept));
+        is_outlived && above.floor(start) == above.floor(next)
     }
 
     /// The levels now, packed; `None` before the first price and open interest. Packed again only when they changed.
@@ -328,15 +356,14 @@ impl VenueMarket {
         self.packed.as_ref().map(|(_, levels)| levels)
     }
 
-    /// The column that starts at `start`, as things stand.
-    fn column(&mut self, start: i64) -> Column {
+    /// The column that starts at `start`, with these levels, as things stand.
+    fn column(&self, start: i64, levels: PackedLevels) -> Column {
         let end = start + self.base.ms();
-        let levels = self.packed().cloned();
         let activity = self.estimator.activity();
         let price = self.estimator.price().unwrap_or(0.0);
         let within = |stretches: &[(i64, i64)]| stretches.iter().any(|&(from, to)| from < end && to > start);
-        let gap = levels.is_none() || within(&self.gaps);
-        let PackedLevels { coverage, levels, factors } = levels.unwrap_or_default();
+        let has_levels = self.estimator.price().is_some() && self.estimator.oi().is_some();
+        let PackedLevels { coverage, levels, factors } = levels;
         Column {
             start,
             interval: self.base,
@@ -351,7 +378,7 @@ impl VenueMarket {
             swept: [pack(&activity.swept[0]), pack(&activity.swept[1])],
             printed: [pack(&activity.printed[0]), pack(&activity.printed[1])],
             bar: self.bars.get(&start).copied(),
-            gap,
+            gap: !has_levels || within(&self.gaps),
             reconstructed: within(&self.held),
         }
     }
@@ -373,7 +400,8 @@ impl VenueMarket {
             return column.clone();
         }
         let start = self.open.filter(|_| self.estimator.price().is_some());
-        let column = start.map(|start| Arc::new(self.column(start)));
+        let levels = start.and_then(|_| self.packed()).cloned().unwrap_or_default();
+        let column = start.map(|start| Arc::new(self.column(start, levels)));
         self.live = Some((self.changes, column.clone()));
         column
     }

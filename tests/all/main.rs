@@ -26,6 +26,7 @@ mod levels_history;
 mod margin_tables;
 mod multiplexer;
 mod no_repaint;
+mod outlived;
 mod pictures;
 mod pictures_image;
 mod pipeline;
