@@ -47,13 +47,19 @@ impl Packed {
         let codes: Vec<u16> = values.iter().map(code).collect();
         let Some(start) = codes.iter().position(|code| *code != 0) else { return Self::default() };
         let end = codes.iter().rposition(|code| *code != 0).map_or(start, |last| last + 1);
-        let mut rest = &codes[start..end];
         let mut runs: Vec<Run> = Vec::new();
-        while let Some(&code) = rest.first() {
-            let most = rest.len().min(usize::from(u16::MAX));
-            let len = rest[..most].iter().position(|other| *other != code).unwrap_or(most);
-            runs.push(Run { code, len: len as u16 });
-            rest = &rest[len..];
+        for codes in codes[start..end].chunks(usize::from(u16::MAX)) {
+            // Each code is written over until it ends its run: how long a run is cannot be foreseen, and a branch on it is mostly wrong.
+            let (from, mut begin) = (runs.len(), 0);
+            runs.resize(from + codes.len(), Run { code: 0, len: 0 });
+            let mut at = from;
+            for (i, &code) in codes.iter().enumerate() {
+                let ends = codes.get(i + 1) != Some(&code);
+                runs[at] = Run { code, len: (i + 1 - begin) as u16 };
+                at += usize::from(ends);
+                begin = if ends { i + 1 } else { begin };
+            }
+            runs.truncate(at);
         }
         Self { first_bin: first_bin + start as i32, runs: runs.into() }
     }

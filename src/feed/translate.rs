@@ -5,7 +5,9 @@
 //! stateful and deterministic: the same frames give the same events.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
 
 use crate::market::MarketEvent;
 use crate::market::event::sort_events;
@@ -58,7 +60,7 @@ pub struct FrameTally {
     /// Totals.
     pub counters: Counters,
     /// Frames of each kind we know, used or not.
-    pub kinds: BTreeMap<&'static str, u64>,
+    pub kinds: HashMap<&'static str, u64, FixedState>,
 }
 
 /// What came of one frame.

@@ -131,6 +131,12 @@ fn write_fixed(f: &mut fmt::Formatter<'_>, raw: i128, digits: u32) -> fmt::Resul
     write!(f, "{sign}{whole}.{}", decimals.trim_end_matches('0'))
 }
 
+/// Of more than 64 bits, as hardly any number is: apart, or the call would be made for all of them.
+#[cold]
+fn wide(raw: i128) -> f64 {
+    raw as f64
+}
+
 macro_rules! fixed_point {
     ($(#[$doc:meta])* $name:ident, $digits:literal) => {
         $(#[$doc])*
@@ -156,8 +162,7 @@ macro_rules! fixed_point {
             /// As a float, right to the last place or the one before: for estimator weights and drawing only.
             pub fn to_f64(self) -> f64 {
                 const SCALE: f64 = 10_u64.pow($digits) as f64;
-                // Nearly all fit into 64 bits, which take an instruction and not a call.
-                i64::try_from(self.0).map_or_else(|_| self.0 as f64, |raw| raw as f64) / SCALE
+                i64::try_from(self.0).map_or_else(|_| wide(self.0), |raw| raw as f64) / SCALE
             }
 
             /// The nearest value to a float, for generated data; `None` if it is not finite or does not fit.

@@ -1,7 +1,7 @@
 //! What every wire does with a text and the numbers in it.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -114,9 +114,7 @@ pub fn time(ms: i64) -> Result<i64, &'static str> {
 
 /// The name of a trade that has a number: its 20 digits at most fit.
 pub fn numbered(number: u64) -> TradeId {
-    let mut id = TradeId::new();
-    let _ = write!(id, "{number}");
-    id
+    TradeId::from(itoa::Buffer::new().format(number)).unwrap_or_default()
 }
 
 #[cfg(test)]
