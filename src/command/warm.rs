@@ -227,6 +227,9 @@ impl Ground {
         if purpose == Use::Collect {
             warm.engine.forget_columns();
         }
+        if i64::from(self.config.store.minute_hours) * Interval::H1.ms() <= History::KEPT[0] {
+            warm.engine.skip_outlived();
+        }
         for note in &mut warm.notes {
             *note = clean(note, 300);
             // `collect` says it on standard error, where its log goes too.

@@ -46,6 +46,8 @@ pub struct VenueMarket {
     closed_until: i64,
     /// Minutes that history tells when they are not kept any more are not made.
     skips_outlived: bool,
+    /// When the event was received that opened the running column, UTC ns.
+    opened_at: Option<i64>,
     /// Events up to here are in the state that was taken up; and how many came again.
     taken_until: i64,
     overlaps: u64,
@@ -91,6 +93,7 @@ impl VenueMarket {
             seen: i64::MIN,
             closed_until: i64::MIN,
             skips_outlived: false,
+            opened_at: None,
             taken_until: i64::MIN,
             overlaps: 0,
             unheard_since: None,
@@ -226,6 +229,7 @@ impl VenueMarket {
         self.seen = self.seen.max(known_at);
         if self.open.is_none() {
             self.open = Some(self.base.floor(known_at));
+            self.opened_at = event.recv;
         }
     }
 
@@ -308,7 +312,7 @@ impl VenueMarket {
                 self.close(start, next, recv);
                 self.estimator.take_activity();
             }
-            self.open = Some(next);
+            (self.open, self.opened_at) = (Some(next), recv);
             self.bars = self.bars.split_off(&next);
             for stretches in [&mut self.gaps, &mut self.held] {
                 stretches.retain(|&(_, to)| to > next);
@@ -337,9 +341,12 @@ impl VenueMarket {
     /// Whether a column is no longer kept when what follows it is received, and is rolled up with the next, whose levels stand for both.
     fn is_unseen(&self, start: i64, next: i64, recv: Option<i64>) -> bool {
         let mut kept = History::INTERVALS.into_iter().zip(History::KEPT).skip_while(|(i, _)| *i != self.base);
-        let (Some((_, kept)), Some((above, _))) = (kept.next(), kept.next()) else { return false };
-        let is_outlived = recv.is_some_and(|ns| next < (ns / 1_000_000).saturating_sub(kept));
-        is_outlived && above.floor(start) == above.floor(next)
+        let (Some((base, kept)), Some((above, _))) = (kept.next(), kept.next()) else { return false };
+        let Some((recv, opened_at)) = recv.zip(self.opened_at) else { return false };
+        // A clock that is hours ahead makes all look old; but only history is received faster than it happened.
+        let is_history = recv.abs_diff(opened_at) < base.ms().unsigned_abs() * 1_000_000 / 2;
+        let is_outlived = next < (recv / 1_000_000).saturating_sub(kept);
+        is_history && is_outlived && above.floor(start) == above.floor(next)
     }
 
     /// The levels now, packed; `None` before the first price and open interest. Packed again only when they changed.

@@ -83,19 +83,22 @@ fn minutes_older_than_they_are_kept_are_skipped_and_nothing_else_changes() {
 }
 
 #[test]
-fn what_is_received_as_it_happens_is_never_skipped() {
-    let bins = Arc::new(BinTable::new(5.0));
-    let mut engines = [false, true].map(|skips| {
-        let mut engine = Engine::new("BTC".parse().unwrap(), Origin::Replay, Arc::clone(&bins), &[]);
+fn what_is_received_as_it_happens_is_never_skipped_whatever_the_clock_says() {
+    let run = |skips: bool, ahead: Option<i64>| {
+        let mut engine =
+            Engine::new("BTC".parse().unwrap(), Origin::Replay, Arc::new(BinTable::new(5.0)), &[]);
         if skips {
             engine.skip_outlived();
         }
         for mut event in market() {
-            event.recv = event.ts.checked_mul(1_000_000).filter(|_| event.ts % 2 == 0);
+            event.recv = ahead.map(|ahead| (event.ts + ahead) * 1_000_000);
             engine.apply_event(&event);
         }
-        engine
-    });
-    let [whole, skipping] = engines.each_mut().map(|engine| engine.venues()[0].history().ladder.clone());
-    assert!(whole == skipping);
+        engine.venues()[0].history().ladder.clone()
+    };
+    let whole = run(false, None);
+    assert!(whole[0].len() > 100);
+    for ahead in [None, Some(0), Some(10 * HOUR), Some(-10 * HOUR)] {
+        assert!(run(true, ahead) == whole, "{ahead:?}");
+    }
 }
