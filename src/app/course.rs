@@ -52,7 +52,9 @@ impl Courses {
     /// Of the venues that are drawn, in the stretch of time that is.
     pub fn new(selection: &Selection, snapshot: &Snapshot, geometry: &Geometry) -> Self {
         let (from, until) = (geometry.start, snapshot.now.min(geometry.time(geometry.columns)));
-        let drawn = selection.venues(snapshot).filter(|v| v.status.state != LinkState::Ended);
+        let is_recorded =
+            |view: &VenueView| matches!(view.status.state, LinkState::Recorded | LinkState::Ended);
+        let drawn = selection.venues(snapshot).filter(|v| !is_recorded(v));
         let known = drawn.filter(|v| v.course.first.or(v.course.restored).is_some());
         Self(known.map(|view| (view.venue, parts(view, from, until))).collect())
     }

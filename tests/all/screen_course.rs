@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 use meltline::app::{App, Message};
 use meltline::engine::Snapshot;
-use meltline::engine::snapshot::Course;
+use meltline::engine::snapshot::{Course, LinkState};
 use meltline::estimate::Preset;
 
 use crate::fixture::Market;
@@ -15,9 +15,15 @@ const HOUR: i64 = 3_600_000;
 
 /// A day of which the store had all until twelve hours ago, and streams are heard since an hour.
 fn day(width: u16, height: u16) -> App {
+    app(plain(), Arc::new(day_of(LinkState::Live)), width, height)
+}
+
+/// The same, of links in a state.
+fn day_of(state: LinkState) -> Snapshot {
     let mut snapshot = Snapshot::clone(&Market::new(7, MINUTES).snapshot());
     let now = snapshot.now;
     for view in &mut snapshot.venues {
+        view.status.state = state.clone();
         view.course = Course {
             first: Some(now - 13 * HOUR),
             restored: Some(now - 12 * HOUR),
@@ -30,7 +36,7 @@ fn day(width: u16, height: u16) -> App {
     for columns in &mut history.ladder {
         columns.retain(|c| c.end() <= now - 4 * HOUR || c.start >= now - 3 * HOUR);
     }
-    app(plain(), Arc::new(snapshot), width, height)
+    snapshot
 }
 
 #[test]
@@ -57,6 +63,15 @@ fn the_panel_of_venues_tells_it_in_full_and_recordings_tell_nothing() {
     let recorded = app_of(&mut Market::new(7, MINUTES));
     assert_eq!(recorded.courses().all().whole(), 0);
     assert!(!text(&recorded).contains("% kept"));
+}
+
+#[test]
+fn a_recording_that_plays_tells_nothing_of_who_heard_it() {
+    for state in [LinkState::Recorded, LinkState::Ended] {
+        let recorded = app(plain(), Arc::new(day_of(state)), 200, 50);
+        assert_eq!(recorded.courses().all().whole(), 0);
+        assert!(!text(&recorded).contains("% REST"));
+    }
 }
 
 fn app_of(market: &mut Market) -> App {
