@@ -5,9 +5,7 @@
 //! stateful and deterministic: the same frames give the same events.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-
-use foldhash::fast::FixedState;
+use std::collections::BTreeMap;
 
 use crate::market::MarketEvent;
 use crate::market::event::sort_events;
@@ -60,7 +58,7 @@ pub struct FrameTally {
     /// Totals.
     pub counters: Counters,
     /// Frames of each kind we know, used or not.
-    pub kinds: HashMap<&'static str, u64, FixedState>,
+    pub kinds: BTreeMap<&'static str, u64>,
 }
 
 /// What came of one frame.
