@@ -15,11 +15,11 @@ const HOUR: i64 = 3_600_000;
 
 /// A day of which the store had all until twelve hours ago, and streams are heard since an hour.
 fn day(width: u16, height: u16) -> App {
-    app(plain(), Arc::new(day_of(LinkState::Live)), width, height)
+    app(plain(), Arc::new(day_of(&LinkState::Live)), width, height)
 }
 
 /// The same, of links in a state.
-fn day_of(state: LinkState) -> Snapshot {
+fn day_of(state: &LinkState) -> Snapshot {
     let mut snapshot = Snapshot::clone(&Market::new(7, MINUTES).snapshot());
     let now = snapshot.now;
     for view in &mut snapshot.venues {
@@ -68,7 +68,7 @@ fn the_panel_of_venues_tells_it_in_full_and_recordings_tell_nothing() {
 #[test]
 fn a_recording_that_plays_tells_nothing_of_who_heard_it() {
     for state in [LinkState::Recorded, LinkState::Ended] {
-        let recorded = app(plain(), Arc::new(day_of(state)), 200, 50);
+        let recorded = app(plain(), Arc::new(day_of(&state)), 200, 50);
         assert_eq!(recorded.courses().all().whole(), 0);
         assert!(!text(&recorded).contains("% REST"));
     }
