@@ -91,8 +91,8 @@ impl Engine {
         self.venues.iter_mut().for_each(VenueMarket::forget_columns);
     }
 
-    /// Minutes that are received when they are older than they are kept are not made from now on, only what they are rolled up to. For a recording that nobody
-    /// looks at as it was before it began: most of the minutes that it fetched are such.
+    /// Minutes that are received when they are older than they are kept are not made from now on, only what they are rolled up to: most of the minutes of a
+    /// history are such. For those who keep no minutes longer, and do not look at how things stood before they began.
     pub fn skip_outlived(&mut self) {
         self.skips_outlived = true;
         self.venues.iter_mut().for_each(VenueMarket::skip_outlived);
