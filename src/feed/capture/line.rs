@@ -79,7 +79,7 @@ impl LineReader {
             text = unescaped(rest.strip_prefix(r#","raw":""#)?.strip_suffix(r#""}"#)?, text)?;
         }
         // Rust reads numbers that are none to JSON, such as `+1` and `01`.
-        let recv = recv.parse().ok().filter(|_| recv.starts_with(|first| matches!(first, '1'..='9')))?;
+        let recv = json::whole_number(recv).filter(|_| !recv.starts_with('0'))?;
         Some(RawFrame { recv, venue: *venue, conn: conn.clone(), body: Body::Ws(text) })
     }
 }

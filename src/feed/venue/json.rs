@@ -5,11 +5,15 @@
 //! everything else, right or wrong. What it accepts, `serde_json` accepts with the same result; so [`read`] tries it first
 //! and leaves the rest, and the words of every error, to `serde_json`.
 //!
+//! Keys are the most of a frame. A struct whose fields stand in the order in which the venue writes them is read fastest: each key is then the one that
+//! is expected. Fields are told to serde by their place, and what is none of them is not told at all: a type that is read here has no `alias`es,
+//! which would shift the places, and does not deny unknown fields.
+//!
 //! A wire that must know a frame's kind before it can choose a type peeks with [`lead`].
 
 use std::fmt;
 
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, U64Deserializer};
 use serde::de::{self, Deserialize, DeserializeSeed, Visitor};
 
 /// Reads JSON; the errors are `serde_json`'s.
@@ -47,7 +51,8 @@ fn string_len(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// [`string_len`] of more or less than eight bytes.
+/// [`string_len`] of more or less than eight bytes: apart, or the way of the short ones would be as long as this.
+#[inline(never)]
 fn long_string_len(bytes: &[u8]) -> Option<usize> {
     let (eights, tail) = bytes.as_chunks();
     for (i, eight) in eights.iter().enumerate() {
@@ -91,6 +96,45 @@ const ONES: u64 = u64::MAX / 255;
 #[inline]
 const fn first_byte(top_bits: u64) -> usize {
     top_bits.trailing_zeros() as usize / 8
+}
+
+/// The whole number that digits make, at most 19 of them: those do not overflow.
+pub fn whole_number(digits: &str) -> Option<i64> {
+    let (number, count) = leading_digits(digits.as_bytes());
+    if count == digits.len() && (1..=19).contains(&count) { number.try_into().ok() } else { None }
+}
+
+/// The number that the digits at the start make, and how many they are. Of more than 19 the number is none.
+fn leading_digits(bytes: &[u8]) -> (u64, usize) {
+    let (mut number, mut count) = (0_u64, 0);
+    // Times and ids have more than eight.
+    while let Some(eight) = bytes.get(count..).and_then(|rest| eight_digits(rest.first_chunk()?)) {
+        number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+        count += 8;
+    }
+    for byte in bytes.get(count..).unwrap_or_default() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        count += 1;
+    }
+    (number, count)
+}
+
+/// The number that eight digits make: neighbours are put together, to pairs, fours and eight.
+#[inline]
+fn eight_digits(bytes: &[u8; 8]) -> Option<u64> {
+    const ZEROS: u64 = ONES * b'0' as u64;
+    let digits = u64::from_le_bytes(*bytes) ^ ZEROS;
+    // Up to nine nothing is carried into the upper half of a byte, nor is there anything.
+    if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// Whether nothing in a text is an escape or a control character. Asked once for a whole frame, where it takes many bytes at a time, rather than for each
@@ -167,19 +211,26 @@ impl<'a> Plain<'a> {
         Ok(())
     }
 
+    /// Takes a key and its colon if it is this one, which has nothing in it that would be escaped.
+    #[inline]
+    fn took_key(&mut self, key: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let is_key = match rest
+            .split_first()
+            .and_then(|(quote, rest)| Some((quote, rest.split_at_checked(key.len())?)))
+        {
+            Some((b'"', (here, [b'"', b':', ..]))) => here.iter().eq(key.as_bytes()),
+            _ => false,
+        };
+        self.at += if is_key { key.len() + 3 } else { 0 };
+        is_key
+    }
+
     /// Digits without a needless leading zero, and how many they are.
     #[inline]
     fn digits(&mut self) -> Result<(u64, usize), NotPlain> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotPlain)?;
-        let (mut number, mut count) = (0_u64, 0);
-        for byte in rest {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            count += 1;
-        }
+        let (number, count) = leading_digits(rest);
         self.at += count;
         let padded = count > 1 && rest.first() == Some(&b'0');
         if count == 0 || padded { Err(NotPlain) } else { Ok((number, count)) }
@@ -264,6 +315,7 @@ struct Members<'p, 'a> {
 
 impl Members<'_, '_> {
     /// Whether another member follows before `close`, which stays unread.
+    #[inline]
     fn next(&mut self, close: u8) -> Result<bool, NotPlain> {
         let first = std::mem::take(&mut self.first);
         if self.plain.peek() == Some(close) {
@@ -290,6 +342,57 @@ impl<'a> de::MapAccess<'a> for Members<'_, 'a> {
 
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NotPlain> {
         seed.deserialize(&mut *self.plain)
+    }
+}
+
+/// The members of an object that is read into a struct.
+struct Fields<'p, 'a> {
+    members: Members<'p, 'a>,
+    /// The struct's fields, in its order.
+    names: &'static [&'static str],
+    /// The field that is next if the venue writes them in that order: its key need not be searched among all.
+    due: usize,
+}
+
+impl Fields<'_, '_> {
+    /// The place of the next field where it is not the one that is due; what is no field is passed over. Apart, so that the usual way stays short.
+    #[inline(never)]
+    fn search(&mut self) -> Result<Option<usize>, NotPlain> {
+        loop {
+            let plain = &mut *self.members.plain;
+            let key = plain.string()?;
+            plain.want(b':')?;
+            let is_key = |name: &&str| name.len() == key.len() && name.bytes().eq(key.bytes());
+            let (earlier, later) = self.names.split_at_checked(self.due).unwrap_or_default();
+            let place = later.iter().position(is_key).map(|ahead| self.due + ahead);
+            if let Some(place) = place.or_else(|| earlier.iter().position(is_key)) {
+                return Ok(Some(place));
+            }
+            plain.skip()?;
+            if !self.members.next(b'}')? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl<'a> de::MapAccess<'a> for Fields<'_, 'a> {
+    type Error = NotPlain;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, NotPlain> {
+        if !self.members.next(b'}')? {
+            return Ok(None);
+        }
+        let is_due = self.names.get(self.due).is_some_and(|name| self.members.plain.took_key(name));
+        let Some(place) = (if is_due { Some(self.due) } else { self.search()? }) else { return Ok(None) };
+        self.due = place + 1;
+        seed.deserialize(U64Deserializer::new(place as u64)).map(Some)
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NotPlain> {
+        self.members.next_value_seed(seed)
     }
 }
 
@@ -383,10 +486,12 @@ impl<'a> de::Deserializer<'a> for &mut Plain<'a> {
     fn deserialize_struct<V: Visitor<'a>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, NotPlain> {
-        self.deserialize_map(visitor)
+        self.nested(b'{', b'}', |plain| {
+            visitor.visit_map(Fields { members: Members { plain, first: true }, names, due: 0 })
+        })
     }
 
     /// Only variants without content, which are written as a string.

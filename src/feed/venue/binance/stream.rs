@@ -1,6 +1,7 @@
 //! Binance socket frames (`exchanges.md` §3.2). Each struct shows a real payload; the tests read it.
 //!
-//! An event's `e` and `st` are fields of each, so that reading the event once reads all that [`Head`] would.
+//! An event's `e` and `st` are fields of each, so that reading the event once reads all that [`Head`] would. The commonest events have fields for all
+//! that Binance writes, in its order: see [`json`].
 
 use std::borrow::Cow;
 
@@ -45,7 +46,6 @@ pub struct Envelope<'a> {
 pub struct AggTrade<'a> {
     #[serde(rename = "e")]
     _kind: IgnoredAny,
-    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -54,12 +54,17 @@ pub struct AggTrade<'a> {
     pub a: u64,
     pub p: Price,
     pub q: Qty,
+    #[serde(rename = "nq", default)]
+    _normal_qty: IgnoredAny,
     /// Number of the first single trade in it.
     pub f: u64,
+    #[serde(rename = "l", default)]
+    _last: IgnoredAny,
     #[serde(rename = "T")]
     pub time: i64,
     /// The buyer was the maker: a seller took.
     pub m: bool,
+    pub st: Option<u8>,
 }
 
 /// `{"e":"trade","E":123456789,"s":"BTCUSDT","t":5933014,"p":"0.001","q":"100","T":123456785,"m":true}`
@@ -67,7 +72,6 @@ pub struct AggTrade<'a> {
 pub struct SingleTrade<'a> {
     #[serde(rename = "e")]
     _kind: IgnoredAny,
-    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -79,6 +83,7 @@ pub struct SingleTrade<'a> {
     #[serde(rename = "T")]
     pub time: i64,
     pub m: bool,
+    pub st: Option<u8>,
 }
 
 /// `{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15000000","i":"11784.62659091","P":"11784.25641265","r":"0.00038167","ap":"11794.15000000","T":1562306400000,"st":1}`
@@ -86,7 +91,6 @@ pub struct SingleTrade<'a> {
 pub struct MarkPrice<'a> {
     #[serde(rename = "e")]
     _kind: IgnoredAny,
-    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
@@ -101,6 +105,7 @@ pub struct MarkPrice<'a> {
     /// Next funding; 0 for a delisted symbol (§3.2).
     #[serde(rename = "T")]
     pub next_funding: Option<i64>,
+    pub st: Option<u8>,
 }
 
 /// `{"e":"kline","E":1638747660000,"s":"BTCUSDT","k":{"t":1638747660000,"T":1638747719999,"s":"BTCUSDT","i":"1m","f":100,"L":200,"o":"0.0010","c":"0.0020","h":"0.0025","l":"0.0015","v":"1000","n":100,"x":false,"q":"1.0000","V":"500","Q":"0.500","B":"123456"}}`
@@ -108,13 +113,13 @@ pub struct MarkPrice<'a> {
 pub struct Kline<'a> {
     #[serde(rename = "e")]
     _kind: IgnoredAny,
-    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
     pub s: Cow<'a, str>,
     #[serde(borrow)]
     pub k: KlineBar<'a>,
+    pub st: Option<u8>,
 }
 
 /// The bar inside a [`Kline`].
@@ -122,15 +127,27 @@ pub struct Kline<'a> {
 pub struct KlineBar<'a> {
     /// Start.
     pub t: i64,
+    #[serde(rename = "T", default)]
+    _end: IgnoredAny,
+    #[serde(rename = "s", default)]
+    _symbol: IgnoredAny,
     #[serde(borrow)]
     pub i: Cow<'a, str>,
+    #[serde(rename = "f", default)]
+    _first: IgnoredAny,
+    #[serde(rename = "L", default)]
+    _last: IgnoredAny,
     pub o: Price,
+    pub c: Price,
     pub h: Price,
     pub l: Price,
-    pub c: Price,
     pub v: Qty,
+    #[serde(rename = "n", default)]
+    _trades: IgnoredAny,
     /// Final.
     pub x: bool,
+    #[serde(rename = "q", default)]
+    _turnover: IgnoredAny,
     /// Taker buy volume, base coin.
     #[serde(rename = "V")]
     pub taker_buy: Qty,
@@ -141,11 +158,11 @@ pub struct KlineBar<'a> {
 pub struct ForceOrder<'a> {
     #[serde(rename = "e")]
     _kind: IgnoredAny,
-    pub st: Option<u8>,
     #[serde(rename = "E")]
     pub sent: i64,
     #[serde(borrow)]
     pub o: ForcedOrder<'a>,
+    pub st: Option<u8>,
 }
 
 /// The order inside a [`ForceOrder`].

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::feed::venue::json;
@@ -96,6 +97,10 @@ pub fn is_refusal_of_all(text: &str) -> bool {
 /// Frames that carry rows: trades, liquidations, bars.
 #[derive(Debug, Deserialize)]
 pub struct Rows<T> {
+    #[serde(rename = "topic", default)]
+    _topic: IgnoredAny,
+    #[serde(rename = "type", default)]
+    _kind: IgnoredAny,
     /// When the venue sent it, UTC ms.
     pub ts: i64,
     pub data: Vec<T>,
@@ -115,6 +120,8 @@ pub struct TradeRow<'a> {
     pub side: Cow<'a, str>,
     pub v: Qty,
     pub p: Price,
+    #[serde(rename = "L", default)]
+    _direction: IgnoredAny,
     /// Trade id.
     #[serde(borrow)]
     pub i: Cow<'a, str>,
@@ -148,9 +155,9 @@ pub struct LiquidationRow<'a> {
 pub struct Bar {
     pub start: i64,
     pub open: Price,
+    pub close: Price,
     pub high: Price,
     pub low: Price,
-    pub close: Price,
     pub volume: Qty,
     /// Final.
     pub confirm: bool,
@@ -161,14 +168,16 @@ pub struct Bar {
 /// `{"topic":"tickers.BTCUSDT","type":"delta","data":{"symbol":"BTCUSDT","markPrice":"66666.70"},"cs":9532239430,"ts":1760325052730}`
 #[derive(Debug, Deserialize)]
 pub struct TickerPush<'a> {
+    #[serde(rename = "topic", default)]
+    _topic: IgnoredAny,
     #[serde(rename = "type", borrow)]
     pub kind: Cow<'a, str>,
-    pub ts: i64,
+    #[serde(borrow)]
+    pub data: Ticker<'a>,
     /// Cross sequence.
     #[serde(default)]
     pub cs: i64,
-    #[serde(borrow)]
-    pub data: Ticker<'a>,
+    pub ts: i64,
 }
 
 /// A ticker, whole or in part: an absent field is unchanged (§4.2). The row of `/v5/market/tickers` has the same names.
@@ -179,18 +188,30 @@ pub struct TickerPush<'a> {
 pub struct Ticker<'a> {
     #[serde(borrow)]
     pub symbol: Cow<'a, str>,
+    #[serde(rename = "tickDirection", default)]
+    _direction: IgnoredAny,
+    #[serde(rename = "price24hPcnt", default)]
+    _change: IgnoredAny,
+    #[serde(rename = "lastPrice", default)]
+    _last: IgnoredAny,
     pub mark_price: Option<&'a str>,
     pub index_price: Option<&'a str>,
-    pub funding_rate: Option<&'a str>,
-    pub next_funding_time: Option<&'a str>,
-    pub funding_interval_hour: Option<&'a str>,
     /// Base coin, both sides added (§1.3).
     pub open_interest: Option<&'a str>,
+    #[serde(rename = "openInterestValue", default)]
+    _open_interest_usd: IgnoredAny,
     /// Base coin, one side; since 2026-06-11 (§1.3).
     pub single_open_interest: Option<&'a str>,
+    #[serde(rename = "singleOpenInterestValue", default)]
+    _single_open_interest_usd: IgnoredAny,
     /// Traded in 24 h, in the quote coin.
     #[serde(rename = "turnover24h")]
     pub turnover: Option<&'a str>,
+    #[serde(rename = "volume24h", default)]
+    _volume: IgnoredAny,
+    pub funding_interval_hour: Option<&'a str>,
+    pub next_funding_time: Option<&'a str>,
+    pub funding_rate: Option<&'a str>,
 }
 
 /// A frame of the book: a snapshot, then absolute sizes of the levels that changed; size 0 removes one.

@@ -353,21 +353,24 @@ impl Wire for BybitWire {
 
 /// The rows of a frame, and what is wrong with the first that cannot be read: it must not cost the others.
 fn rows<'a, T: Deserialize<'a>>(text: &'a str, out: &mut Sink<'_>) -> Result<(Vec<T>, Option<Fault>), Fault> {
-    let (read, fault) = parse::<Rows<T>>(text).map(|rows| (rows, None)).or_else(|_| row_by_row(text))?;
-    out.sent = Some(time(read.ts)?);
-    Ok((read.data, fault))
+    let (ts, rows, fault) = match parse::<Rows<T>>(text) {
+        Ok(read) => (read.ts, read.data, None),
+        Err(_) => row_by_row(text)?,
+    };
+    out.sent = Some(time(ts)?);
+    Ok((rows, fault))
 }
 
-fn row_by_row<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(Rows<T>, Option<Fault>), Fault> {
-    let Rows { ts, data } = parse::<Rows<&RawValue>>(text)?;
-    let (mut rows, mut fault) = (Rows { ts, data: Vec::new() }, None);
-    for raw in data {
+fn row_by_row<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(i64, Vec<T>, Option<Fault>), Fault> {
+    let read = parse::<Rows<&RawValue>>(text)?;
+    let (mut rows, mut fault) = (Vec::new(), None);
+    for raw in read.data {
         match parse(raw.get()) {
-            Ok(row) => rows.data.push(row),
+            Ok(row) => rows.push(row),
             Err(e) => fault = fault.or(Some(e)),
         }
     }
-    Ok((rows, fault))
+    Ok((read.ts, rows, fault))
 }
 
 /// What a frame was: one that has a fault counts as malformed, whatever else it gave.

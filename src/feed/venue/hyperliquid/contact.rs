@@ -31,7 +31,8 @@ impl Contact for FirstContact {
         let recv = frame.recv / 1_000_000;
         match stream::channel(text) {
             Some("l2Book") => {
-                let Ok(Frame { data: L2Book { time, fast: true, .. } }) = serde_json::from_str(text) else {
+                let Ok(Frame { data: L2Book { time, fast: true, .. }, .. }) = serde_json::from_str(text)
+                else {
                     return;
                 };
                 self.pauses.extend(self.fast_at.map(|last| time.saturating_sub(last)));
@@ -43,7 +44,7 @@ impl Contact for FirstContact {
             Some("subscriptionResponse") if text.contains("\"webData2\"") => self.old_name = Some(false),
             Some("error") if text.contains("webData2") => self.old_name = Some(true),
             Some("trades") if self.confirmed.is_some() => {
-                let Ok(Frame { data }) = serde_json::from_str::<Frame<Vec<TradeRow<'_>>>>(text) else {
+                let Ok(Frame { data, .. }) = serde_json::from_str::<Frame<Vec<TradeRow<'_>>>>(text) else {
                     return;
                 };
                 let Some(newest) = data.iter().map(|row| row.time).max() else { return };

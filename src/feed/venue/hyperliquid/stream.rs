@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::feed::venue::json;
 use crate::feed::venue::read::Text;
@@ -15,6 +16,8 @@ pub const GREETING: &str = "Websocket connection established.";
 /// Every frame but the [`GREETING`]: `{"channel":"trades","data":[…]}`. The channel is known from the head by the time this is read.
 #[derive(Debug, Deserialize)]
 pub struct Frame<T> {
+    #[serde(rename = "channel", default)]
+    _channel: IgnoredAny,
     pub data: T,
 }
 
@@ -59,6 +62,8 @@ pub struct TradeRow<'a> {
     pub side: Cow<'a, str>,
     pub px: Price,
     pub sz: Qty,
+    #[serde(rename = "hash", default)]
+    _hash: IgnoredAny,
     pub time: i64,
     /// With time and coin the key of a print.
     pub tid: u64,
@@ -87,6 +92,8 @@ pub struct L2Book<'a> {
 pub struct Level {
     pub px: Price,
     pub sz: Qty,
+    #[serde(rename = "n", default)]
+    _orders: IgnoredAny,
 }
 
 /// `data` of `activeAssetCtx`: `{"coin":"BTC","ctx":{…}}`. It carries no time (§6.2).
@@ -122,6 +129,8 @@ pub struct AssetCtx<'a> {
 pub struct CandleRow<'a> {
     /// Start.
     pub t: i64,
+    #[serde(rename = "T", default)]
+    _end: IgnoredAny,
     #[serde(borrow)]
     pub s: Cow<'a, str>,
     #[serde(borrow)]

@@ -106,6 +106,66 @@ fn what_is_not_json_is_refused() {
 }
 
 #[test]
+fn fields_are_read_in_any_order_and_what_is_none_is_passed_over() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Four {
+        a: u8,
+        long_name: Option<u8>,
+        #[serde(rename = "B")]
+        b: u8,
+        #[serde(default)]
+        last: u8,
+    }
+    for (text, long_name, last) in [
+        (r#"{"a":1,"long_name":3,"B":2,"last":4}"#, Some(3), 4),
+        (r#"{"last":4,"B":2,"long_name":3,"a":1}"#, Some(3), 4),
+        (r#"{"x":0,"a":1,"y":{"a":9},"B":2,"b":7,"las":5,"lasts":6}"#, None, 0),
+        (r#"{"B":2,"":[1],"a":1,"last":4,"LONG_NAME":8}"#, None, 4),
+        (r#"{"long_name":null,"B":2,"a":1}"#, None, 0),
+    ] {
+        let four = Four { a: 1, long_name, b: 2, last };
+        assert_eq!(plain(text), Some(four), "{text}");
+    }
+    for text in [
+        r#"{"a":1}"#,
+        r#"{"a":1,"B":2,"a":1}"#,
+        r#"{"a":1,"B":2,"x"}"#,
+        r#"{"a":1,"B":2,"x":"#,
+        r#"{"a"1,"B":2}"#,
+    ] {
+        assert_eq!(plain::<Four>(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_whole_number_is_what_its_digits_make() {
+    for text in [
+        "",
+        "-1",
+        "+1",
+        "1.0",
+        "x",
+        "12345678x",
+        "1234567/",
+        "1234567:",
+        "9223372036854775808",
+        "00000000000000000001",
+    ] {
+        assert_eq!(whole_number(text), None, "{text}");
+    }
+    for (text, number) in [
+        ("0", 0),
+        ("7", 7),
+        ("12345678", 12_345_678),
+        ("1795434083269987413", 1_795_434_083_269_987_413),
+        ("9223372036854775807", i64::MAX),
+        ("000000010", 10),
+    ] {
+        assert_eq!(whole_number(text), Some(number), "{text}");
+    }
+}
+
+#[test]
 fn the_leading_string_tells_the_kind() {
     let text = r#"{"topic":"publicTrade.BTCUSDT","data":[]}"#;
     let (topic, rest) = lead(text, "{\"topic\":\"").unwrap();
@@ -204,6 +264,13 @@ proptest! {
         agree::<Word>(&text)?;
         agree::<char>(&text)?;
         agree::<()>(&text)?;
+    }
+
+    #[test]
+    fn a_whole_number_is_what_the_standard_library_reads(n in 0..=i64::MAX, cut in 1_usize..20, odd in "[/:a-f .-]?") {
+        let text = n.to_string();
+        let text = format!("{}{odd}", &text[..cut.min(text.len())]);
+        prop_assert_eq!(whole_number(&text), text.parse().ok());
     }
 
     /// Whatever `serde_json` writes without escapes and fractions is plain: the fast way is taken, not only safe.

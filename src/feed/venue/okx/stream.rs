@@ -126,6 +126,12 @@ pub struct TradeRow<'a> {
     /// The taker's side (§1.4).
     pub side: OrderSide,
     pub ts: Ms,
+    #[serde(rename = "count", default)]
+    _count: IgnoredAny,
+    #[serde(rename = "source", default)]
+    _source: IgnoredAny,
+    #[serde(rename = "seqId", default)]
+    _sequence: IgnoredAny,
 }
 
 /// `{"details":[…],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}`
