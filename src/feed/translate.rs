@@ -76,7 +76,9 @@ pub struct Taken {
 #[derive(Clone)]
 pub struct Translator {
     wire: Box<dyn Wire>,
-    tally: FrameTally,
+    counters: Counters,
+    /// Frames of each kind. There are a dozen, and their names are literals: the same one lies at the same place, which is all that is compared.
+    kinds: Vec<(&'static str, u64)>,
     /// Events of the batch of history that is being read.
     batch: Option<Vec<MarketEvent>>,
     /// Open connections by name; two of one name while one relieves the other.
@@ -86,12 +88,20 @@ pub struct Translator {
 impl Translator {
     /// Over a venue's wire.
     pub fn new(wire: Box<dyn Wire>) -> Self {
-        Self { wire, tally: FrameTally::default(), batch: None, open: BTreeMap::new() }
+        Self { wire, counters: Counters::default(), kinds: Vec::new(), batch: None, open: BTreeMap::new() }
     }
 
     /// Counts so far.
-    pub fn tally(&self) -> &FrameTally {
-        &self.tally
+    pub fn tally(&self) -> FrameTally {
+        let mut kinds = BTreeMap::new();
+        // A name that stands at several places in the program may lie at as many.
+        self.kinds.iter().for_each(|(kind, n)| *kinds.entry(*kind).or_default() += n);
+        FrameTally { counters: self.counters, kinds }
+    }
+
+    /// Totals so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Up to when every minute is known, UTC ms.
@@ -115,7 +125,7 @@ impl Translator {
                 self.read(frame, out, &mut taken, |wire, sink| wire.answer(path, text, sink));
             }
         }
-        self.tally.counters.events += (out.len() - before) as u64;
+        self.counters.events += (out.len() - before) as u64;
         taken
     }
 
@@ -123,7 +133,7 @@ impl Translator {
     pub fn finish(&mut self, out: &mut Vec<MarketEvent>) {
         let before = out.len();
         self.end_batch(out);
-        self.tally.counters.events += (out.len() - before) as u64;
+        self.counters.events += (out.len() - before) as u64;
     }
 
     fn end_batch(&mut self, out: &mut Vec<MarketEvent>) {
@@ -138,7 +148,7 @@ impl Translator {
         self.open.insert(conn.into(), left);
         if left == 0 {
             self.wire.lost(conn);
-            self.tally.counters.reconnects += 1;
+            self.counters.reconnects += 1;
         }
         left == 0
     }
@@ -151,7 +161,7 @@ impl Translator {
         read: impl FnOnce(&mut dyn Wire, &mut Sink<'_>) -> Class,
     ) {
         let events = self.batch.as_mut().unwrap_or(out);
-        let counters = &mut self.tally.counters;
+        let counters = &mut self.counters;
         counters.frames += 1;
         let mut sink =
             Sink { events, counters, recv: frame.recv, sent: None, wants: &mut taken.wants, odd_time: false };
@@ -161,10 +171,10 @@ impl Translator {
             class = Class::Malformed("time out of range".into());
         }
         match class {
-            Class::Used(kind) => *self.tally.kinds.entry(kind).or_default() += 1,
+            Class::Used(kind) => count(&mut self.kinds, kind),
             Class::Ignored(kind) => {
                 counters.ignored += 1;
-                *self.tally.kinds.entry(kind).or_default() += 1;
+                count(&mut self.kinds, kind);
             }
             Class::Unknown => {
                 counters.unknown += 1;
@@ -175,6 +185,14 @@ impl Translator {
                 complain(counters.malformed, frame, &why);
             }
         }
+    }
+}
+
+/// Counts one more of a kind.
+fn count(kinds: &mut Vec<(&'static str, u64)>, kind: &'static str) {
+    match kinds.iter_mut().find(|(known, _)| std::ptr::eq(*known, kind)) {
+        Some((_, n)) => *n += 1,
+        None => kinds.push((kind, 1)),
     }
 }
 

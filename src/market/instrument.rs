@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 use super::num::{Price, Qty};
@@ -53,9 +52,42 @@ impl NameError {
     }
 }
 
+/// A name within `N` bytes. What follows it is zero, so that two are compared as a whole, which is asked of every event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Name<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Name<N> {
+    /// `None` where it is too long.
+    fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; N];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, len: u8::try_from(name.len()).ok()? })
+    }
+
+    fn as_str(&self) -> &str {
+        let name = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> Default for Name<N> {
+    fn default() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+}
+
+impl<const N: usize> fmt::Debug for Name<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
 /// An exchange by its lower-case name: `binance`, `bybit`. Any such name is accepted; those we know have adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Venue(ArrayString<16>);
+pub struct Venue(Name<16>);
 
 impl Venue {
     /// The name that stands for data which is already a sum over venues.
@@ -63,7 +95,7 @@ impl Venue {
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// Whether events under this name are sums over venues.
@@ -80,25 +112,25 @@ impl FromStr for Venue {
         if name.is_empty() || !name.bytes().all(plain) {
             return Err(NameError::new("venue", name, "use lower-case letters, digits, - and _"));
         }
-        ArrayString::from(name).map(Self).map_err(|_| NameError::new("venue", name, "at most 16 characters"))
+        Name::new(name).map(Self).ok_or_else(|| NameError::new("venue", name, "at most 16 characters"))
     }
 }
 
 /// What a user picks, in upper case: `BTC`, `PEPE`. Prices and quantities are always per one coin of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Asset(ArrayString<32>);
+pub struct Asset(Name<32>);
 
 impl Asset {
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl Default for Asset {
     /// Bitcoin: what is shown where nothing else is asked for.
     fn default() -> Self {
-        Self(ArrayString::from("BTC").unwrap_or_default())
+        Self(Name::new("BTC").unwrap_or_default())
     }
 }
 
@@ -111,7 +143,7 @@ impl FromStr for Asset {
             return Err(NameError::new("asset", name, "use letters and digits, such as BTC"));
         }
         let raised = name.to_uppercase();
-        ArrayString::from(&raised).map(Self).map_err(|_| NameError::new("asset", name, "at most 32 bytes"))
+        Name::new(&raised).map(Self).ok_or_else(|| NameError::new("asset", name, "at most 32 bytes"))
     }
 }
 
@@ -119,13 +151,13 @@ macro_rules! named {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -230,5 +262,18 @@ mod tests {
         assert_eq!("币安人生".parse::<Asset>().unwrap().as_str(), "币安人生");
         assert!("B TC".parse::<Asset>().is_err());
         assert!("".parse::<Asset>().is_err());
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_letters_and_fill_their_room() {
+        let mut names = ["okx", "bybit", "b", "binance", "ab", "zz-9_", "sixteen-letters_"];
+        let mut venues = names.map(|name| name.parse::<Venue>().unwrap());
+        names.sort_unstable();
+        venues.sort_unstable();
+        assert_eq!(venues.each_ref().map(Venue::as_str), names);
+        let longest = "币".repeat(10);
+        assert_eq!(longest.parse::<Asset>().unwrap().to_string(), longest);
+        assert!("币".repeat(11).parse::<Asset>().is_err());
+        assert_eq!(format!("{:?} [{:>5}]", venues[0], venues[1]), "Venue(\"ab\") [    b]");
     }
 }
