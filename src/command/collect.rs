@@ -30,7 +30,7 @@ const CAPTURES_EVERY: Duration = Duration::from_secs(60);
 /// How often those who wait for their turn to fetch history are looked after.
 const TURNS_EVERY: Duration = Duration::from_secs(1);
 
-/// Threads that all engines share: beside its state an engine needs room to make columns in, and a thread keeps its room.
+/// Most threads that all engines share: beside its state an engine needs room to make columns in, and a thread keeps its room.
 const ENGINES: usize = 2;
 
 /// One asset's feed, engine and writer.
@@ -58,7 +58,7 @@ pub fn run(args: &CollectArgs, config: &Config) -> anyhow::Result<()> {
     }
     let capture = args.live.capture.clone().unwrap_or_else(|| config.feed.capture.clone());
     let feed_config = Arc::new(live::feed_config(config));
-    let engines = engines()?;
+    let engines = engines(assets.len())?;
     let collect = async {
         let stop = CancellationToken::new();
         let _stopped = stop.clone().drop_guard();
@@ -100,9 +100,9 @@ pub fn run(args: &CollectArgs, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Where the engines run: not among the sockets, whose pongs no column may delay.
-fn engines() -> anyhow::Result<Runtime> {
+fn engines(assets: usize) -> anyhow::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(ENGINES)
+        .worker_threads(assets.clamp(1, ENGINES))
         .thread_name("engine")
         .enable_time()
         .build()

@@ -211,19 +211,18 @@ impl Merger<'_> {
     }
 
     /// Hands events on, many in parts.
-    async fn hand_on(&mut self, mut events: Vec<MarketEvent>) -> Result<(), Gone> {
-        while let Some(at) = parted_at(&events) {
-            let rest = events.split_off(at);
-            self.send(FeedItem::Events(std::mem::replace(&mut events, rest))).await?;
+    async fn hand_on(&mut self, events: Vec<MarketEvent>) -> Result<(), Gone> {
+        for part in parts(events) {
+            self.send(FeedItem::Events(part)).await?;
         }
-        if events.is_empty() { Ok(()) } else { self.send(FeedItem::Events(events)).await }
+        Ok(())
     }
 
     async fn tell(&mut self, links: &mut [Link]) -> Result<(), Gone> {
         for link in links {
             // What it is off by the machine's clock, and not by receive times that ran on when that was set back.
             let clock = link.lag.least().map(|ms| ms.saturating_sub(clock::ahead_ms()));
-            let mut counters = link.translator.tally().counters;
+            let mut counters = link.translator.counters();
             if let Some(tape) = &self.tape {
                 counters.uncaptured = tape.lacks(link.board.venue());
                 link.board.capture(tape.trouble());
@@ -248,6 +247,16 @@ impl Merger<'_> {
 
 /// Events handed on at once, about: a history comes in parts, so that who is told to stop need not take in all of it first.
 const PART: usize = 128;
+
+/// Events in parts. Each takes the room of its own: hundreds of parts wait while a history is taken in.
+fn parts(events: Vec<MarketEvent>) -> impl Iterator<Item = Vec<MarketEvent>> {
+    let mut rest = events.into_iter();
+    std::iter::from_fn(move || {
+        let end = parted_at(rest.as_slice()).unwrap_or(rest.len());
+        let part: Vec<_> = rest.by_ref().take(end).collect();
+        (!part.is_empty()).then_some(part)
+    })
+}
 
 /// How many events the first part of these has, if there are too many for one. What becomes known at the same time stays together: a state kept
 /// between two parts is taken to hold all that was known by then.
@@ -316,6 +325,15 @@ mod tests {
         assert_eq!(parted_at(&of(&threes)), Some(PART));
         assert_eq!(parted_at(&of(&threes[1..])), Some(PART + 2));
         assert_eq!(parted_at(&of(&[7; 300])), None);
+
+        let threes = of(&threes);
+        let parts: Vec<_> = parts(threes.clone()).collect();
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [128, 129, 43]);
+        assert!(
+            parts.iter().all(|part| part.capacity() < part.len() + PART),
+            "no part keeps the room of all"
+        );
+        assert_eq!(parts.concat(), threes);
     }
 
     #[test]
