@@ -52,12 +52,21 @@ impl Packed {
             // Each code is written over until it ends its run: how long a run is cannot be foreseen, and a branch on it is mostly wrong.
             let (from, mut begin) = (runs.len(), 0);
             runs.resize(from + codes.len(), Run { code: 0, len: 0 });
-            let mut at = from;
-            for (i, &code) in codes.iter().enumerate() {
-                let ends = codes.get(i + 1) != Some(&code);
-                runs[at] = Run { code, len: (i + 1 - begin) as u16 };
-                at += usize::from(ends);
-                begin = if ends { i + 1 } else { begin };
+            let (mut at, mut i) = (from, 0);
+            while i < codes.len() {
+                // What is alike by the eight, as between spikes, is passed over by the eight.
+                let eight = |from: usize| codes.get(from..).and_then(<[u16]>::first_chunk::<8>);
+                if eight(i + 1).is_some_and(|next| eight(i) == Some(next)) {
+                    i += 8;
+                    continue;
+                }
+                for &code in codes.iter().skip(i).take(8) {
+                    i += 1;
+                    let ends = codes.get(i) != Some(&code);
+                    runs[at] = Run { code, len: (i - begin) as u16 };
+                    at += usize::from(ends);
+                    begin = if ends { i } else { begin };
+                }
             }
             runs.truncate(at);
         }

@@ -19,8 +19,8 @@ use source::{Next, Source, files};
 
 /// Events handed out at once from a file of events.
 const CHUNK: usize = 1_024;
-/// Events of a capture that are gathered before they are handed out.
-const BATCH: usize = 256;
+/// Events of a capture that are gathered before they are handed out: no more than lie near the processor until they are taken in.
+const BATCH: usize = 128;
 
 /// What a read through recordings found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -356,7 +356,7 @@ impl Recording {
         }
     }
 
-    /// Events of the next frames. Room for hundreds of events is asked for once rather than with each frame; what comes through a pipe may come
+    /// Events of the next frames. Room for them is asked for once rather than with each frame; what comes through a pipe may come
     /// slowly and is handed out as it does.
     fn next_frame_batch(&mut self) -> anyhow::Result<Option<Vec<MarketEvent>>> {
         let enough = if self.can_be_read_again().is_ok() { BATCH } else { 1 };

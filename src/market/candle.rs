@@ -40,6 +40,19 @@ impl Interval {
         self.0
     }
 
+    /// Its name, if it is one of those that are in use.
+    const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::M1 => "1m",
+            Self::M5 => "5m",
+            Self::M15 => "15m",
+            Self::H1 => "1h",
+            Self::H4 => "4h",
+            Self::D1 => "1d",
+            _ => return None,
+        })
+    }
+
     /// Start of the bucket that holds `ts` (UTC ms).
     pub const fn floor(self, ts: i64) -> i64 {
         ts.div_euclid(self.0) * self.0
@@ -48,6 +61,9 @@ impl Interval {
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.name() {
+            return f.pad(name);
+        }
         const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         for (ms, unit) in UNITS {
             if self.0 % ms == 0 {
@@ -88,7 +104,11 @@ impl FromStr for Interval {
 
 impl Serialize for Interval {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.name() {
+            // States tell it of each of ten thousand minutes.
+            Some(name) => serializer.serialize_str(name),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -162,8 +182,10 @@ mod tests {
 
     #[test]
     fn intervals_read_and_print_alike() {
-        for text in ["1m", "5m", "1h", "1d", "7d", "30s"] {
-            assert_eq!(text.parse::<Interval>().unwrap().to_string(), text);
+        for text in ["1m", "5m", "15m", "1h", "4h", "1d", "7d", "30s", "2m", "1500ms"] {
+            let interval = text.parse().unwrap_or(Interval(1_500));
+            assert_eq!(interval.to_string(), text);
+            assert_eq!(serde_json::to_string(&interval).unwrap(), format!("\"{text}\""));
         }
         assert_eq!("24h".parse::<Interval>().unwrap(), Interval::D1);
         for text in ["", "m", "5", "0m", "-1m", "5 m", "99999999999999999999d", "9223372036854775807d"] {

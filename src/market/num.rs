@@ -133,6 +133,7 @@ fn write_fixed(f: &mut fmt::Formatter<'_>, raw: i128, digits: u32) -> fmt::Resul
 
 /// Of more than 64 bits, as hardly any number is: apart, or the call would be made for all of them.
 #[cold]
+#[inline(never)]
 fn wide(raw: i128) -> f64 {
     raw as f64
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
+use memchr::memmem;
 
 use crate::feed::capture::{self, LineReader};
 use crate::feed::frame::RawFrame;
@@ -270,7 +271,8 @@ fn thin(line: &str, sides: [&str; 2], out: &mut String) -> bool {
     for side in sides {
         let side = if is_escaped { Cow::Owned(side.replace('"', r#"\""#)) } else { Cow::Borrowed(side) };
         let key = side.trim_start_matches("],");
-        if !before.contains(key) && !after.contains(key) {
+        let stands_in = |part: &str| memmem::find(part.as_bytes(), key.as_bytes()).is_some();
+        if !stands_in(before) && !stands_in(after) {
             out.push_str(&side);
         }
     }
