@@ -61,10 +61,10 @@ impl Interval {
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         if let Some(name) = self.name() {
             return f.pad(name);
         }
-        const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
         for (ms, unit) in UNITS {
             if self.0 % ms == 0 {
                 return f.pad(&format!("{}{unit}", self.0 / ms));

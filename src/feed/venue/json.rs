@@ -108,7 +108,7 @@ pub fn whole_number(digits: &str) -> Option<i64> {
 fn leading_digits(bytes: &[u8]) -> (u64, usize) {
     let (mut number, mut count) = (0_u64, 0);
     // Times and ids have more than eight.
-    while let Some(eight) = bytes.get(count..).and_then(|rest| eight_digits(rest.first_chunk()?)) {
+    while let Some(eight) = bytes.get(count..).and_then(|rest| eight_digits(*rest.first_chunk()?)) {
         number = number.wrapping_mul(100_000_000).wrapping_add(eight);
         count += 8;
     }
@@ -125,9 +125,9 @@ fn leading_digits(bytes: &[u8]) -> (u64, usize) {
 
 /// The number that eight digits make: neighbours are put together, to pairs, fours and eight.
 #[inline]
-fn eight_digits(bytes: &[u8; 8]) -> Option<u64> {
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
     const ZEROS: u64 = ONES * b'0' as u64;
-    let digits = u64::from_le_bytes(*bytes) ^ ZEROS;
+    let digits = u64::from_le_bytes(bytes) ^ ZEROS;
     // Up to nine nothing is carried into the upper half of a byte, nor is there anything.
     if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
         return None;
