@@ -72,7 +72,7 @@ impl Engine {
 
     /// Bytes of its state, roughly; without its columns, which others share.
     pub fn bytes(&self) -> usize {
-        self.venues.iter().filter_map(VenueMarket::state).map(|s| s.bytes()).sum()
+        self.venues.iter().map(|market| market.estimator().bytes()).sum()
     }
 
     /// Everything worth keeping goes there from now on.

@@ -75,11 +75,17 @@ impl Packed {
 
     /// Adds the values of the bins `first..first + out.len()` onto `out`.
     pub fn add_to(&self, first: i32, out: &mut [f64]) {
-        let end = first + out.len() as i32;
-        for (bin, len, value) in self.spans() {
+        let (mut bin, end) = (self.first_bin, first + out.len() as i32);
+        for run in self.runs.iter() {
+            // Few of many runs lie in a window of one bin, such as that in which a pool's past is looked up.
+            if bin >= end {
+                break;
+            }
             let from = bin.max(first);
-            let to = (bin + len).min(end);
-            if from < to && value > 0.0 {
+            bin += i32::from(run.len);
+            let to = bin.min(end);
+            if from < to && run.code != 0 {
+                let value = decode(run.code);
                 for slot in &mut out[(from - first) as usize..(to - first) as usize] {
                     *slot += value;
                 }
@@ -258,6 +264,8 @@ impl Column {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -269,6 +277,42 @@ mod tests {
         assert_eq!(&out[..7], &[0.0, 0.0, 1.5, 1.5, 1.5, 0.0, 0.0]);
         assert!((out[7] / 1_234_567.0 - 1.0).abs() < 1.0 / 256.0);
         assert_eq!(packed.spans().count(), 3, "the empty ends are not held");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(3), ..ProptestConfig::default() })]
+
+        #[test]
+        fn runs_are_those_that_a_plain_count_finds(parts in prop::collection::vec((0..4_u8, 1..40_usize), 0..30), long in any::<bool>()) {
+            let mut values: Vec<f64> =
+                parts.iter().flat_map(|&(value, len)| std::iter::repeat_n(f64::from(value), len)).collect();
+            if long {
+                // Longer than a run can be.
+                values.resize(values.len() + 70_000, 3.0);
+            }
+            let packed = Packed::new(-5, &values, 1.0);
+            let first = values.iter().position(|value| *value > 0.0);
+            let last = values.iter().rposition(|value| *value > 0.0);
+            let held = first.zip(last).map_or(0..0, |(first, last)| first..last + 1);
+            let bin = -5 + held.start as i32;
+            let mut plain: Vec<(i32, i32, f64)> = Vec::new();
+            for (i, value) in values[held.clone()].iter().enumerate() {
+                match plain.last_mut() {
+                    // What is cut is cut where so many values have passed.
+                    Some((_, len, of)) if of == value && i % usize::from(u16::MAX) != 0 => *len += 1,
+                    _ => plain.push((bin + i as i32, 1, *value)),
+                }
+            }
+            prop_assert_eq!(packed.spans().collect::<Vec<_>>(), plain);
+            // Windows of any size show what is there.
+            for (from, len) in [(-20, 1), (-5, 1), (0, 7), (3, 400), (-30, 80_000)] {
+                let mut out = vec![0.5; len];
+                packed.add_to(from, &mut out);
+                let at = |bin: i32| usize::try_from(bin + 5).ok().and_then(|i| values.get(i)).copied().unwrap_or(0.0);
+                let wanted: Vec<f64> = (from..from + len as i32).map(|bin| 0.5 + at(bin)).collect();
+                prop_assert_eq!(out, wanted);
+            }
+        }
     }
 
     #[test]

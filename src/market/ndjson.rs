@@ -362,7 +362,7 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 fn text(line: &[u8]) -> Result<&str, &'static str> {
-    std::str::from_utf8(line.trim_ascii()).map_err(|_| "not UTF-8 text")
+    simdutf8::basic::from_utf8(line.trim_ascii()).map_err(|_| "not UTF-8 text")
 }
 
 #[cfg(test)]

@@ -42,6 +42,17 @@ pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
     Some((string, rest.get(string.len() + 1..)?))
 }
 
+/// The whole number that follows `before` at the start of `text`, of 18 digits at most, and what follows it.
+pub fn lead_number<'a>(text: &'a str, before: &str) -> Option<(i64, &'a str)> {
+    let rest = text.strip_prefix(before)?;
+    let (number, count) = leading_digits(rest.as_bytes());
+    let padded = count > 1 && rest.starts_with('0');
+    if padded || !(1..=18).contains(&count) {
+        return None;
+    }
+    Some((number as i64, rest.get(count..)?))
+}
+
 /// Length of the string that ends at the first quote. Most of the time of reading goes here, so eight bytes are looked at together.
 #[inline]
 fn string_len(bytes: &[u8]) -> Option<usize> {

@@ -4,7 +4,9 @@
 //! that Binance writes, in its order: see [`json`].
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -151,6 +153,27 @@ pub struct KlineBar<'a> {
     /// Taker buy volume, base coin.
     #[serde(rename = "V")]
     pub taker_buy: Qty,
+}
+
+/// What is read of a bar that is not final: nothing is made of its numbers, and one in six frames of ours is such.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RunningBar<'a> {
+    /// When the venue sent it, UTC ms.
+    pub sent: i64,
+    /// Symbol.
+    pub s: &'a str,
+}
+
+/// Reads a [`Kline`] of a minute that is not final, where it is written as the venue writes it. `None` is left to the general way.
+pub fn running_bar(text: &str) -> Option<RunningBar<'_>> {
+    static LENGTH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","i":"1m","#));
+    static RUNNING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","x":false,"#));
+    let (sent, rest) = json::lead_number(text, r#"{"e":"kline","E":"#)?;
+    let (s, rest) = json::lead(rest, r#","s":""#)?;
+    let bar = rest.strip_prefix(r#","k":{"#)?.strip_suffix("}}")?.as_bytes();
+    let is_flat = memchr::memchr2(b'{', b'}', bar).is_none();
+    let is_running = is_flat && LENGTH.find(bar).is_some() && RUNNING.find(bar).is_some();
+    is_running.then_some(RunningBar { sent, s })
 }
 
 /// `{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1568014460893},"ps":"BTCUSDT","st":1}`

@@ -1,7 +1,9 @@
 //! Bybit's socket frames (`exchanges.md` §4.1, §4.2). Each struct shows a real payload; the tests read it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +163,18 @@ pub struct Bar {
     pub volume: Qty,
     /// Final.
     pub confirm: bool,
+}
+
+/// When a bar of a minute that is not final was sent (UTC ms), and its symbol: nothing is made of its numbers. `None` where a frame is not such a
+/// [`Bar`] alone, written as the venue writes it, is left to the general way.
+pub fn running_bar(text: &str) -> Option<(i64, &str)> {
+    static RUNNING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","confirm":false,"#));
+    let (symbol, rest) = json::lead(text, r#"{"topic":"kline.1."#)?;
+    let rest = rest.strip_prefix(r#","data":[{"#)?;
+    let (bar, rest) = rest.split_at_checked(memchr::memchr(b'}', rest.as_bytes())?)?;
+    let (sent, rest) = json::lead_number(rest, r#"}],"ts":"#)?;
+    let is_running = rest == r#","type":"snapshot"}"# && RUNNING.find(bar.as_bytes()).is_some();
+    is_running.then_some((sent, symbol))
 }
 
 /// A frame of `tickers`: a snapshot, then what has changed.

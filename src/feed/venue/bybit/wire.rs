@@ -286,6 +286,11 @@ impl BybitWire {
             #[serde(borrow)]
             topic: Cow<'a, str>,
         }
+        if let Some((sent, symbol)) = stream::running_bar(text) {
+            out.sent = Some(time(sent)?);
+            let used = self.contract(symbol).is_some();
+            return class(KIND, used, None);
+        }
         let (rows, mut fault) = rows::<stream::Bar>(text, out)?;
         let topic: Topic<'_> = parse(text)?;
         // Bars of other lengths are no use to us.

@@ -176,6 +176,18 @@ fn the_leading_string_tells_the_kind() {
 }
 
 #[test]
+fn the_leading_number_ends_where_its_digits_do() {
+    assert_eq!(
+        lead_number(r#"{"ts":1795434266000,"x":1}"#, r#"{"ts":"#),
+        Some((1_795_434_266_000, r#","x":1}"#))
+    );
+    assert_eq!(lead_number("0", ""), Some((0, "")));
+    for text in ["", "-1", "01", "1234567890123456789", "x1"] {
+        assert_eq!(lead_number(text, ""), None, "{text}");
+    }
+}
+
+#[test]
 fn a_string_ends_where_it_ends_at_any_length() {
     for length in 0..40 {
         for fill in ["x", "\u{7f}", "!", "#", "[", "]", "é", "\u{a2}"] {

@@ -234,6 +234,16 @@ pub struct CandleRow<'a>(
     #[serde(borrow)] pub Cow<'a, str>,
 );
 
+/// The symbol of a frame with one bar that is not finished: nothing is made of its numbers. `None` where a frame is not such a [`CandleRow`] alone,
+/// written as the venue writes it, is left to the general way.
+pub fn running_bar(text: &str) -> Option<&str> {
+    let (symbol, rest) = json::lead(text, r#"{"arg":{"channel":"candle1m","instId":""#)?;
+    let row = rest.strip_prefix(r#"},"data":[[""#)?.strip_suffix(r#"","0"]]}"#)?;
+    let is_flat = memchr::memchr2(b'[', b']', row.as_bytes()).is_none();
+    let is_whole = is_flat && memchr::memchr_iter(b',', row.as_bytes()).count() == 7;
+    is_whole.then_some(symbol)
+}
+
 /// A time, UTC ms, written as text. What lies outside 1970 to 9999 is refused here, before it can spoil what is remembered of a
 /// series; empty text is no time either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

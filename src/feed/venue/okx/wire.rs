@@ -203,7 +203,14 @@ impl OkxWire {
             "open-interest" => self.rows("open-interest", None, text, out, Self::open_interest),
             "funding-rate" => self.rows("funding-rate", None, text, out, Self::funding),
             "liquidation-orders" => self.forced(text, out),
-            "candle1m" => self.rows("candle1m", None, text, out, Self::candle),
+            "candle1m" => match stream::running_bar(text) {
+                Some(symbol) => {
+                    let mut tally = Tally::default();
+                    tally.count(Ok(self.contract(symbol).is_some()));
+                    tally.read("candle1m")
+                }
+                None => self.rows("candle1m", None, text, out, Self::candle),
+            },
             _ => Ok(stream::unused(channel)),
         }
     }

@@ -120,6 +120,34 @@ fn a_mark_price_brings_index_and_funding() {
 }
 
 #[test]
+fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
+    let unspaced = |text: &str| format!(r#"{{"stream":"btcusdt@kline_1m","data":{text}}}"#);
+    for text in [KLINE, &KLINE.replace("BTCUSDT", "BTCUSD_PERP"), &KLINE.replace("1638747660000", "1")] {
+        assert!(stream::running_bar(text).is_some(), "{text}");
+        let spaced = text.replacen(':', ": ", 1);
+        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
+        let mut feeds = [Feed::new(), Feed::new(), Feed::new()];
+        for (feed, text) in feeds.iter_mut().zip([text, &unspaced(text), &spaced]) {
+            assert!(feed.ws(text).is_empty());
+        }
+        let [short, wrapped, long] = feeds.map(|feed| feed.0.tally());
+        assert_eq!((&short, &wrapped), (&long, &long), "{text}");
+    }
+    assert_eq!(stream::running_bar(KLINE).unwrap(), RunningBar { sent: 1_638_747_660_000, s: "BTCUSDT" });
+    for (from, to) in [
+        (r#""x":false"#, r#""x":true"#),
+        (r#""i":"1m""#, r#""i":"5m""#),
+        (r#""B":"123456""#, r#""B":{}"#),
+        ("}}", r#"},"st":2}"#),
+        ("}}", "}"),
+        (r#""E":1638747660000"#, r#""E":"1638747660000""#),
+        (r#""k":"#, r#""kk":"#),
+    ] {
+        assert_eq!(stream::running_bar(&KLINE.replacen(from, to, 1)), None, "{to}");
+    }
+}
+
+#[test]
 fn only_a_final_minute_is_a_candle() {
     let (feed, events) = one(KLINE);
     assert!(events.is_empty(), "the bar still runs");

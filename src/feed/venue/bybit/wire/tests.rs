@@ -102,6 +102,33 @@ fn answer(time: i64, list: &str) -> String {
 }
 
 #[test]
+fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
+    let minute = KLINE.replace("kline.5", "kline.1").replace(r#""interval":"5""#, r#""interval":"1""#);
+    for text in [&minute, &minute.replace("BTCUSDT", "BTCUSD"), &minute.replace(r#""ts":1"#, r#""ts":99991"#)]
+    {
+        assert!(stream::running_bar(text).is_some(), "{text}");
+        let spaced = text.replacen(r#","data":"#, r#", "data":"#, 1);
+        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
+        let (mut short, mut long) = (Feed::new(), Feed::new());
+        assert!(short.ws(text).is_empty() && long.ws(&spaced).is_empty());
+        assert_eq!(short.translator.tally(), long.translator.tally(), "{text}");
+    }
+    assert_eq!(stream::running_bar(&minute), Some((1_672_324_988_882, "BTCUSDT")));
+    let (bar, _) = minute.split_once(r#"[{"#).unwrap().1.split_once('}').unwrap();
+    let two = minute.replace(bar, &format!("{bar}}},{{{}", bar.replace("false", "true")));
+    for text in [
+        KLINE,
+        &two,
+        &minute.replace(r#""confirm":false"#, r#""confirm":true"#),
+        &minute.replace(r#""type":"snapshot""#, r#""type":"delta""#),
+        &minute.replace(r#""ts":1672324988882"#, r#""ts":"1672324988882""#),
+        minute.strip_suffix('}').unwrap(),
+    ] {
+        assert_eq!(stream::running_bar(text), None, "{text}");
+    }
+}
+
+#[test]
 #[allow(clippy::too_many_lines, reason = "one table, a row a message type")]
 fn every_message_type_becomes_the_expected_event() {
     let minute = KLINE.replace("kline.5", "kline.1").replace(r#""interval":"5""#, r#""interval":"1""#);

@@ -140,6 +140,29 @@ fn a_frame_whose_fields_come_in_another_order_says_the_same() {
 }
 
 #[test]
+fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
+    for text in [CANDLE, &CANDLE.replace("BTC-USDT", "BTC-USD")] {
+        assert!(stream::running_bar(text).is_some(), "{text}");
+        let spaced = text.replacen(r#","data":"#, r#", "data":"#, 1);
+        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
+        let (mut short, mut long) = (Feed::new(), Feed::new());
+        assert!(short.ws(text).is_empty() && long.ws(&spaced).is_empty());
+        assert_eq!(short.translator.tally(), long.translator.tally(), "{text}");
+    }
+    assert_eq!(stream::running_bar(CANDLE), Some("BTC-USDT-SWAP"));
+    let (_, row) = CANDLE.strip_suffix("]}").unwrap().split_once(r#""data":["#).unwrap();
+    for text in [
+        CANDLE.replace(r#""0"]"#, r#""1"]"#),
+        CANDLE.replace("candle1m", "candle5m"),
+        CANDLE.replace(r#","45247""#, ""),
+        CANDLE.replace(row, &format!("{},{row}", row.replace(r#""0"]"#, r#""1"]"#))),
+        CANDLE.strip_suffix('}').unwrap().to_owned(),
+    ] {
+        assert_eq!(stream::running_bar(&text), None, "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_data_is_counted_by_kind() {
     for (text, kind) in [
         (ACK, "ack"),
