@@ -390,9 +390,14 @@ impl Recording {
         let Some(asset) = self.asset.or_else(|| events.get(from).map(|e| e.asset)) else { return };
         self.asset = Some(asset);
         let counts = |e: &MarketEvent| e.asset == asset && !(bare && matches!(e.kind, EventKind::Book(_)));
-        if !events[from..].iter().all(counts) {
-            let kept: Vec<MarketEvent> = events.drain(from..).filter(counts).collect();
-            events.extend(kept);
+        match events[from..].iter().filter(|e| counts(e)).count() {
+            all if all == events.len() - from => {}
+            // A frame of a book brings nothing else.
+            0 => events.truncate(from),
+            _ => {
+                let kept: Vec<MarketEvent> = events.drain(from..).filter(counts).collect();
+                events.extend(kept);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::feed::recording::Recording;
 
 /// Events between two checkpoints at first.
-const SPACING: u64 = 1 << 15;
+const SPACING: u64 = 1 << 16;
 /// No more checkpoints are held, and no more bytes of what they do not share (a rough count).
 const MOST: usize = 32;
 const MOST_BYTES: usize = 256 << 20;

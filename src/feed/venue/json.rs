@@ -9,12 +9,16 @@
 //! is expected. Fields are told to serde by their place, and what is none of them is not told at all: a type that is read here has no `alias`es,
 //! which would shift the places, and does not deny unknown fields.
 //!
-//! A wire that must know a frame's kind before it can choose a type peeks with [`lead`].
+//! A wire that must know a frame's kind before it can choose a type peeks with [`lead`]. The commonest rows are read by a [`Script`].
+
+mod script;
 
 use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, U64Deserializer};
 use serde::de::{self, Deserialize, DeserializeSeed, Visitor};
+
+pub use script::Script;
 
 /// Reads JSON; the errors are `serde_json`'s.
 pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
@@ -40,17 +44,6 @@ pub fn lead<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
     let rest = text.strip_prefix(before)?;
     let string = rest.get(..string_len(rest.as_bytes())?).filter(|string| is_plain(string))?;
     Some((string, rest.get(string.len() + 1..)?))
-}
-
-/// The whole number that follows `before` at the start of `text`, of 18 digits at most, and what follows it.
-pub fn lead_number<'a>(text: &'a str, before: &str) -> Option<(i64, &'a str)> {
-    let rest = text.strip_prefix(before)?;
-    let (number, count) = leading_digits(rest.as_bytes());
-    let padded = count > 1 && rest.starts_with('0');
-    if padded || !(1..=18).contains(&count) {
-        return None;
-    }
-    Some((number as i64, rest.get(count..)?))
 }
 
 /// Length of the string that ends at the first quote. Most of the time of reading goes here, so eight bytes are looked at together.
@@ -536,4 +529,4 @@ impl<'a> de::Deserializer<'a> for &mut Plain<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -31,7 +31,7 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
 /// A text that may be missing. A plain `Option<Cow<str>>` copies what it reads; inside this the text stays where it is.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl std::ops::Deref for Text<'_> {
     type Target = str;

@@ -4,9 +4,7 @@
 //! that Binance writes, in its order: see [`json`].
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -67,6 +65,47 @@ pub struct AggTrade<'a> {
     /// The buyer was the maker: a seller took.
     pub m: bool,
     pub st: Option<u8>,
+}
+
+/// An aggregate that is written throughout as the venue writes it. `None` is left to `serde`.
+pub fn aggregate(text: &str) -> Option<AggTrade<'_>> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"e":"aggTrade","E":"#)?;
+    let sent = script.whole()? as i64;
+    script.pass(r#","s":""#)?;
+    let s = script.string()?.into();
+    script.pass(r#","a":"#)?;
+    let a = script.whole()?;
+    script.pass(r#","p":""#)?;
+    let p = script.string()?.parse().ok()?;
+    script.pass(r#","q":""#)?;
+    let q = script.string()?.parse().ok()?;
+    script.pass(r#","nq":""#)?;
+    script.string()?;
+    script.pass(r#","f":"#)?;
+    let f = script.whole()?;
+    script.pass(r#","l":"#)?;
+    script.whole()?;
+    script.pass(r#","T":"#)?;
+    let time = script.whole()? as i64;
+    script.pass(r#","m":"#)?;
+    let m = script.truth()?;
+    script.pass(r#","st":"#)?;
+    let st = Some(script.whole()?.try_into().ok()?);
+    script.ends("}").then_some(AggTrade {
+        _kind: IgnoredAny,
+        sent,
+        s,
+        a,
+        p,
+        q,
+        _normal_qty: IgnoredAny,
+        f,
+        _last: IgnoredAny,
+        time,
+        m,
+        st,
+    })
 }
 
 /// `{"e":"trade","E":123456789,"s":"BTCUSDT","t":5933014,"p":"0.001","q":"100","T":123456785,"m":true}`
@@ -155,25 +194,65 @@ pub struct KlineBar<'a> {
     pub taker_buy: Qty,
 }
 
-/// What is read of a bar that is not final: nothing is made of its numbers, and one in six frames of ours is such.
-#[derive(Debug, PartialEq, Eq)]
-pub struct RunningBar<'a> {
-    /// When the venue sent it, UTC ms.
-    pub sent: i64,
-    /// Symbol.
-    pub s: &'a str,
-}
-
-/// Reads a [`Kline`] of a minute that is not final, where it is written as the venue writes it. `None` is left to the general way.
-pub fn running_bar(text: &str) -> Option<RunningBar<'_>> {
-    static LENGTH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","i":"1m","#));
-    static RUNNING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","x":false,"#));
-    let (sent, rest) = json::lead_number(text, r#"{"e":"kline","E":"#)?;
-    let (s, rest) = json::lead(rest, r#","s":""#)?;
-    let bar = rest.strip_prefix(r#","k":{"#)?.strip_suffix("}}")?.as_bytes();
-    let is_flat = memchr::memchr2(b'{', b'}', bar).is_none();
-    let is_running = is_flat && LENGTH.find(bar).is_some() && RUNNING.find(bar).is_some();
-    is_running.then_some(RunningBar { sent, s })
+/// A bar that is written throughout as the venue writes it. `None` is left to `serde`.
+pub fn kline(text: &str) -> Option<Kline<'_>> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"e":"kline","E":"#)?;
+    let sent = script.whole()? as i64;
+    script.pass(r#","s":""#)?;
+    let s = script.string()?.into();
+    script.pass(r#","k":{"t":"#)?;
+    let t = script.whole()? as i64;
+    script.pass(r#","T":"#)?;
+    script.whole()?;
+    script.pass(r#","s":""#)?;
+    script.string()?;
+    script.pass(r#","i":""#)?;
+    let i = script.string()?.into();
+    script.pass(r#","f":"#)?;
+    script.whole()?;
+    script.pass(r#","L":"#)?;
+    script.whole()?;
+    script.pass(r#","o":""#)?;
+    let o = script.string()?.parse().ok()?;
+    script.pass(r#","c":""#)?;
+    let c = script.string()?.parse().ok()?;
+    script.pass(r#","h":""#)?;
+    let h = script.string()?.parse().ok()?;
+    script.pass(r#","l":""#)?;
+    let l = script.string()?.parse().ok()?;
+    script.pass(r#","v":""#)?;
+    let v = script.string()?.parse().ok()?;
+    script.pass(r#","n":"#)?;
+    script.whole()?;
+    script.pass(r#","x":"#)?;
+    let x = script.truth()?;
+    script.pass(r#","q":""#)?;
+    script.string()?;
+    script.pass(r#","V":""#)?;
+    let taker_buy = script.string()?.parse().ok()?;
+    script.pass(r#","Q":""#)?;
+    script.string()?;
+    script.pass(r#","B":""#)?;
+    script.string()?;
+    let k = KlineBar {
+        t,
+        _end: IgnoredAny,
+        _symbol: IgnoredAny,
+        i,
+        _first: IgnoredAny,
+        _last: IgnoredAny,
+        o,
+        c,
+        h,
+        l,
+        v,
+        _trades: IgnoredAny,
+        x,
+        _turnover: IgnoredAny,
+        taker_buy,
+    };
+    script.ends("}}").then_some(Kline { _kind: IgnoredAny, sent, s, k, st: None })
 }
 
 /// `{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1568014460893},"ps":"BTCUSDT","st":1}`

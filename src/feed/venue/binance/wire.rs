@@ -16,10 +16,7 @@ use crate::market::{Asset, Liquidation, Price, PriceKind, Qty, Sampled, Side, Ta
 
 use super::depth::{Depth, DepthUpdate, Snapshot};
 use super::history::{self, KlineRow, OpenInterestNow, OpenInterestRow, PremiumIndex, ServerTime};
-use super::stream::{self, AggTrade, Envelope, ForceOrder, Head, Kline, MarkPrice, RunningBar, SingleTrade};
-
-/// The kind of frames that tell bars.
-const BARS: &str = "kline";
+use super::stream::{self, AggTrade, Envelope, ForceOrder, Head, Kline, MarkPrice, SingleTrade};
 
 /// Which of the two trade streams an instrument is read from. Both carry the same prints; never both are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,11 +164,14 @@ impl BinanceWire {
 
     fn event(&mut self, kind: &str, text: &str, out: &mut Sink<'_>) -> Read {
         match kind {
-            "aggTrade" => self.aggregate(&parse(text)?, out),
+            "aggTrade" => match stream::aggregate(text) {
+                Some(trade) => self.aggregate(&trade, out),
+                None => self.aggregate(&parse(text)?, out),
+            },
             "trade" => self.single(&parse(text)?, out),
             "markPriceUpdate" => self.mark(&parse(text)?, out),
-            "kline" => match stream::running_bar(text) {
-                Some(bar) => Ok(self.running(&bar, out)),
+            "kline" => match stream::kline(text) {
+                Some(kline) => self.kline(&kline, out),
                 None => self.kline(&parse(text)?, out),
             },
             "forceOrder" => self.forced(&parse(text)?, out),
@@ -235,25 +235,18 @@ impl BinanceWire {
         Ok(Class::Used(KIND))
     }
 
-    fn running(&mut self, bar: &RunningBar<'_>, out: &mut Sink<'_>) -> Class {
-        if self.heard(None, bar.sent, bar.s, out).is_some() {
-            Class::Used(BARS)
-        } else {
-            Class::Ignored(BARS)
-        }
-    }
-
     fn kline(&mut self, k: &Kline<'_>, out: &mut Sink<'_>) -> Read {
+        const KIND: &str = "kline";
         let bar = &k.k;
         let Some(contract) = self.heard(k.st, k.sent, &k.s, out).filter(|_| bar.i == "1m") else {
-            return Ok(Class::Ignored(BARS));
+            return Ok(Class::Ignored(KIND));
         };
         if bar.x {
             let prices = [bar.o, bar.h, bar.l, bar.c];
             let candle = minute(&contract.series.listing, prices, bar.v, Some(bar.taker_buy))?;
             contract.series.candle(out, bar.t, candle);
         }
-        Ok(Class::Used(BARS))
+        Ok(Class::Used(KIND))
     }
 
     fn forced(&mut self, f: &ForceOrder<'_>, out: &mut Sink<'_>) -> Read {

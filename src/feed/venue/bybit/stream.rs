@@ -1,9 +1,7 @@
 //! Bybit's socket frames (`exchanges.md` §4.1, §4.2). Each struct shows a real payload; the tests read it.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +130,39 @@ pub struct TradeRow<'a> {
     pub block: bool,
 }
 
+/// When a frame of trades was sent, UTC ms, and its rows, where it is written throughout as the venue writes it. `None` is left to [`Rows`].
+pub fn trades(text: &str) -> Option<(i64, Vec<TradeRow<'_>>)> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"topic":""#)?;
+    script.string()?;
+    script.pass(r#","type":"snapshot","ts":"#)?;
+    let sent = script.whole()? as i64;
+    script.pass(r#","data":["#)?;
+    let rows = script.rows(|row| {
+        row.pass(r#"{"T":"#)?;
+        let time = row.whole()? as i64;
+        row.pass(r#","s":""#)?;
+        let s = row.string()?.into();
+        row.pass(r#","S":""#)?;
+        let side = row.string()?.into();
+        row.pass(r#","v":""#)?;
+        let v = row.string()?.parse().ok()?;
+        row.pass(r#","p":""#)?;
+        let p = row.string()?.parse().ok()?;
+        row.pass(r#","L":""#)?;
+        row.string()?;
+        row.pass(r#","i":""#)?;
+        let i = row.string()?.into();
+        row.pass(r#","BT":"#)?;
+        let block = row.truth()?;
+        row.pass(r#","seq":"#)?;
+        row.whole()?;
+        row.pass("}")?;
+        Some(TradeRow { time, s, side, v, p, _direction: IgnoredAny, i, block })
+    })?;
+    script.ends("]}").then_some((sent, rows))
+}
+
 /// A liquidation.
 ///
 /// `{"topic":"allLiquidation.ROSEUSDT","type":"snapshot","ts":1739502303204,"data":[{"T":1739502302929,"s":"ROSEUSDT","S":"Sell","v":"20000","p":"0.04499"}]}`
@@ -165,16 +196,42 @@ pub struct Bar {
     pub confirm: bool,
 }
 
-/// When a bar of a minute that is not final was sent (UTC ms), and its symbol: nothing is made of its numbers. `None` where a frame is not such a
-/// [`Bar`] alone, written as the venue writes it, is left to the general way.
-pub fn running_bar(text: &str) -> Option<(i64, &str)> {
-    static RUNNING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","confirm":false,"#));
-    let (symbol, rest) = json::lead(text, r#"{"topic":"kline.1."#)?;
-    let rest = rest.strip_prefix(r#","data":[{"#)?;
-    let (bar, rest) = rest.split_at_checked(memchr::memchr(b'}', rest.as_bytes())?)?;
-    let (sent, rest) = json::lead_number(rest, r#"}],"ts":"#)?;
-    let is_running = rest == r#","type":"snapshot"}"# && RUNNING.find(bar.as_bytes()).is_some();
-    is_running.then_some((sent, symbol))
+/// Of a frame of bars of a minute the symbol, when it was sent, UTC ms, and the bars, where it is written throughout as the venue writes it. `None` is
+/// left to [`Rows`].
+pub fn bars(text: &str) -> Option<(&str, i64, Vec<Bar>)> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"topic":"kline.1."#)?;
+    let symbol = script.string()?;
+    script.pass(r#","data":["#)?;
+    let rows = script.rows(|row| {
+        row.pass(r#"{"start":"#)?;
+        let start = row.whole()? as i64;
+        row.pass(r#","end":"#)?;
+        row.whole()?;
+        row.pass(r#","interval":""#)?;
+        row.string()?;
+        row.pass(r#","open":""#)?;
+        let open = row.string()?.parse().ok()?;
+        row.pass(r#","close":""#)?;
+        let close = row.string()?.parse().ok()?;
+        row.pass(r#","high":""#)?;
+        let high = row.string()?.parse().ok()?;
+        row.pass(r#","low":""#)?;
+        let low = row.string()?.parse().ok()?;
+        row.pass(r#","volume":""#)?;
+        let volume = row.string()?.parse().ok()?;
+        row.pass(r#","turnover":""#)?;
+        row.string()?;
+        row.pass(r#","confirm":"#)?;
+        let confirm = row.truth()?;
+        row.pass(r#","timestamp":"#)?;
+        row.whole()?;
+        row.pass("}")?;
+        Some(Bar { start, open, close, high, low, volume, confirm })
+    })?;
+    script.pass(r#"],"ts":"#)?;
+    let sent = script.whole()? as i64;
+    script.ends(r#","type":"snapshot"}"#).then_some((symbol, sent, rows))
 }
 
 /// A frame of `tickers`: a snapshot, then what has changed.
@@ -226,6 +283,14 @@ pub struct Ticker<'a> {
     pub funding_interval_hour: Option<&'a str>,
     pub next_funding_time: Option<&'a str>,
     pub funding_rate: Option<&'a str>,
+    #[serde(rename = "bid1Price", default)]
+    _bid: IgnoredAny,
+    #[serde(rename = "bid1Size", default)]
+    _bid_size: IgnoredAny,
+    #[serde(rename = "ask1Price", default)]
+    _ask: IgnoredAny,
+    #[serde(rename = "ask1Size", default)]
+    _ask_size: IgnoredAny,
 }
 
 /// A frame of the book: a snapshot, then absolute sizes of the levels that changed; size 0 removes one.

@@ -217,7 +217,13 @@ impl BybitWire {
     }
 
     fn trades(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        let (rows, mut fault) = rows::<TradeRow<'_>>(text, out)?;
+        let (rows, mut fault) = match stream::trades(text) {
+            Some((sent, rows)) => {
+                out.sent = Some(time(sent)?);
+                (rows, None)
+            }
+            None => rows::<TradeRow<'_>>(text, out)?,
+        };
         let (mut used, mut blocks) = (false, 0);
         for row in &rows {
             if row.block {
@@ -279,22 +285,32 @@ impl BybitWire {
     }
 
     fn bars(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
-        const KIND: &str = "kline";
         /// The topic alone, with its escapes read.
         #[derive(Deserialize)]
         struct Topic<'a> {
             #[serde(borrow)]
             topic: Cow<'a, str>,
         }
-        if let Some((sent, symbol)) = stream::running_bar(text) {
+        if let Some((symbol, sent, rows)) = stream::bars(text) {
             out.sent = Some(time(sent)?);
-            let used = self.contract(symbol).is_some();
-            return class(KIND, used, None);
+            return self.minutes(Some(symbol), &rows, None, out);
         }
-        let (rows, mut fault) = rows::<stream::Bar>(text, out)?;
+        let (rows, fault) = rows::<stream::Bar>(text, out)?;
         let topic: Topic<'_> = parse(text)?;
         // Bars of other lengths are no use to us.
         let symbol = topic.topic.strip_prefix(stream::KLINES).and_then(|t| t.strip_prefix('.'));
+        self.minutes(symbol, &rows, fault, out)
+    }
+
+    /// Bars of a minute, if it is one and the symbol ours, and what was wrong with others.
+    fn minutes(
+        &mut self,
+        symbol: Option<&str>,
+        rows: &[stream::Bar],
+        mut fault: Option<Fault>,
+        out: &mut Sink<'_>,
+    ) -> Read {
+        const KIND: &str = "kline";
         let Some(contract) = symbol.and_then(|s| self.contract(s)) else { return class(KIND, false, fault) };
         for bar in rows.iter().filter(|bar| bar.confirm) {
             let prices = [bar.open, bar.high, bar.low, bar.close];

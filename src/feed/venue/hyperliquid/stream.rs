@@ -72,6 +72,35 @@ pub struct TradeRow<'a> {
     pub users: Option<(&'a str, &'a str)>,
 }
 
+/// The rows of a frame of trades that is written throughout as the venue writes it. `None` is left to [`Frame`].
+pub fn trades(text: &str) -> Option<Vec<TradeRow<'_>>> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"channel":"trades","data":["#)?;
+    let rows = script.rows(|row| {
+        row.pass(r#"{"coin":""#)?;
+        let coin = row.string()?.into();
+        row.pass(r#","side":""#)?;
+        let side = row.string()?.into();
+        row.pass(r#","px":""#)?;
+        let px = row.string()?.parse().ok()?;
+        row.pass(r#","sz":""#)?;
+        let sz = row.string()?.parse().ok()?;
+        row.pass(r#","hash":""#)?;
+        row.string()?;
+        row.pass(r#","time":"#)?;
+        let time = row.whole()? as i64;
+        row.pass(r#","tid":"#)?;
+        let tid = row.whole()?;
+        row.pass(r#","users":[""#)?;
+        let buyer = row.string()?;
+        row.pass(r#",""#)?;
+        let seller = row.string()?;
+        row.pass("]}")?;
+        Some(TradeRow { coin, side, px, sz, _hash: IgnoredAny, time, tid, users: Some((buyer, seller)) })
+    })?;
+    script.ends("]}").then_some(rows)
+}
+
 /// `data` of `l2Book`; also the answer to the REST call of that name, which has no `fast` (§6.2, §6.4).
 ///
 /// `{"coin":"BTC","time":1703875200000,"levels":[[{"px":"98450.50","sz":"2.5","n":3}],[{"px":"98451.00","sz":"1.5","n":2}]],"fast":true}`

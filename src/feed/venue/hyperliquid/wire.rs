@@ -144,9 +144,10 @@ impl HyperliquidWire {
 
     fn trades(&mut self, text: &str, out: &mut Sink<'_>) -> Read {
         const KIND: &str = "trades";
-        let (rows, mut odd) = match parse::<Frame<Vec<TradeRow<'_>>>>(text) {
-            Ok(frame) => (frame.data, None),
-            Err(_) => rows(parse::<Frame<&RawValue>>(text)?.data.get())?,
+        let whole = || parse::<Frame<Vec<TradeRow<'_>>>>(text).ok().map(|frame| frame.data);
+        let (rows, mut odd) = match stream::trades(text).or_else(whole) {
+            Some(rows) => (rows, None),
+            None => rows(parse::<Frame<&RawValue>>(text)?.data.get())?,
         };
         let Some(coin) = rows.first().map(|row| row.coin.as_ref()) else {
             return odd.map_or(Ok(Class::Used(KIND)), Err);

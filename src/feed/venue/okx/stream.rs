@@ -134,6 +134,52 @@ pub struct TradeRow<'a> {
     _sequence: IgnoredAny,
 }
 
+/// A push of trades that is written throughout as the venue writes it. `None` is left to [`Message`].
+pub fn trades(text: &str) -> Option<Message<'_, TradeRow<'_>>> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"arg":{"channel":"trades","instId":""#)?;
+    let symbol = Some(Text(script.string()?.into()));
+    script.pass(r#"},"data":["#)?;
+    let data = script.rows(|row| {
+        row.pass(r#"{"instId":""#)?;
+        let symbol = row.string()?.into();
+        row.pass(r#","tradeId":""#)?;
+        let trade_id = row.string()?.into();
+        row.pass(r#","px":""#)?;
+        let px = row.string()?.parse().ok()?;
+        row.pass(r#","sz":""#)?;
+        let sz = row.string()?.parse().ok()?;
+        row.pass(r#","side":""#)?;
+        let side = match row.string()? {
+            "buy" => OrderSide::Buy,
+            "sell" => OrderSide::Sell,
+            _ => return None,
+        };
+        row.pass(r#","ts":""#)?;
+        let ts = Ms::new(row.whole()? as i64)?;
+        row.pass(r#"","count":""#)?;
+        row.string()?;
+        row.pass(r#","source":""#)?;
+        row.string()?;
+        row.pass(r#","seqId":"#)?;
+        row.whole()?;
+        row.pass("}")?;
+        Some(TradeRow {
+            symbol,
+            trade_id,
+            px,
+            sz,
+            side,
+            ts,
+            _count: IgnoredAny,
+            _source: IgnoredAny,
+            _sequence: IgnoredAny,
+        })
+    })?;
+    let arg = Some(Arg { channel: "trades".into(), symbol });
+    script.ends("]}").then_some(Message { arg, action: None, code: None, data })
+}
+
 /// `{"details":[…],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}`
 ///
 /// Its details are [`LiquidationDetail`]s, or unread where one of them cannot be read.
@@ -234,20 +280,46 @@ pub struct CandleRow<'a>(
     #[serde(borrow)] pub Cow<'a, str>,
 );
 
-/// The symbol of a frame with one bar that is not finished: nothing is made of its numbers. `None` where a frame is not such a [`CandleRow`] alone,
-/// written as the venue writes it, is left to the general way.
-pub fn running_bar(text: &str) -> Option<&str> {
-    let (symbol, rest) = json::lead(text, r#"{"arg":{"channel":"candle1m","instId":""#)?;
-    let row = rest.strip_prefix(r#"},"data":[[""#)?.strip_suffix(r#"","0"]]}"#)?;
-    let is_flat = memchr::memchr2(b'[', b']', row.as_bytes()).is_none();
-    let is_whole = is_flat && memchr::memchr_iter(b',', row.as_bytes()).count() == 7;
-    is_whole.then_some(symbol)
+/// A push of bars of a minute that is written throughout as the venue writes it. `None` is left to [`Message`].
+pub fn candles(text: &str) -> Option<Message<'_, CandleRow<'_>>> {
+    let mut script = json::Script::new(text)?;
+    script.pass(r#"{"arg":{"channel":"candle1m","instId":""#)?;
+    let symbol = Some(Text(script.string()?.into()));
+    script.pass(r#"},"data":["#)?;
+    let data = script.rows(|row| {
+        row.pass(r#"[""#)?;
+        let start = Ms::new(row.whole()? as i64)?;
+        row.pass(r#"",""#)?;
+        let mut next = || {
+            let value = row.string()?;
+            row.pass(r#",""#).map(|()| value)
+        };
+        let [open, high, low, close] = [next()?, next()?, next()?, next()?];
+        next()?;
+        let volume = next()?.parse().ok()?;
+        next()?;
+        let last = row.string()?.into();
+        row.pass("]")?;
+        let price = |text: &str| text.parse().ok();
+        let (open, high, low, close) = (price(open)?, price(high)?, price(low)?, price(close)?);
+        Some(CandleRow(start, open, high, low, close, IgnoredAny, volume, IgnoredAny, last))
+    })?;
+    let arg = Some(Arg { channel: "candle1m".into(), symbol });
+    script.ends("]}").then_some(Message { arg, action: None, code: None, data })
 }
 
 /// A time, UTC ms, written as text. What lies outside 1970 to 9999 is refused here, before it can spoil what is remembered of a
 /// series; empty text is no time either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ms(pub i64);
+
+impl Ms {
+    fn new(ms: i64) -> Option<Self> {
+        /// The end of the year 9999.
+        const LATEST: i64 = 253_402_300_799_999;
+        (0..=LATEST).contains(&ms).then_some(Self(ms))
+    }
+}
 
 impl<'de> Deserialize<'de> for Ms {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -260,10 +332,8 @@ impl<'de> Deserialize<'de> for Ms {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ms, E> {
-                /// The end of the year 9999.
-                const LATEST: i64 = 253_402_300_799_999;
                 let ms = text.parse().map_err(|_| E::custom("not a time in ms"))?;
-                if (0..=LATEST).contains(&ms) { Ok(Ms(ms)) } else { Err(E::custom("time out of range")) }
+                Ms::new(ms).ok_or_else(|| E::custom("time out of range"))
             }
         }
         deserializer.deserialize_str(Text)

@@ -197,18 +197,17 @@ impl OkxWire {
 
     fn push(&mut self, channel: &str, text: &str, out: &mut Sink<'_>) -> Read {
         match channel {
-            "trades" => self.rows("trades", None, text, out, Self::trade),
+            "trades" => match stream::trades(text) {
+                Some(message) => self.whole("trades", None, &message, out, Self::trade),
+                None => self.rows("trades", None, text, out, Self::trade),
+            },
             "books" => self.rows("books", None, text, out, Self::book),
             "mark-price" => self.rows("mark-price", None, text, out, Self::mark),
             "open-interest" => self.rows("open-interest", None, text, out, Self::open_interest),
             "funding-rate" => self.rows("funding-rate", None, text, out, Self::funding),
             "liquidation-orders" => self.forced(text, out),
-            "candle1m" => match stream::running_bar(text) {
-                Some(symbol) => {
-                    let mut tally = Tally::default();
-                    tally.count(Ok(self.contract(symbol).is_some()));
-                    tally.read("candle1m")
-                }
+            "candle1m" => match stream::candles(text) {
+                Some(message) => self.whole("candle1m", None, &message, out, Self::candle),
                 None => self.rows("candle1m", None, text, out, Self::candle),
             },
             _ => Ok(stream::unused(channel)),

@@ -9,6 +9,7 @@ use crate::feed::book::BookLimits;
 use crate::feed::frame::{BACKFILL, Body, RawFrame};
 use crate::feed::status::Counters;
 use crate::feed::translate::Translator;
+use crate::feed::venue::json::tests::near;
 use crate::market::{EventKind, MarketEvent};
 
 const AGG: &str = r#"{"e":"aggTrade","E":123456789,"s":"BNBUSDT","a":5933014,"p":"0.001","q":"100","nq":"100","f":100,"l":105,"T":123456785,"m":true,"st":1}"#;
@@ -119,31 +120,27 @@ fn a_mark_price_brings_index_and_funding() {
     assert_eq!((mark.next_funding, mark.funding), (None, None));
 }
 
-#[test]
-fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
-    let unspaced = |text: &str| format!(r#"{{"stream":"btcusdt@kline_1m","data":{text}}}"#);
-    for text in [KLINE, &KLINE.replace("BTCUSDT", "BTCUSD_PERP"), &KLINE.replace("1638747660000", "1")] {
-        assert!(stream::running_bar(text).is_some(), "{text}");
-        let spaced = text.replacen(':', ": ", 1);
-        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
-        let mut feeds = [Feed::new(), Feed::new(), Feed::new()];
-        for (feed, text) in feeds.iter_mut().zip([text, &unspaced(text), &spaced]) {
-            assert!(feed.ws(text).is_empty());
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(5), ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_aggregate_read_by_its_script_is_the_one_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        for text in [AGG, &near(AGG, at, to, &put)] {
+            if let Some(trade) = stream::aggregate(text) {
+                prop_assert_eq!(format!("{trade:?}"), format!("{:?}", json::read::<AggTrade<'_>>(text).unwrap()));
+            }
         }
-        let [short, wrapped, long] = feeds.map(|feed| feed.0.tally());
-        assert_eq!((&short, &wrapped), (&long, &long), "{text}");
+        prop_assert!(stream::aggregate(AGG).is_some());
     }
-    assert_eq!(stream::running_bar(KLINE).unwrap(), RunningBar { sent: 1_638_747_660_000, s: "BTCUSDT" });
-    for (from, to) in [
-        (r#""x":false"#, r#""x":true"#),
-        (r#""i":"1m""#, r#""i":"5m""#),
-        (r#""B":"123456""#, r#""B":{}"#),
-        ("}}", r#"},"st":2}"#),
-        ("}}", "}"),
-        (r#""E":1638747660000"#, r#""E":"1638747660000""#),
-        (r#""k":"#, r#""kk":"#),
-    ] {
-        assert_eq!(stream::running_bar(&KLINE.replacen(from, to, 1)), None, "{to}");
+
+    #[test]
+    fn a_bar_read_by_its_script_is_the_one_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        for text in [KLINE, &near(KLINE, at, to, &put)] {
+            if let Some(kline) = stream::kline(text) {
+                prop_assert_eq!(format!("{kline:?}"), format!("{:?}", json::read::<Kline<'_>>(text).unwrap()));
+            }
+        }
+        prop_assert!(stream::kline(KLINE).is_some());
     }
 }
 

@@ -3,11 +3,14 @@
 mod hostile;
 mod orderbook;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::feed::frame::{BACKFILL, Body, RawFrame};
 use crate::feed::status::Counters;
 use crate::feed::translate::Translator;
 use crate::feed::venue::Want;
+use crate::feed::venue::json::{self, tests::near};
 use crate::market::ndjson::write_event;
 use crate::market::{EventKind, MarketEvent};
 
@@ -101,30 +104,36 @@ fn answer(time: i64, list: &str) -> String {
     )
 }
 
-#[test]
-fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
-    let minute = KLINE.replace("kline.5", "kline.1").replace(r#""interval":"5""#, r#""interval":"1""#);
-    for text in [&minute, &minute.replace("BTCUSDT", "BTCUSD"), &minute.replace(r#""ts":1"#, r#""ts":99991"#)]
-    {
-        assert!(stream::running_bar(text).is_some(), "{text}");
-        let spaced = text.replacen(r#","data":"#, r#", "data":"#, 1);
-        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
-        let (mut short, mut long) = (Feed::new(), Feed::new());
-        assert!(short.ws(text).is_empty() && long.ws(&spaced).is_empty());
-        assert_eq!(short.translator.tally(), long.translator.tally(), "{text}");
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(5), ..ProptestConfig::default() })]
+
+    #[test]
+    fn trades_read_by_their_script_are_those_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        let (head, row) = TRADE.strip_suffix("]}").unwrap().split_once(r#""data":["#).unwrap();
+        let two = format!(r#"{head}"data":[{row},{}]}}"#, row.replace("Buy", "Sell").replace("false", "true"));
+        for text in [TRADE, &two, &near(&two, at, to, &put)] {
+            if let Some(trades) = stream::trades(text) {
+                let read: Rows<TradeRow<'_>> = json::read(text).unwrap();
+                prop_assert_eq!(format!("{trades:?}"), format!("{:?}", (read.ts, read.data)));
+            }
+        }
+        prop_assert!(stream::trades(TRADE).is_some() && stream::trades(&two).is_some());
     }
-    assert_eq!(stream::running_bar(&minute), Some((1_672_324_988_882, "BTCUSDT")));
-    let (bar, _) = minute.split_once(r#"[{"#).unwrap().1.split_once('}').unwrap();
-    let two = minute.replace(bar, &format!("{bar}}},{{{}", bar.replace("false", "true")));
-    for text in [
-        KLINE,
-        &two,
-        &minute.replace(r#""confirm":false"#, r#""confirm":true"#),
-        &minute.replace(r#""type":"snapshot""#, r#""type":"delta""#),
-        &minute.replace(r#""ts":1672324988882"#, r#""ts":"1672324988882""#),
-        minute.strip_suffix('}').unwrap(),
-    ] {
-        assert_eq!(stream::running_bar(text), None, "{text}");
+
+    #[test]
+    fn bars_read_by_their_script_are_those_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        let minute = KLINE.replace("kline.5", "kline.1").replace(r#""interval":"5""#, r#""interval":"1""#);
+        let (_, bar) = minute.split_once('[').unwrap();
+        let (bar, _) = bar.split_once(']').unwrap();
+        let two = minute.replace(bar, &format!("{bar},{}", bar.replace("false", "true")));
+        for text in [&minute, &two, &near(&two, at, to, &put)] {
+            if let Some((symbol, sent, bars)) = stream::bars(text) {
+                let read: Rows<stream::Bar> = json::read(text).unwrap();
+                prop_assert_eq!(format!("{sent} {bars:?}"), format!("{} {:?}", read.ts, read.data));
+                prop_assert_eq!(stream::topic(text), Some(&*format!("kline.1.{symbol}")));
+            }
+        }
+        prop_assert!(stream::bars(&minute).is_some() && stream::bars(&two).is_some() && stream::bars(KLINE).is_none());
     }
 }
 

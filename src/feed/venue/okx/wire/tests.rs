@@ -4,12 +4,14 @@ mod books;
 mod hostile;
 mod table;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
 use crate::feed::frame::{BACKFILL, Body, POLL, RawFrame};
 use crate::feed::status::Counters;
 use crate::feed::translate::Translator;
+use crate::feed::venue::json::{self, tests::near};
 use crate::market::ndjson::write_event;
 use crate::market::{EventKind, MarketEvent};
 
@@ -139,26 +141,33 @@ fn a_frame_whose_fields_come_in_another_order_says_the_same() {
     }
 }
 
-#[test]
-fn a_running_bar_is_counted_alike_whether_its_numbers_are_read_or_not() {
-    for text in [CANDLE, &CANDLE.replace("BTC-USDT", "BTC-USD")] {
-        assert!(stream::running_bar(text).is_some(), "{text}");
-        let spaced = text.replacen(r#","data":"#, r#", "data":"#, 1);
-        assert_eq!(stream::running_bar(&spaced), None, "{spaced}");
-        let (mut short, mut long) = (Feed::new(), Feed::new());
-        assert!(short.ws(text).is_empty() && long.ws(&spaced).is_empty());
-        assert_eq!(short.translator.tally(), long.translator.tally(), "{text}");
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(5), ..ProptestConfig::default() })]
+
+    #[test]
+    fn trades_read_by_their_script_are_those_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        let (head, row) = TRADE.strip_suffix("]}").unwrap().split_once(r#""data":["#).unwrap();
+        let two = format!(r#"{head}"data":[{row},{}]}}"#, row.replace("buy", "sell"));
+        for text in [TRADE, &two, &near(&two, at, to, &put)] {
+            let read: Result<stream::Message<'_, stream::TradeRow<'_>>, _> = json::read(text);
+            if let Some(trades) = stream::trades(text) {
+                prop_assert_eq!(format!("{trades:?}"), format!("{:?}", read.unwrap()));
+            }
+        }
+        prop_assert!(stream::trades(TRADE).is_some() && stream::trades(&two).is_some());
     }
-    assert_eq!(stream::running_bar(CANDLE), Some("BTC-USDT-SWAP"));
-    let (_, row) = CANDLE.strip_suffix("]}").unwrap().split_once(r#""data":["#).unwrap();
-    for text in [
-        CANDLE.replace(r#""0"]"#, r#""1"]"#),
-        CANDLE.replace("candle1m", "candle5m"),
-        CANDLE.replace(r#","45247""#, ""),
-        CANDLE.replace(row, &format!("{},{row}", row.replace(r#""0"]"#, r#""1"]"#))),
-        CANDLE.strip_suffix('}').unwrap().to_owned(),
-    ] {
-        assert_eq!(stream::running_bar(&text), None, "{text}");
+
+    #[test]
+    fn bars_read_by_their_script_are_those_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        let (head, row) = CANDLE.strip_suffix("]}").unwrap().split_once(r#""data":["#).unwrap();
+        let two = format!(r#"{head}"data":[{row},{}]}}"#, row.replace(r#""0"]"#, r#""1"]"#));
+        for text in [CANDLE, &two, &near(&two, at, to, &put)] {
+            let read: Result<stream::Message<'_, CandleRow<'_>>, _> = json::read(text);
+            if let Some(candles) = stream::candles(text) {
+                prop_assert_eq!(format!("{candles:?}"), format!("{:?}", read.unwrap()));
+            }
+        }
+        prop_assert!(stream::candles(CANDLE).is_some() && stream::candles(&two).is_some());
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::feed::venue::json::{self, tests::near};
 
 /// What no event may ever carry.
 fn is_sound(event: &MarketEvent) -> bool {
@@ -53,6 +54,19 @@ fn truth(time: i64, fast: bool) -> (String, Rows, Rows) {
 
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
+
+    #[test]
+    fn trades_read_by_their_script_are_those_that_serde_reads(at in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), put in "[ -~]{0,3}") {
+        let frame = |rows: &str| format!(r#"{{"channel":"trades","data":[{rows}]}}"#);
+        let (one, two) = (frame(TRADE), frame(&format!("{TRADE},{}", TRADE.replace("\"A\"", "\"B\""))));
+        for text in [&one, &two, &near(&two, at, to, &put)] {
+            if let Some(trades) = stream::trades(text) {
+                let read: Frame<Vec<TradeRow<'_>>> = json::read(text).unwrap();
+                prop_assert_eq!(format!("{trades:?}"), format!("{:?}", read.data));
+            }
+        }
+        prop_assert!(stream::trades(&one).is_some() && stream::trades(&two).is_some());
+    }
 
     #[test]
     fn any_text_is_counted_once_and_never_a_panic(text in ".{0,200}", call in "[ -~]{0,60}") {
